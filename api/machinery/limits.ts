@@ -22,5 +22,8 @@ export const MAX_OBJECTS = 50_000;
 /** Members of objects and items of lists, each of which takes some microseconds; an API object has a few thousand at most. */
 export const MAX_VALUES = 100_000;
 
+/** No object of more characters of JSON is stored: upstream's limit of etcd. */
+export const MAX_OBJECT_CHARS = 1.5 * 1024 * 1024;
+
 /** Validation errors of one object in a response. Validation of long lists and maps stops at this number. */
 export const MAX_ERRORS = 1_000;

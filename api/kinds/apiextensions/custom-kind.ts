@@ -18,7 +18,7 @@ import type {
 } from '../../machinery/kind.ts';
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { optional, string, struct } from '../../machinery/schema.ts';
-import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
+import { applyStructuralDefaults, completeStored } from '../../machinery/structural/defaults.ts';
 import { resourceFieldType } from '../../machinery/structural/field-type.ts';
 import { prune } from '../../machinery/structural/prune.ts';
 import { structuralOf } from '../../machinery/structural/structural.ts';
@@ -87,7 +87,6 @@ export function customKind(
     }
     return errors;
   };
-  const complete = (object: KubeObject): void => applyStructuralDefaults(object, schema);
   const apiVersion = `${group}/${version.name}`;
   const kind: Kind<Custom> = defineKind<Custom>({
     group,
@@ -113,14 +112,14 @@ export function customKind(
     custom: {
       fields: resourceFieldType(schema),
       openApi: { ...props },
-      ...(schema.hasDefaults && { complete }),
+      ...(schema.hasDefaults && { complete: (object: KubeObject) => completeStored(object, schema) }),
       ...(convert && { conversion: { cachedAs: stored, storageVersion: storageVersionOf(definition), convert } }),
     },
     hasGeneration: true,
     ...(version.deprecated && {
       deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated`,
     }),
-    applyDefaults: complete,
+    applyDefaults: (object) => applyStructuralDefaults(object, schema),
     prepareForCreate: (object) => {
       if (hasStatus) delete object['status'];
     },

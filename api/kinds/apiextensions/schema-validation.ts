@@ -2,12 +2,12 @@
  * Validation of the schemas in a CustomResourceDefinition: that they are structural, and what Kubernetes restricts of OpenAPI. Upstream's
  * `apiextensions-apiserver/pkg/apiserver/schema/validation.go` and `pkg/apis/apiextensions/validation`.
  */
-import { checkRuleFields, validateRuleDefinitions } from '../../machinery/cel/rule-definitions.ts';
+import { checkRuleFields, expressionErrors, validateRuleDefinitions } from '../../machinery/cel/rule-definitions.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
 import { isJsonObject, own } from '../../machinery/own.ts';
-import { compilePattern } from '../../machinery/structural/pattern.ts';
+import { PatternBudget } from '../../machinery/structural/pattern.ts';
 import { structuralOf } from '../../machinery/structural/structural.ts';
 import type { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
 import { checkDefaults } from './default-validation.ts';
@@ -66,11 +66,13 @@ export function validateSchema(
   const errors: FieldError[] = [];
   if (hasStatus) checkRoot(schema, path, errors);
   if (schema.nullable) errors.push(forbidden(`${path}.nullable`, 'nullable cannot be true at the root'));
-  checkStructure(schema, 'root', path, errors);
+  checkStructure(schema, 'root', path, errors, new PatternBudget());
   checkCompleteness(schema, schema, path, errors);
   checkKeywords(schema, path, true, errors);
   if (errors.length > 0) return errors;
   const structural = structuralOf(schema);
+  addErrors(errors, expressionErrors(structural, path));
+  if (errors.length > 0) return errors;
   checkDefaults(structural, path, errors);
   if (errors.length === 0) addErrors(errors, validateRuleDefinitions(structural, path, isUnchanged));
   return errors;
@@ -106,7 +108,13 @@ function checkRoot(schema: JSONSchemaProps, path: string, errors: FieldError[]):
   if (others) errors.push(invalid(path, schema, why(`[${[...AT_ROOT].join(' ')}] fields are allowed`)));
 }
 
-function checkStructure(schema: JSONSchemaProps, level: Level, path: string, errors: FieldError[]): void {
+function checkStructure(
+  schema: JSONSchemaProps,
+  level: Level,
+  path: string,
+  errors: FieldError[],
+  patterns: PatternBudget,
+): void {
   if (errors.length >= MAX_ERRORS) return;
   const { type = '' } = schema;
   const items = schemaIn(schema.items);
@@ -114,15 +122,15 @@ function checkStructure(schema: JSONSchemaProps, level: Level, path: string, err
   const isIntOrString = schema['x-kubernetes-int-or-string'] === true;
   const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true;
   if (type === 'array' && !items) errors.push(required(`${path}.items`, 'must be specified'));
-  if (items) checkStructure(items, 'item', `${path}.items`, errors);
+  if (items) checkStructure(items, 'item', `${path}.items`, errors, patterns);
   for (const [name, property] of propertiesOf(schema))
-    checkStructure(property, 'field', `${path}.properties[${name}]`, errors);
+    checkStructure(property, 'field', `${path}.properties[${name}]`, errors, patterns);
   if (isSet(schema.additionalProperties)) {
     const at = `${path}.additionalProperties`;
     if (level === 'root') errors.push(forbidden(at, 'must not be used at the root'));
     if (isEmbedded) errors.push(forbidden(at, 'must not be used if x-kubernetes-embedded-resource is set'));
     const others = schemaIn(schema.additionalProperties);
-    if (others) checkStructure(others, 'field', at, errors);
+    if (others) checkStructure(others, 'field', at, errors, patterns);
   }
   if (isIntOrString && preserves)
     errors.push(
@@ -136,7 +144,7 @@ function checkStructure(schema: JSONSchemaProps, level: Level, path: string, err
     errors.push(
       invalid(`${path}.x-kubernetes-embedded-resource`, true, 'must be false if x-kubernetes-int-or-string is true'),
     );
-  checkValueValidation(schema, path, errors);
+  checkValueValidation(schema, path, errors, patterns);
   if (isEmbedded && type !== 'object') {
     const why = 'must be object if x-kubernetes-embedded-resource is true';
     errors.push(type === '' ? required(`${path}.type`, why) : invalid(`${path}.type`, type, why));
@@ -177,30 +185,35 @@ function checkMetaFields({ properties }: JSONSchemaProps, level: Level, path: st
 }
 
 /** The logical junctors and the pattern of a schema, nested or not. */
-function checkValueValidation(schema: JSONSchemaProps, path: string, errors: FieldError[]): void {
+function checkValueValidation(
+  schema: JSONSchemaProps,
+  path: string,
+  errors: FieldError[],
+  patterns: PatternBudget,
+): void {
   const { allOf = [], anyOf = [], oneOf = [], not, pattern } = schema;
   if (!deepEqual(anyOf, INT_OR_STRING))
-    for (const [index, nested] of anyOf.entries()) checkNested(nested, `${path}.anyOf[${index}]`, errors);
+    for (const [index, nested] of anyOf.entries()) checkNested(nested, `${path}.anyOf[${index}]`, errors, patterns);
   for (const [index, nested] of allOf.entries()) {
     // An int-or-string may say so in the first.
     if (index === 0 && deepEqual(nested, { anyOf: INT_OR_STRING })) continue;
-    checkNested(nested, `${path}.allOf[${index}]`, errors);
+    checkNested(nested, `${path}.allOf[${index}]`, errors, patterns);
   }
-  for (const [index, nested] of oneOf.entries()) checkNested(nested, `${path}.oneOf[${index}]`, errors);
-  if (not) checkNested(not, `${path}.not`, errors);
-  if (pattern && !compilePattern(pattern))
-    errors.push(invalid(`${path}.pattern`, pattern, "must be a valid regular expression, but isn't"));
+  for (const [index, nested] of oneOf.entries()) checkNested(nested, `${path}.oneOf[${index}]`, errors, patterns);
+  if (not) checkNested(not, `${path}.not`, errors, patterns);
+  const problem = pattern && patterns.problemOf(pattern);
+  if (problem) errors.push(invalid(`${path}.pattern`, pattern, problem));
 }
 
-function checkNested(schema: JSONSchemaProps, path: string, errors: FieldError[]): void {
+function checkNested(schema: JSONSchemaProps, path: string, errors: FieldError[], patterns: PatternBudget): void {
   if (errors.length >= MAX_ERRORS) return;
-  checkValueValidation(schema, path, errors);
+  checkValueValidation(schema, path, errors, patterns);
   const items = schemaIn(schema.items);
-  if (items) checkNested(items, `${path}.items`, errors);
+  if (items) checkNested(items, `${path}.items`, errors, patterns);
   for (const [name, property] of propertiesOf(schema)) {
     if (name === 'metadata')
       errors.push(forbidden(`${path}.properties[metadata]`, 'must not be specified in a nested context'));
-    else checkNested(property, `${path}.properties[${name}]`, errors);
+    else checkNested(property, `${path}.properties[${name}]`, errors, patterns);
   }
   for (const [keyword, why] of STRUCTURE_ONLY)
     if (isSet(schema[keyword])) errors.push(forbidden(`${path}.${keyword}`, why));

@@ -19,6 +19,8 @@ const EXPRESSION_LIMIT = 10_000_000;
 const SCHEMA_LIMIT = 100_000_000;
 /** Rules that are named when the schema exceeds its limit. */
 const MAX_EXPENSIVE = 4;
+/** Characters of expressions that are compiled for a schema, each of which takes some microseconds. Upstream has no such limit. */
+const MAX_EXPRESSION_CHARS = 128 * 1024;
 const REASONS = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
 
 const hasLineBreaks = (text: string): boolean => /[\n\r]/.test(text);
@@ -49,6 +51,27 @@ function checkFields(rule: ValidationRule, schema: JSONSchemaProps, path: string
   if (ruleFieldPath(fieldPath, schema) === undefined)
     errors.push(invalid(`${path}.fieldPath`, fieldPath, 'must be a valid path'));
 }
+
+/** Rules are compiled once for the schema, and once more for each default that they are about. */
+function compiledChars({ props, ruleChars, hasDefaults, properties, items, additional }: Structural): number {
+  if (!hasDefaults || ruleChars === 0) return 0;
+  let chars = props.default === undefined ? 0 : ruleChars;
+  for (const property of properties.values()) chars += compiledChars(property);
+  if (items) chars += compiledChars(items);
+  if (additional && additional !== true) chars += compiledChars(additional);
+  return chars;
+}
+
+/** What is wrong with the rules of a schema together, before they are compiled. @param path of the schema. */
+export const expressionErrors = (schema: Structural, path: string): FieldError[] =>
+  schema.ruleChars + compiledChars(schema) <= MAX_EXPRESSION_CHARS
+    ? []
+    : [
+        forbidden(
+          path,
+          `the rules of a schema, and those of its defaults, may have at most ${MAX_EXPRESSION_CHARS} characters in total`,
+        ),
+      ];
 
 interface Place {
   readonly path: string;

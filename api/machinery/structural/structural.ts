@@ -14,13 +14,21 @@ export interface Structural {
   readonly items: Structural | undefined;
   readonly preservesUnknown: boolean;
   readonly isEmbedded: boolean;
+  /** Of the JSON of its default. */
+  readonly defaultChars: number;
   /** Whether this or something below has a default. */
   readonly hasDefaults: boolean;
+  /** Characters of the expressions of this and of all below. */
+  readonly ruleChars: number;
   /** Whether this or something below has rules in CEL. */
   readonly hasRules: boolean;
 }
 
 const asSchema = (value: unknown): JSONSchemaProps | undefined => (isJsonObject(value) ? value : undefined);
+
+function charsOf(rules: JSONSchemaProps['x-kubernetes-validations'] = []): number {
+  return rules.reduce((sum, { rule, messageExpression = '' }) => sum + rule.length + messageExpression.length, 0);
+}
 
 /** @param props a valid structural schema. The nesting of its JSON is limited. */
 export function structuralOf(props: JSONSchemaProps): Structural {
@@ -43,7 +51,9 @@ export function structuralOf(props: JSONSchemaProps): Structural {
     items,
     preservesUnknown: props['x-kubernetes-preserve-unknown-fields'] === true,
     isEmbedded: props['x-kubernetes-embedded-resource'] === true,
+    defaultChars: props.default === undefined ? 0 : JSON.stringify(props.default).length,
     hasDefaults: props.default !== undefined || below.some(({ hasDefaults }) => hasDefaults),
+    ruleChars: charsOf(props['x-kubernetes-validations']) + below.reduce((sum, { ruleChars }) => sum + ruleChars, 0),
     hasRules: (props['x-kubernetes-validations'] ?? []).length > 0 || below.some(({ hasRules }) => hasRules),
   };
 }
