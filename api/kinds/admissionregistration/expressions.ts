@@ -67,12 +67,17 @@ const patchTypes = (name: string): CelType | undefined => (name === OPERATION.na
 const CONFIGURATION = struct(OBJECT, anyField);
 const OPERATIONS = listOf(OPERATION);
 
-/** Compiles the expressions of one policy: each may refer to the variables that have been compiled before it. */
+/** Characters take some microseconds each to compile, and meanwhile no other request is served. Upstream has no such limit. */
+const MAX_TOTAL_CHARS = 128 * 1024;
+const TOO_MANY = `the expressions of a policy may have at most ${MAX_TOTAL_CHARS} characters in total`;
+
+/** Compiles the expressions of one policy, or the conditions of one webhook: each may refer to the variables that have been compiled before it. */
 export class PolicyCompiler {
   readonly #variables = new Map<string, CelType>();
   readonly #plain: Environment;
   readonly #authorized: Environment;
   #patching: Environment | undefined;
+  #remaining = MAX_TOTAL_CHARS;
 
   constructor({ params, composes, object = DYN, paramsType = DYN }: Scope) {
     const composed = struct('kubernetes.variables', (name) => this.#variables.get(name));
@@ -94,38 +99,44 @@ export class PolicyCompiler {
 
   /** From now on `variables.NAME` is known, as one of any type when its expression is not valid. */
   variable(name: string, expression: string): Compiled {
-    const compiled = compiledTo([], expression, this.#authorized);
+    const compiled = this.#compile([], expression, this.#authorized);
     this.#variables.set(name, compiled.program ? declared(compiled.program.type) : DYN);
     return compiled;
   }
 
   condition(expression: string): Compiled {
-    return compiledTo([BOOL], expression, this.#authorized);
+    return this.#compile([BOOL], expression, this.#authorized);
   }
 
   validation(expression: string): Compiled {
-    return compiledTo([BOOL], expression, this.#authorized);
+    return this.#compile([BOOL], expression, this.#authorized);
   }
 
   message(expression: string): Compiled {
-    return compiledTo([STRING], expression, this.#plain);
+    return this.#compile([STRING], expression, this.#plain);
   }
 
   annotation(expression: string): Compiled {
-    return compiledTo([STRING, NULL], expression, this.#authorized);
+    return this.#compile([STRING, NULL], expression, this.#authorized);
   }
 
   configuration(expression: string): Compiled {
-    return compiledTo([CONFIGURATION], expression, this.#withPatches());
+    return this.#compile([CONFIGURATION], expression, this.#withPatches());
   }
 
   jsonPatch(expression: string): Compiled {
-    return compiledTo([OPERATIONS], expression, this.#withPatches());
+    return this.#compile([OPERATIONS], expression, this.#withPatches());
   }
 
   /** An expression whose result may be of any type. */
   any(expression: string): Compiled {
-    return compiledTo([], expression, this.#authorized);
+    return this.#compile([], expression, this.#authorized);
+  }
+
+  /** @param types that the result may have; empty: any */
+  #compile(types: readonly CelType[], expression: string, environment: Environment): Compiled {
+    this.#remaining -= expression.length;
+    return this.#remaining < 0 ? { expression, problem: TOO_MANY } : compiledTo(types, expression, environment);
   }
 
   #withPatches(): Environment {
@@ -133,7 +144,6 @@ export class PolicyCompiler {
   }
 }
 
-/** @param types that the result may have; empty: any */
 function compiledTo(types: readonly CelType[], expression: string, environment: Environment): Compiled {
   try {
     const program = compile(expression, environment);

@@ -477,3 +477,11 @@ t.test('columns show how many expressions there are, and of what the parameters 
       '0s',
     ]);
 });
+
+t.test('the expressions of a policy have a limit together', async (t) => {
+  const long = Array.from({ length: 2 }, () => ({ expression: `'${'x'.repeat(99_000)}' != ''` }));
+  t.strictSame(refused(validatingAdmissionPolicies, validating({ validations: long.slice(1) })), []);
+  const [first = '', ...others] = refused(validatingAdmissionPolicies, validating({ validations: long }));
+  t.match(first, /^spec\.validations\[1\]\.expression: .*at most 131072 characters in total$/s);
+  t.strictSame(others, []);
+});
