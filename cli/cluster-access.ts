@@ -42,8 +42,10 @@ export async function openCluster(given: string | undefined): Promise<ClusterAcc
     const client = new ApiClient({ ...kubeconfig, userAgent: 'kedge' });
     return { client, ca: kubeconfig.ca.toString(), [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
   } catch (error) {
-    if (error instanceof KubeconfigError) throw new SettingsError(error.message, { cause: error });
-    throw error;
+    if (!(error instanceof KubeconfigError)) throw error;
+    const isElsewhere = file === ADMIN_KUBECONFIG && !(await exists(file));
+    const hint = isElsewhere ? "; it is on the server's host, and --kubeconfig names another one" : '';
+    throw new SettingsError(`${error.message}${hint}`, { cause: error });
   }
 }
 

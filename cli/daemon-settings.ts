@@ -1,7 +1,7 @@
 /** Loads the settings of a daemon, and warns of misspelled settings in the environment. */
 import { agentSettings } from '../agent/config.ts';
 import { serverSettings } from '../control-plane/config.ts';
-import { nearest } from './nearest.ts';
+import { suggestion } from './nearest.ts';
 import { environmentKey } from './setting-names.ts';
 import { loadSettings, type Settings, type SettingsDeclaration } from './settings.ts';
 
@@ -15,7 +15,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
 export const misspelledVariables = (environment: NodeJS.ProcessEnv): string[] =>
   Object.keys(environment)
     .filter((name) => name.startsWith('KEDGE_') && !VARIABLES.has(name))
-    .map((name) => `ignoring unknown setting ${name}; did you mean ${nearest(name, [...VARIABLES])}?`);
+    .map((name) => `ignoring unknown setting ${name}${suggestion(name, VARIABLES)}`);
 
 /** Throws SettingsError. */
 export async function daemonSettings<S extends Settings>(

@@ -15,6 +15,16 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The known word with the smallest distance. `known` must not be empty. */
-export const nearest = (word: string, known: readonly string[]): string =>
-  known.reduce((best, candidate) => (distance(word, candidate) < distance(word, best) ? candidate : best));
+/** Further from every known word, a word is no misspelling of any: `server` is not meant to be `port`. */
+const MAX_DISTANCE = 3;
+
+/** "; did you mean WORD?" with the known word that `word` is a misspelling of; empty when there is none. */
+export function suggestion(word: string, known: Iterable<string>): string {
+  let best = { candidate: '', edits: Infinity };
+  for (const candidate of known) {
+    const edits = distance(word, candidate);
+    if (edits < best.edits) best = { candidate, edits };
+  }
+  const isAlike = best.edits <= Math.min(MAX_DISTANCE, best.candidate.length / 2);
+  return isAlike ? `; did you mean ${best.candidate}?` : '';
+}

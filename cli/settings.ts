@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { own } from '../api/machinery/own.ts';
 import type { SettingRule, SettingRules } from '../daemon/setting-rules.ts';
 import { yamlProblem } from '../client/yaml-problem.ts';
-import { nearest } from './nearest.ts';
+import { suggestion } from './nearest.ts';
 import { environmentKey, kebab } from './setting-names.ts';
 import { reasonOf } from './system-error.ts';
 
@@ -110,7 +110,8 @@ export async function loadSettings<S extends Settings>(
   for (const [key, value] of Object.entries(file ? await readSettingsFile(file) : {})) {
     const name = byKey.get(key);
     if (name === undefined) {
-      throw new SettingsError(`${file}: unknown setting "${key}"; did you mean "${nearest(key, [...byKey.keys()])}"?`);
+      const hint = suggestion(key, byKey.keys()) || '; --help lists the settings';
+      throw new SettingsError(`${file}: unknown setting ${JSON.stringify(key)}${hint}`);
     }
     fromFile.set(name, value);
   }

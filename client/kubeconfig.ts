@@ -49,7 +49,7 @@ interface File {
 
 /** Loads the current context, or the named one. Throws KubeconfigError. */
 export async function loadKubeconfig(path: string, contextName?: string): Promise<Kubeconfig> {
-  return parseKubeconfig(await read(path, `kubeconfig ${path}`), path, contextName);
+  return parseKubeconfig(await read(path, 'kubeconfig'), path, contextName);
 }
 
 /** `path` appears in error messages; relative file names are resolved against its folder. Throws KubeconfigError. */

@@ -64,7 +64,7 @@ t.test('invalid arguments, values and files are rejected with one sentence', asy
   await refused(t, /^kedge: kubeconfig \S+: is not valid YAML/, ['token', 'list'], {
     KUBECONFIG: `${at('no')}:${at('kubeconfig')}`,
   });
-  await refused(t, /^kedge: kubeconfig \S+none: \S+none does not exist/, ['kubeconfig', '--kubeconfig', at('none')]);
+  await refused(t, /^kedge: kubeconfig: \S+none does not exist/, ['kubeconfig', '--kubeconfig', at('none')]);
   await refused(t, /^kedge: --server must be like https/, ['kubeconfig', '--server', 'here']);
   await refused(t, /^kedge: \S+ca\.crt is missing/, ['kubeconfig', '--server', 'https://x', '--data-dir', folder]);
 });

@@ -31,11 +31,15 @@ t.test('precedence: flag, file, environment, default', async (t) => {
 });
 
 t.test('an unusable setting is one sentence that says where it is', async (t) => {
-  const folder = t.testdir({ unknown: 'data-dri: /x\n', list: '- a\n', broken: 'a: [', type: 'port: many\n' });
+  const folder = t.testdir({ unknown: 'data-dri: /x\n', list: '- a\n', broken: 'a: [', type: 'port: many\n', others: 'server: x\n' });
   const load = (name: string) => loadSettings(declaration, { config: path.join(folder, name) }, {});
   await t.rejects(
     load('unknown'),
-    new SettingsError(`${folder}/unknown: unknown setting "data-dri"; did you mean "data-dir"?`),
+    new SettingsError(`${folder}/unknown: unknown setting "data-dri"; did you mean data-dir?`),
+  );
+  await t.rejects(
+    load('others'),
+    new SettingsError(`${folder}/others: unknown setting "server"; --help lists the settings`),
   );
   await t.rejects(load('list'), new SettingsError(`${folder}/list must hold settings as "key: value" lines`));
   await t.rejects(load('broken'), {
@@ -166,6 +170,7 @@ t.test('an unknown variable is reported with the nearest known one', (t) => {
   t.same(misspelledVariables({ KEDGE_CLUSTR_CIDR: '10.0.0.0/8' }), [
     'ignoring unknown setting KEDGE_CLUSTR_CIDR; did you mean KEDGE_CLUSTER_CIDR?',
   ]);
+  t.same(misspelledVariables({ KEDGE_LAB: '/lab' }), ['ignoring unknown setting KEDGE_LAB'], 'unlike all of them');
   t.end();
 });
 

@@ -63,6 +63,6 @@ t.test('errors are one sentence with the name of the file', async (t) => {
     'kubeconfig /k: user "u" has a client key without a certificate',
   );
   await t.rejects(loadKubeconfig('/nope/config'), {
-    message: 'kubeconfig /nope/config: /nope/config does not exist',
+    message: 'kubeconfig: /nope/config does not exist',
   });
 });
