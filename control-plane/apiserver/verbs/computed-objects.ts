@@ -1,4 +1,5 @@
 /** `get` and `list` of kinds that are not stored: their objects are made for each request. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { entryKey, type Entry } from '../storage/cache/entry.ts';
@@ -12,18 +13,21 @@ export interface ComputedObjects {
   readonly kind: Kind;
   /** Rejects with a 404 StatusError when there is none of this name. */
   get(namespace: string, name: string, signal: AbortSignal): KubeObject | Promise<KubeObject>;
-  /** At least those that are selected; whatever else it returns is left out. */
+  /** At least those that are selected; whatever else it returns is left out. Each is made when it is asked for. */
   list(
     namespace: string,
     selection: Selection,
     signal: AbortSignal,
-  ): readonly KubeObject[] | Promise<readonly KubeObject[]>;
+  ): Iterable<KubeObject> | Promise<Iterable<KubeObject>>;
 }
 
 export interface ComputedVerbs {
   readonly get: VerbHandler;
   readonly list: VerbHandler;
 }
+
+/** So many objects are made at a time. */
+const BATCH = 256;
 
 export const computedVerbs = (objects: ComputedObjects, lists: ListServer): ComputedVerbs => ({
   get: async (request, resource) => {
@@ -33,7 +37,14 @@ export const computedVerbs = (objects: ComputedObjects, lists: ListServer): Comp
   list: async (request, resource) => {
     const selection = parseSelection(resource, request.info);
     const made = await objects.list(request.namespace, selection, request.gone);
-    const entries = made.map((object) => entryOf(object, resource)).filter((entry) => selection.matches(entry));
+    const entries: Entry[] = [];
+    let count = 0;
+    for (const object of made) {
+      const entry = entryOf(object, resource);
+      if (selection.matches(entry)) entries.push(entry);
+      // Other requests go on meanwhile.
+      if (++count % BATCH === 0) await nextTurn();
+    }
     return lists.send(request, resource, { entries, metadata: {} });
   },
 });

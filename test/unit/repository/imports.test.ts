@@ -116,7 +116,7 @@ const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['caches', ['framework']],
   [
     'main.ts',
-    ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'storage', 'workloads'],
+    ['accounts', 'autoscaling', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'storage', 'workloads'],
   ],
 ]);
 const SHARED_ROOMS = ['framework', 'caches'];

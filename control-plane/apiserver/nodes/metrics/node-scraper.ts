@@ -79,7 +79,7 @@ export class NodeScraper {
     signal: AbortSignal,
   ): Promise<(name: string) => NodeHistory | undefined> {
     this.#options.signal.throwIfAborted();
-    const session = this.#asked();
+    const session = this.#asked(wanted);
     const begun = [...wanted].flatMap((name) => session.nodes.get(name)?.begun ?? []);
     try {
       const limit = { what: 'the first metrics of nodes', limitMs: FIRST_ANSWER_LIMIT_MS, signal };
@@ -94,13 +94,13 @@ export class NodeScraper {
     };
   }
 
-  #asked(): Session {
-    const session = (this.#session ??= this.#begin());
+  #asked(wanted: ReadonlySet<string>): Session {
+    const session = (this.#session ??= this.#begin(wanted));
     session.askedAt = performance.now();
     return session;
   }
 
-  #begin(): Session {
+  #begin(wanted: ReadonlySet<string>): Session {
     const session = new Session();
     const { signal } = this.#options;
     const end = (): void => {
@@ -114,13 +114,14 @@ export class NodeScraper {
       else this.#round(session);
     }, this.#times.roundMs);
     signal.addEventListener('abort', end, { once: true });
-    this.#track(session);
+    this.#track(session, wanted);
     return session;
   }
 
-  /** Begins with nodes that are new, and forgets those that are gone. */
-  #track(session: Session): void {
-    const names = new Set(this.#options.nodeNames());
+  /** Begins with nodes that are new, those that are wanted first, and forgets those that are gone. */
+  #track(session: Session, wanted: ReadonlySet<string> = new Set()): void {
+    const present = new Set(this.#options.nodeNames());
+    const names = new Set([...wanted.intersection(present), ...present]);
     for (const name of session.nodes.keys()) if (!names.has(name)) session.nodes.delete(name);
     for (const name of names) if (!session.nodes.has(name)) this.#welcome(session, name);
   }

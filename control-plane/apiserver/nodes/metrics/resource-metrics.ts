@@ -74,6 +74,13 @@ const metadataOf = ({ namespace, name, labels }: Entry, now: string) => ({
   ...(Object.keys(labels).length > 0 && { labels: { ...labels } }),
 });
 
+function* madeOf<T>(entries: Iterable<Entry>, make: (entry: Entry) => T | undefined): Iterable<T> {
+  for (const entry of entries) {
+    const made = make(entry);
+    if (made !== undefined) yield made;
+  }
+}
+
 function nodeObjects(registry: Registry, scraper: NodeScraper): ComputedObjects {
   const { cache } = registry.of(nodes);
   const make = (entry: Entry, histories: Histories): NodeMetrics | undefined => {
@@ -95,7 +102,7 @@ function nodeObjects(registry: Registry, scraper: NodeScraper): ComputedObjects 
     list: async (_, selection, signal) => {
       const selected = [...cache.entries('')].filter((entry) => selection.matches(entry));
       const histories = await scraper.histories(new Set(namesOf(selected)), signal);
-      return selected.flatMap((entry) => make(entry, histories) ?? []);
+      return madeOf(selected, (entry) => make(entry, histories));
     },
   };
 }
@@ -127,7 +134,7 @@ function podObjects(registry: Registry, scraper: NodeScraper): ComputedObjects {
     list: async (namespace, selection, signal) => {
       const selected = selectedIn(namespace, selection);
       const histories = await scraper.histories(new Set(selected.map(nodeOf)), signal);
-      return selected.flatMap((entry) => make(entry, histories) ?? []);
+      return madeOf(selected, (entry) => make(entry, histories));
     },
   };
 }
