@@ -6,7 +6,14 @@ import type { RequestInfo } from '../http/request-info.ts';
 import type { User } from '../http/user.ts';
 import type { KeyPair } from '../../pki/pem-files.ts';
 import { backendUrl, dialFailure } from '../nodes/backend.ts';
-import { clientGone, copyResponse, forwardedHeaders, joinUpgrade, sendRequest } from '../nodes/relay.ts';
+import {
+  clientGone,
+  copyResponse,
+  forwardedHeaders,
+  joinUpgrade,
+  rejectRedirect,
+  sendRequest,
+} from '../nodes/relay.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
 import { remoteBackend, type RemoteApi, type RemoteApis, type ResolveService } from './remote-apis.ts';
 
@@ -82,7 +89,7 @@ export class AggregationProxy {
     const question = target.indexOf('?');
     const url = backendUrl(backend, written, question < 0 ? '' : target.slice(question + 1));
     const identity = remoteUserHeaders(user);
-    if (upgrade) return joinUpgrade(upgrade, backend, url, identity);
+    if (upgrade) return joinUpgrade(upgrade, backend, url, identity, rejectRedirect);
     const signal = clientGone(response);
     const answer = await sendRequest({
       backend,
@@ -94,6 +101,7 @@ export class AggregationProxy {
     }).catch((error: unknown) => {
       throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
     });
+    rejectRedirect(answer);
     // A watch costs the other server more than this one.
     exchange.initialized?.();
     await copyResponse(answer, response, forwardedHeaders(answer), signal);

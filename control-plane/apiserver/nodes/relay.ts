@@ -140,14 +140,27 @@ export async function copyResponse(
 }
 
 /**
+ * Throws a 502 StatusError for an answer that sends the client elsewhere: it would follow with its credentials, which the backend
+ * itself never sees. Upstream: `RejectForwardingRedirects`.
+ */
+export function rejectRedirect(answer: IncomingMessage): void {
+  const { statusCode = 0, headers } = answer;
+  if (statusCode < 300 || statusCode > 399 || !headers.location) return;
+  answer.destroy();
+  throw badGateway('the backend attempted to redirect this request, which is not permitted');
+}
+
+/**
  * Upgrades to the backend, with `more` headers, and joins the two connections, or passes the backend's refusal on. Resolves at the end of both;
  * rejects only as long as the client has been answered nothing.
+ * @param inspect throws when the client is not to see a refusal
  */
 export async function joinUpgrade(
   upgrade: Upgrade,
   backend: Backend,
   url: URL,
   more: OutgoingHttpHeaders = {},
+  inspect: (refusal: IncomingMessage) => void = () => undefined,
 ): Promise<void> {
   const { request, socket, head } = upgrade;
   const answer = await requestUpgradeFor(socket, {
@@ -161,6 +174,7 @@ export async function joinUpgrade(
     if (error instanceof AddressNotAllowedError) throw badRequest(error.message);
     throw dialError(`error dialing backend: ${dialFailure(backend, error)}`);
   });
+  if (!answer.upgraded) inspect(answer.response);
   upgrade.take(answer.response.statusCode);
   if (!answer.upgraded) return relayResponse(answer.response, socket);
   socket.write(responseHead(answer.response));

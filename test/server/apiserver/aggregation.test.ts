@@ -38,6 +38,8 @@ const FLOWER = {
   metadata: { name: 'rose', namespace: 'default' },
 };
 
+const ELSEWHERE = 'https://evil.example.com/';
+
 interface Garden {
   readonly server: TestServer;
   readonly peer: HttpsServer;
@@ -70,6 +72,11 @@ async function planted(t: Test): Promise<Garden> {
         response.write(`${JSON.stringify({ type: 'ADDED', object: FLOWER })}\n`);
         return;
       }
+      const elsewhere = target.searchParams.get('elsewhere');
+      if (elsewhere) {
+        response.writeHead(Number(elsewhere), { location: ELSEWHERE }).end();
+        return;
+      }
       if (request.method === 'POST') {
         response.setHeader('content-type', 'application/json');
         request.pipe(response);
@@ -86,6 +93,10 @@ async function planted(t: Test): Promise<Garden> {
   );
   peer.server.on('upgrade', (request: IncomingMessage, socket) => {
     asked.push(request);
+    if (request.headers.upgrade === 'elsewhere') {
+      socket.end(`HTTP/1.1 302 Found\r\nLocation: ${ELSEWHERE}\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
     socket.pipe(socket);
   });
@@ -151,9 +162,9 @@ const available = (garden: Garden, reason: string) =>
   });
 
 /** Sends a path as it is written. */
-function rawGet(server: TestServer, target: string): Promise<{ status: number }> {
+function rawGet(server: TestServer, target: string, more: object = {}): Promise<{ status: number }> {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: 'Bearer admin/system:masters' };
+    const headers = { authorization: 'Bearer admin/system:masters', ...more };
     const { port } = server.server;
     const options = { host: '127.0.0.1', port, path: target, headers, ca: server.ca, agent: false as const };
     https
@@ -248,6 +259,19 @@ t.test('an upgrade is carried to the other server', async (t) => {
   });
   t.equal(echo, 'hello');
   t.equal(asked[0]?.headers['x-remote-user'], 'admin');
+});
+
+t.test('another server sends no client elsewhere, where it would show its credentials', async (t) => {
+  const garden = await planted(t);
+  await serviceFor(garden);
+  await registered(garden);
+  await available(garden, 'Passed');
+  const { server } = garden;
+  const { status, text } = await server.call('GET', `${FLOWERS}?elsewhere=301`);
+  t.equal(status, 502);
+  t.match(text, 'the backend attempted to redirect this request, which is not permitted');
+  t.equal((await rawGet(server, `${FLOWERS}/rose/proxy`, { connection: 'Upgrade', upgrade: 'elsewhere' })).status, 502);
+  t.equal((await server.call('GET', `${FLOWERS}?elsewhere=200`)).status, 200, 'a location alone is no redirect');
 });
 
 t.test('discovery shows what other servers serve, and marks it stale when they fail', async (t) => {
