@@ -4,6 +4,7 @@
  */
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
 import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
@@ -42,7 +43,7 @@ import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { unhealthy } from './stats/health.ts';
-import { createVolumes } from './volumes/main.ts';
+import { createVolumes, localPathDirectory } from './volumes/main.ts';
 
 /** How long the first pods wait for podCIDR and Services while the api-server does not respond. */
 const API_PATIENCE_MS = 5_000;
@@ -82,7 +83,10 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const node = await createNode({
     ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
-    annotations: config.nodeIp ? { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp } : {},
+    annotations: {
+      [LOCAL_PATH_DIRECTORY]: localPathDirectory(dataDir),
+      ...(config.nodeIp && { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp }),
+    },
     problems: await applyKernelSettings(logger),
     awaitsApi: (await certificates.read('serving')) === undefined,
   });
@@ -106,7 +110,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const workers = new PodWorkers();
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
   using storage = createVolumes({ client, nodeName: name, dataDir, allocatable: () => allocatable, onStale, logger });
-  const { objects, volumes } = storage;
+  const { objects, volumes, localPaths } = storage;
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
   const services = linkedServices(client, logger);
   const unusedImages = new ImageCollection({
@@ -184,6 +188,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       configuration.confirm(signal),
       network.run(signal),
       services.run(signal),
+      localPaths.run(signal),
       runPods(),
       unusedImages.run(signal),
       evictions.run(signal),

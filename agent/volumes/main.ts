@@ -12,6 +12,7 @@ import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
+import { LocalPaths } from './local-path/local-paths.ts';
 import { ApiObjectSource } from './written/api-object-source.ts';
 import { configMap } from './written/config-map.ts';
 import { downwardApi } from './written/downward-api.ts';
@@ -35,6 +36,7 @@ export interface VolumesOptions {
 export interface Volumes extends Disposable {
   readonly objects: ApiObjectSource;
   readonly volumes: HostPodVolumes;
+  readonly localPaths: LocalPaths;
 }
 
 /** Pods' directories are below `pods`, volumes that pods share below `staging`. */
@@ -42,6 +44,9 @@ export const volumeDirectories = (dataDir: string) => ({
   podsDirectory: join(dataDir, 'pods'),
   stagingDirectory: join(dataDir, 'staging'),
 });
+
+/** Where volumes of the local-path provisioner are. */
+export const localPathDirectory = (dataDir: string): string => join(dataDir, 'local-path');
 
 export function createVolumes({
   client,
@@ -56,14 +61,17 @@ export function createVolumes({
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
+  const localPaths = new LocalPaths({ client, nodeName, directory: localPathDirectory(dataDir), logger });
   const source = apiClaimSource(client, nodeName);
-  const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) => claimVolume(source, field));
+  const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) =>
+    claimVolume({ source, localPaths, field }),
+  );
   const directories = volumeDirectories(dataDir);
   const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...claims, ...written], logger });
   const { podsDirectory } = directories;
   const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, helper, onStale });
   return {
-    ...{ objects, volumes },
+    ...{ objects, volumes, localPaths },
     [Symbol.dispose]: () => {
       volumes[Symbol.dispose]();
       objects[Symbol.dispose]();

@@ -23,6 +23,7 @@ import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
 import { claimProtectionController } from './storage/claim-protection.ts';
 import { ephemeralVolumeController } from './storage/ephemeral-volume.ts';
+import { localPathProvisioner } from './storage/local-path/local-path.ts';
 import { volumeBinderController } from './storage/volume-binder/volume-binder.ts';
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
@@ -87,6 +88,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     certificateSigner(sign),
     certificateCleaner,
     volumeBinderController,
+    localPathProvisioner,
     ephemeralVolumeController,
     claimProtectionController,
     volumeProtectionController,

@@ -5,6 +5,7 @@
 import { claimOfVolume, notMadeFor, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { matchesTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
+import type { LocalPaths } from '../local-path/local-paths.ts';
 import type { ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -17,8 +18,14 @@ export interface ClaimSource {
   node(signal: AbortSignal): Promise<SelectableNode>;
 }
 
-/** `ephemeral`: the claim is made for the pod (https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes). */
-export function claimVolume(source: ClaimSource, field: 'persistentVolumeClaim' | 'ephemeral'): VolumeType {
+export interface ClaimVolumeOptions {
+  readonly source: ClaimSource;
+  readonly localPaths: Pick<LocalPaths, 'pathOf' | 'make'>;
+  /** `ephemeral`: the claim is made for the pod: https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes */
+  readonly field: 'persistentVolumeClaim' | 'ephemeral';
+}
+
+export function claimVolume({ source, localPaths, field }: ClaimVolumeOptions): VolumeType {
   async function resolve(
     { name: claimName, isEphemeral }: PodClaim,
     pod: Pod,
@@ -37,7 +44,8 @@ export function claimVolume(source: ClaimSource, field: 'persistentVolumeClaim' 
     if (volume.spec?.claimRef?.uid !== claim.metadata?.uid)
       throw new Error(`PV ${volumeName} is not bound to PVC ${namespace}/${claimName}`);
     await checkNode(volume, signal);
-    return { attributes: attributesOf(volume) };
+    const localPath = localPaths.pathOf(volume) === undefined ? undefined : { localPath: volumeName };
+    return { attributes: { ...attributesOf(volume), ...localPath } };
   }
 
   async function checkNode({ metadata, spec }: PersistentVolume, signal: AbortSignal): Promise<void> {
@@ -59,7 +67,8 @@ export function claimVolume(source: ClaimSource, field: 'persistentVolumeClaim' 
       return resolve(claim, pod, signal);
     },
     async publish({ path, pod, attributes, helper, signal }) {
-      const { from = '', type = '', setsGroup } = attributes;
+      const { from = '', type = '', setsGroup, localPath } = attributes;
+      if (localPath !== undefined) await localPaths.make(localPath);
       const checks = type ? [{ do: 'check-host-path', path: from, type: type as HostPathType } as const] : [];
       const bind = { do: 'bind-host-path', path: from, target: path } as const;
       const { fsGroup, fsGroupChangePolicy = 'Always' } = pod.spec?.securityContext ?? {};
@@ -81,7 +90,7 @@ export function claimVolume(source: ClaimSource, field: 'persistentVolumeClaim' 
   };
 }
 
-/** `from`: what is bound. `type`: what it is checked for before. `setsGroup`: whether a pod's fsGroup applies, as upstream has it. */
+/** `localPath`: the name of the directory that is made first. `from`: what is bound. `type`: what it is checked for before. `setsGroup`: whether a pod's fsGroup applies, as upstream has it. */
 function attributesOf({ metadata, spec }: PersistentVolume): Readonly<Record<string, string>> {
   if (spec?.volumeMode === 'Block') throw new Error('volumeMode Block is not supported yet by this version');
   if (spec?.hostPath) return { from: spec.hostPath.path, type: spec.hostPath.type ?? '' };

@@ -7,10 +7,14 @@ export const DISK_MODE = 0o777;
 /** The kernel's default of a tmpfs. */
 export const TMPFS_MODE = 0o1777;
 
+/** What a `makeVolumeDirectory` that was interrupted may have left. */
+export const unfinishedDirectory = (directory: string): string =>
+  join(dirname(directory), `..${basename(directory)}.new`);
+
 /** Atomic: an existing directory has its mode and group, and belongs to the pod. */
 export async function makeVolumeDirectory(directory: string, mode: number, group: number): Promise<void> {
   if (await fileExists(directory)) return;
-  const unfinished = join(dirname(directory), `..${basename(directory)}.new`);
+  const unfinished = unfinishedDirectory(directory);
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);
   await chown(unfinished, 0, group);

@@ -24,7 +24,7 @@ import type { PodGraph } from '../access/authorization/pod-graph.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { forbiddenNodeLabels } from './node-labels.ts';
-import { judgeClaim, judgeCsiNode, judgeSlice } from './node-storage-restriction.ts';
+import { judgeClaim, judgeCsiNode, judgeSlice, judgeVolume } from './node-storage-restriction.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 import type { Node, Pod, Volume } from '../../../api/types/core/v1.gen.ts';
@@ -250,6 +250,8 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
         return judgeLease(node, request);
       case 'persistentvolumeclaims':
         return judgeClaim(node, request);
+      case 'persistentvolumes':
+        return judgeVolume(node, request);
       case 'csinodes.storage.k8s.io':
         return judgeCsiNode(node, request);
       case 'resourceslices.resource.k8s.io':

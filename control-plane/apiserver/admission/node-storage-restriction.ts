@@ -1,6 +1,8 @@
 /** What NodeRestriction lets an agent write of storage and devices. Each function returns why it refuses; undefined: it does not. */
+import { isDirectoryDue, LOCAL_PATH_FINALIZER, LOCAL_PATH_NODE } from '../../../api/domain/local-path.ts';
+import { own } from '../../../api/machinery/own.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
-import type { PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
+import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
 import type { ResourceSlice } from '../../../api/types/resource/v1.gen.ts';
 import type { AdmissionRequest } from './plugin.ts';
 
@@ -28,6 +30,36 @@ export function judgeClaim(
   if (operation !== 'UPDATE') return `unexpected operation ${JSON.stringify(operation)}`;
   if (semanticallyEqual(fixedPart(object), fixedPart(old))) return undefined;
   return `node ${JSON.stringify(node)} is not allowed to update fields other than status.quantity and status.conditions`;
+}
+
+/** A volume without what the node may change: that it is held for its directory. */
+function heldPart(volume: PersistentVolume): object {
+  const { finalizers = [] } = volume.metadata ?? {};
+  return {
+    ...volume,
+    metadata: {
+      ...volume.metadata,
+      finalizers: finalizers.filter((each) => each !== LOCAL_PATH_FINALIZER),
+      resourceVersion: undefined,
+      managedFields: undefined,
+    },
+  };
+}
+
+/** A node may say of its own volume that the directory is gone, once that is due. */
+export function judgeVolume(
+  node: string,
+  { operation, subresource, object, old }: AdmissionRequest,
+): string | undefined {
+  const [before, after] = [old, object];
+  if (operation !== 'UPDATE' || subresource !== '' || !before || !after) {
+    return `unexpected operation ${JSON.stringify(operation)}`;
+  }
+  if (own(before.metadata?.labels, LOCAL_PATH_NODE) !== node || !isDirectoryDue(before)) {
+    return `node ${JSON.stringify(node)} can only update volumes that are its own directories and are being deleted`;
+  }
+  if (semanticallyEqual(heldPart(after), heldPart(before))) return undefined;
+  return `node ${JSON.stringify(node)} is not allowed to update fields other than the finalizer ${LOCAL_PATH_FINALIZER}`;
 }
 
 export function judgeCsiNode(node: string, { operation, name, object }: AdmissionRequest): string | undefined {

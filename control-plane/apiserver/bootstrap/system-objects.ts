@@ -10,12 +10,14 @@ import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { kubernetesServiceIp } from '../../../api/domain/address.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
+import { LOCAL_PATH_CLASS } from '../../../api/domain/local-path.ts';
 import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
+import { offerLocalPathClass } from './local-path-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
@@ -95,6 +97,7 @@ async function ensureAll({
     value: NODE_CRITICAL.value,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
+  await attempt(offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
   await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;

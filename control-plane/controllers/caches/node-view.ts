@@ -1,4 +1,6 @@
 /** What the controllers keep of a node. */
+import { LOCAL_PATH_DIRECTORY } from '../../../api/domain/local-path.ts';
+import { own } from '../../../api/machinery/own.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import type { Interner } from '../framework/interner.ts';
 import { ownedView, type Owned } from '../framework/owner-references.ts';
@@ -13,6 +15,8 @@ export interface NodeView extends Owned {
   readonly taints: readonly Taint[];
   readonly conditions: readonly NodeCondition[];
   readonly addresses: readonly NodeAddress[];
+  /** Where it keeps volumes of the local-path provisioner; '' when it has none. */
+  readonly localPathDirectory: string;
 }
 
 export function nodeView(node: Node, interner: Interner): NodeView {
@@ -27,5 +31,6 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     taints: spec?.taints ?? [],
     conditions: status?.conditions ?? [],
     addresses: status?.addresses ?? [],
+    localPathDirectory: own(metadata.annotations, LOCAL_PATH_DIRECTORY) ?? '',
   };
 }

@@ -5,6 +5,7 @@ import { certificateSigningRequests } from '../../../api/kinds/certificates/cert
 import { leases } from '../../../api/kinds/coordination/lease.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
+import { persistentVolumes } from '../../../api/kinds/core/persistent-volume.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { secrets } from '../../../api/kinds/core/secret.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
@@ -14,7 +15,7 @@ import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
 import type { CSIDriver } from '../../../api/types/storage/v1.gen.ts';
 import { createAll, nodeClient, refusal, startServer } from './fixture.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
-import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Node, PersistentVolume, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const MIRROR = { 'kubernetes.io/config.mirror': 'hash' };
 
@@ -213,4 +214,82 @@ test('a node may write its own Node and its own pods only', async (t) => {
   };
   t.match(await request('system:node:b'), 'can only create a node CSR with CN=system:node:a');
   t.equal(await request('system:node:a'), 'the call succeeded');
+});
+
+test('a node may see the volumes that are its own directories, and release those that are due', async (t) => {
+  const fixture = await startServer(t);
+  const volume = (name: string, node: string, by = 'kedge.io/local-path'): PersistentVolume => ({
+    metadata: {
+      name,
+      labels: { 'kedge.io/local-path-node': node },
+      annotations: { 'pv.kubernetes.io/provisioned-by': by },
+      finalizers: ['kedge.io/local-path', 'example.com/other'],
+    },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      persistentVolumeReclaimPolicy: 'Delete',
+      hostPath: { path: '/data' },
+    },
+  });
+  const { api } = fixture.core;
+  await createAll(
+    fixture.core,
+    persistentVolumes,
+    ...[volume('mine', 'a'), volume('theirs', 'b'), volume('live', 'a'), volume('foreign', 'a', 'example.com/disks')],
+    ...[volume('bound', 'a'), volume('kept', 'a')],
+  );
+  const change = async (
+    name: string,
+    update: (found: PersistentVolume) => PersistentVolume,
+  ): Promise<PersistentVolume> => {
+    const found = api.get(persistentVolumes, '', name);
+    if (!found) throw new Error(`no volume ${name}`);
+    return update(found);
+  };
+  await api.updateStatus(
+    persistentVolumes,
+    await change('bound', (found) => ({ ...found, status: { phase: 'Bound' } })),
+  );
+  await api.update(
+    persistentVolumes,
+    await change('kept', (found) => ({ ...found, spec: { ...found.spec, persistentVolumeReclaimPolicy: 'Retain' } })),
+  );
+  for (const name of ['mine', 'theirs', 'foreign', 'bound', 'kept']) await api.delete(persistentVolumes, '', name);
+  const a = await nodeClient(fixture, 'a');
+  const says = async (call: Promise<unknown>) => (await refusal(call)).message;
+  const seen = await a.list(persistentVolumes, { labelSelector: 'kedge.io/local-path-node=a' });
+  t.same(
+    seen.items.map(({ metadata }) => metadata?.name),
+    ['bound', 'foreign', 'kept', 'live', 'mine'],
+  );
+  for (const labelSelector of [
+    undefined,
+    'kedge.io/local-path-node=b',
+    'kedge.io/local-path-node',
+    'kedge.io/local-path-node!=a',
+    'kedge.io/local-path-node in (a,b)',
+    'other=a',
+  ])
+    t.match(await says(a.list(persistentVolumes, { labelSelector })), 'can only get individual resources of this type');
+  t.match(await says(a.get(persistentVolumes, '', 'mine')), 'no relationship found', 'no pod of it uses that');
+
+  const finalizers = ['example.com/other'];
+  const release = (name: string, more: object = {}, metadata: object = {}) =>
+    says(a.patch(persistentVolumes, '', name, { metadata: { finalizers, ...metadata }, ...more }, { type: 'merge' }));
+  t.match(await release('theirs'), "no relationship found between node 'a' and this object");
+  t.match(await release('foreign'), "no relationship found between node 'a' and this object");
+  for (const name of ['live', 'bound', 'kept'])
+    t.match(await release(name), 'node "a" can only update volumes that are its own directories and are being deleted');
+  const others = 'is not allowed to update fields other than the finalizer kedge.io/local-path';
+  t.match(await release('mine', { spec: { capacity: { storage: '2Gi' } } }), others);
+  t.match(await release('mine', {}, { finalizers: [] }), others);
+  t.match(await release('mine', {}, { labels: { 'kedge.io/local-path-node': 'b' } }), others);
+  t.match(await says(a.delete(persistentVolumes, '', 'mine')), 'can only get individual resources of this type');
+  t.match(
+    await says(a.patch(persistentVolumes, '', 'mine', { status: { phase: 'Bound' } }, { subresource: 'status' })),
+    'can only get individual resources of this type',
+  );
+  t.equal(await release('mine'), 'the call succeeded');
+  t.same(api.get(persistentVolumes, '', 'mine')?.metadata?.finalizers, ['example.com/other']);
 });

@@ -31,6 +31,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
   taints: [],
   conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
   addresses: [],
+  localPathDirectory: '',
   ...more,
 });
 const lost = node({ conditions: [condition('Ready', 'Unknown')] });

@@ -50,6 +50,6 @@ export function hashOf(version: string): string {
 export const nodeViewOf = (name: string, more: Partial<NodeView> = {}): NodeView => ({
   ...{ namespace: '', name, uid: `uid-${name}`, owners: [], finalizers: [], deleting: false },
   ...{ labels: {}, resourceVersion: '1', createdAt: 0, podCIDR: '', unschedulable: false },
-  ...{ taints: [], conditions: [], addresses: [] },
+  ...{ taints: [], conditions: [], addresses: [], localPathDirectory: '' },
   ...more,
 });

@@ -8,8 +8,9 @@ export type Attributes = Pick<
 > & {
   /** Access reviews also use verbs that are not derived from HTTP: `bind`, `impersonate`, ... */
   readonly verb: string;
-  /** The field selector of a list or watch. */
+  /** The selectors of a list or watch. */
   readonly fieldSelector?: string;
+  readonly labelSelector?: string;
 };
 
 export interface Decision {

@@ -1,5 +1,11 @@
+import { LOCAL_PATH_NODE } from '../../../../api/domain/local-path.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
-import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
+import {
+  parseFieldSelector,
+  parseLabelSelector,
+  requiredValue,
+  SelectorError,
+} from '../../../../api/machinery/selectors.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
 import { ALLOWED, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
 import type { NodeObjects } from './node-objects.ts';
@@ -17,6 +23,18 @@ const NO_OPINION = denied('');
 function selectedValue({ fieldSelector = '' }: Attributes, field: string): string | undefined {
   try {
     return requiredValue(parseFieldSelector(fieldSelector), field);
+  } catch (error) {
+    // An invalid selector is rejected later.
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+/** The only value that a label selector lets the label have; undefined when there is none. */
+function selectedLabel({ labelSelector = '' }: Attributes, label: string): string | undefined {
+  try {
+    const { requirements } = parseLabelSelector(labelSelector);
+    return requirements.find(({ key, operator }) => key === label && operator === '=')?.values[0];
   } catch (error) {
     // An invalid selector is rejected later.
     if (error instanceof SelectorError) return undefined;
@@ -77,7 +95,7 @@ export class NodeAuthorizer implements Authorizer {
       case 'pods':
         return this.#pod(node, attributes);
       case 'persistentvolumes':
-        return this.#get(node, attributes, (name) => this.#objects.isVolumeOf(node, name));
+        return this.#volume(node, attributes);
       case 'resourceclaims.resource.k8s.io':
         return this.#get(node, attributes, (name) => this.#objects.isResourceClaimOf(node, attributes.namespace, name));
       case 'volumeattachments.storage.k8s.io':
@@ -115,6 +133,15 @@ export class NodeAuthorizer implements Authorizer {
     if (attributes.verb !== 'get') return denied('can only get individual resources of this type');
     if (attributes.subresource !== '') return denied('cannot get subresource');
     return this.#related(node, attributes, isRelated);
+  }
+
+  /** Those of its pods, and those that are its own directories: it may release these, which NodeRestriction checks. */
+  #volume(node: string, attributes: Attributes): Decision {
+    const { verb, subresource } = attributes;
+    if ((verb === 'list' || verb === 'watch') && selectedLabel(attributes, LOCAL_PATH_NODE) === node) return ALLOWED;
+    if (verb === 'patch' && subresource === '')
+      return this.#related(node, attributes, (name) => this.#objects.isLocalPathOf(node, name));
+    return this.#get(node, attributes, (name) => this.#objects.isVolumeOf(node, name));
   }
 
   #related(node: string, attributes: Attributes, isRelated: (name: string) => boolean): Decision {

@@ -2,6 +2,8 @@
  * Which objects of storage and of devices concern a node. Most are looked at when a node asks for them: the pods are what the graph
  * follows, and nodes ask for these rarely.
  */
+import { isLocalPath, LOCAL_PATH_NODE } from '../../../../api/domain/local-path.ts';
+import { own } from '../../../../api/machinery/own.ts';
 import { persistentVolumes } from '../../../../api/kinds/core/persistent-volume.ts';
 import { resourceClaims } from '../../../../api/kinds/resource/resource-claim.ts';
 import { resourceSlices } from '../../../../api/kinds/resource/resource-slice.ts';
@@ -33,6 +35,12 @@ export class NodeObjects {
     const claim = this.#api.get(persistentVolumes, '', name)?.spec?.claimRef;
     if (!claim?.namespace || !claim.name) return false;
     return this.#graph.isNeededBy(node, 'persistentvolumeclaim', claim.namespace, claim.name);
+  }
+
+  /** A directory of the node that is a volume: its agent removes it. */
+  isLocalPathOf(node: string, name: string): boolean {
+    const volume = this.#api.get(persistentVolumes, '', name);
+    return volume !== undefined && isLocalPath(volume) && own(volume.metadata?.labels, LOCAL_PATH_NODE) === node;
   }
 
   isAttachmentOf(node: string, name: string): boolean {
