@@ -4,6 +4,7 @@
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 . "$here/host.sh"
+take_no_arguments "$@"
 [ "$(id -u)" -eq 0 ] || fail "make clean-host removes files and rules: run it as root (sudo make clean-host)"
 
 # still_listed: says what remains of this host in another host's cluster.

@@ -3,6 +3,7 @@
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 . "$here/host.sh"
+take_no_arguments "$@"
 [ "$(id -u)" -eq 0 ] || fail "make down stops daemons: run it as root (sudo make down)"
 
 stop kedge-agent

@@ -20,6 +20,22 @@ fail() {
   exit 1
 }
 
+# offer_help ARGUMENT...: prints the comment that the script begins with and exits, if that is asked for.
+offer_help() {
+  case ${1:-} in
+  -h | --help)
+    sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+  esac
+}
+
+# take_no_arguments ARGUMENT...: for scripts whose only argument is --help: nothing is done on account of a misunderstanding.
+take_no_arguments() {
+  offer_help "$@"
+  [ $# -eq 0 ] || fail "unknown argument \"$1\": $(basename "$0") takes none"
+}
+
 with_systemd() { [ -d /run/systemd/system ]; }
 
 # wait_for UNIT WHAT COMMAND...: returns when the command succeeds; fails when the daemon ends before, or after a timeout.

@@ -10,6 +10,7 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
 . "$here/host.sh"
+offer_help "$@"
 
 usage='joining needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --print-join-command prints all three'
 # read_join_arguments ARGUMENT...: sets $server, $token and $hash; fails unless all three are given.

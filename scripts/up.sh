@@ -5,6 +5,7 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
 . "$here/host.sh"
+take_no_arguments "$@"
 
 [ "$(id -u)" -eq 0 ] || fail "make up installs packages and starts daemons: run it as root (sudo make up)"
 "$here/prepare-host.sh"

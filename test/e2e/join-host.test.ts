@@ -54,9 +54,9 @@ const readiness = ({ metadata, status }: Node) => [
   status?.conditions?.find(({ type }) => type === 'Ready')?.status,
 ];
 
-/** The sentence with which install.sh fails. */
-async function refusal(t: Test, host: SeparateHost, ...args: string[]): Promise<string> {
-  const outcome = await host.script('install.sh', ...args).catch((error: ProgramError) => error);
+/** The sentence with which a script fails. */
+async function refusal(t: Test, host: SeparateHost, script: string, ...args: string[]): Promise<string> {
+  const outcome = await host.script(script, ...args).catch((error: ProgramError) => error);
   t.match(outcome, { exitCode: 1, stderr: /^kedge: [^\n]+\n$/ }, 'it fails with one sentence');
   return outcome.stderr;
 }
@@ -93,10 +93,13 @@ t.test('a host is not reset while its agent runs', async (t) => {
 t.test('a host that cannot join says why in a sentence, and is not changed', async (t) => {
   const good = await joinWords();
   const { server, token, ...hash } = good;
-  t.match(await refusal(t, second, '--server', server), /joining needs --server URL, --token TOKEN and --ca-hash HASH/);
-  t.match(await refusal(t, second, ...flags({ server, ...hash }), '--token'), '--token has no value');
-  t.match(await refusal(t, second, ...flags(good), '--force', 'yes'), 'unknown argument "--force"');
-  const refusalOf = (wrong: Partial<JoinWords>) => refusal(t, second, ...flags({ ...good, ...wrong }));
+  t.match(
+    await refusal(t, second, 'install.sh', '--server', server),
+    /joining needs --server URL, --token TOKEN and --ca-hash HASH/,
+  );
+  t.match(await refusal(t, second, 'install.sh', ...flags({ server, ...hash }), '--token'), '--token has no value');
+  t.match(await refusal(t, second, 'install.sh', ...flags(good), '--force', 'yes'), 'unknown argument "--force"');
+  const refusalOf = (wrong: Partial<JoinWords>) => refusal(t, second, 'install.sh', ...flags({ ...good, ...wrong }));
   const wrongSecret = token.replace(/\..*/, '.0123456789abcdef');
   t.match(await refusalOf({ token: wrongSecret }), /does not accept the token .{6}: it is invalid or has expired/);
   t.match(await refusalOf({ token: 'nonsense' }), 'token must be ID.SECRET');
@@ -114,9 +117,18 @@ t.test('a host that cannot join says why in a sentence, and is not changed', asy
   await second.run('hostname', [second.name]);
   t.strictSame(await second.traces(), untouched[1], 'nothing is left of the attempts');
   const before = await membership(first);
-  t.match(await refusal(t, first, ...flags(good)), 'this host runs a cluster of its own');
+  t.match(await refusal(t, first, 'install.sh', ...flags(good)), 'this host runs a cluster of its own');
   t.equal(await membership(first), before);
   t.equal((await nodes()).length, 1, 'no node was made');
+});
+
+t.test('a script that is asked for help, or misunderstood, does nothing else', async (t) => {
+  const before = await membership(first);
+  for (const name of ['install.sh', 'up.sh', 'down.sh', 'clean-host.sh'])
+    t.match((await first.script(name, '--help')).stdout, /^[A-Z][^#]+\n$/, name);
+  for (const name of ['up.sh', 'down.sh', 'clean-host.sh'])
+    t.match(await refusal(t, first, name, '--force'), `unknown argument "--force": ${name} takes none`);
+  t.equal(await membership(first), before);
 });
 
 t.test('a host joins with the command printed by the server', async (t) => {
@@ -130,7 +142,7 @@ t.test('a host joins with the command printed by the server', async (t) => {
   t.notMatch(await settings(second), /token/);
   const before = await membership(second);
   const other = { ...(await joinWords()), server: 'https://10.78.0.1:6444' };
-  t.match(await refusal(t, second, ...flags(other)), 'connection refused');
+  t.match(await refusal(t, second, 'install.sh', ...flags(other)), 'connection refused');
   t.equal(await membership(second), before, 'it keeps its server');
 });
 

@@ -31,7 +31,13 @@ t.test('precedence: flag, file, environment, default', async (t) => {
 });
 
 t.test('an unusable setting is one sentence that says where it is', async (t) => {
-  const folder = t.testdir({ unknown: 'data-dri: /x\n', list: '- a\n', broken: 'a: [', type: 'port: many\n', others: 'server: x\n' });
+  const folder = t.testdir({
+    unknown: 'data-dri: /x\n',
+    list: '- a\n',
+    broken: 'a: [',
+    type: 'port: many\n',
+    others: 'server: x\n',
+  });
   const load = (name: string) => loadSettings(declaration, { config: path.join(folder, name) }, {});
   await t.rejects(
     load('unknown'),
