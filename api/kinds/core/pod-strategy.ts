@@ -5,6 +5,7 @@ import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
 import type { HookContext } from '../../machinery/kind.ts';
 import { adoptAppArmorAnnotations } from './app-armor.ts';
+import { mergeLabelKeys } from './pod-label-keys.ts';
 
 /** How long a pod may take to terminate, in seconds; 0 when no node runs it. */
 export function podGraceSeconds({ metadata, spec, status }: Pod, { gracePeriodSeconds }: DeleteOptions): number {
@@ -26,6 +27,7 @@ export function preparePodForCreate(pod: Pod, { warn }: Pick<HookContext, 'warn'
   if (!spec) return;
   liftGrace(spec);
   adoptAppArmorAnnotations(pod, warn);
+  mergeLabelKeys(spec, pod.metadata?.labels);
   pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
   if (spec.schedulingGates?.length) {
     pod.status.conditions = [

@@ -116,7 +116,18 @@ const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['caches', ['framework']],
   [
     'main.ts',
-    ['accounts', 'autoscaling', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'storage', 'workloads'],
+    [
+      'accounts',
+      'autoscaling',
+      'certificates',
+      'framework',
+      'garbage',
+      'network',
+      'nodes',
+      'quota',
+      'storage',
+      'workloads',
+    ],
   ],
 ]);
 const SHARED_ROOMS = ['framework', 'caches'];
