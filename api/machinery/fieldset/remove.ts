@@ -5,7 +5,11 @@ import { formOf, typeOfKey, type FieldType } from './field-type.ts';
 import { fieldsOf } from './fields-of.ts';
 import { fieldElement } from './path-element.ts';
 
-/** Returns `value` without the fields of `set`. Objects and lists of which nothing is left become null. */
+/** What is left of a value that loses fields of its own: an object or list without any stays, and is empty. */
+const removeBelow = (type: FieldType, value: unknown, set: FieldSet): unknown =>
+  removeFields(type, value, set) ?? (Array.isArray(value) ? [] : isJsonObject(value) ? {} : null);
+
+/** Returns `value` without the fields of `set`, or null when it is an object or a list of which nothing is left. */
 export function removeFields(type: FieldType, value: unknown, set: FieldSet): unknown {
   const form = formOf(type, value);
   if (form === 'scalar') return value;
@@ -16,7 +20,7 @@ export function removeFields(type: FieldType, value: unknown, set: FieldSet): un
     for (const item of value as readonly unknown[]) {
       const below = set.children.get(elementOf?.(item) ?? '');
       if (below?.member) continue;
-      left.push(below ? removeFields(items, item, below) : item);
+      left.push(below ? removeBelow(items, item, below) : item);
     }
     return left.length > 0 ? left : null;
   }
@@ -27,7 +31,7 @@ export function removeFields(type: FieldType, value: unknown, set: FieldSet): un
     const below = set.children.get(fieldElement(key));
     if (below?.member) continue;
     const inner = own(value, key);
-    setOwn(left, key, below ? removeFields(typeOfKey(type.map, key), inner, below) : inner);
+    setOwn(left, key, below ? removeBelow(typeOfKey(type.map, key), inner, below) : inner);
     isEmpty = false;
   }
   return isEmpty ? null : left;

@@ -190,6 +190,26 @@ t.test('removal takes items and maps, and prune leaves what others own or nobody
   });
 });
 
+t.test('what loses fields of its own stays, as an empty object or list', async (t) => {
+  const spec = (fields: object) => ({ spec: { containers: [{ name: 'c', ...fields }] } });
+  for (const [fields, removed, left] of [
+    [
+      { resources: { limits: { cpu: '1' } } },
+      { 'f:resources': { 'f:limits': { 'f:cpu': {} } } },
+      { resources: { limits: {} } },
+    ],
+    [{ resources: { limits: { cpu: '1' } } }, { 'f:resources': { 'f:limits': {} } }, { resources: {} }],
+    [{ env: [{ name: 'A' }] }, { 'f:env': { 'k:{"name":"A"}': {} } }, { env: [] }],
+    [{ env: [{ name: 'A' }] }, { 'f:env': {} }, {}],
+    [
+      { env: [{ name: 'A', value: 'x' }] },
+      { 'f:env': { 'k:{"name":"A"}': { 'f:name': {}, 'f:value': {} } } },
+      { env: [{}] },
+    ],
+  ] as const)
+    t.strictSame(removeFields(POD, spec(fields), set(inContainer(removed))), spec(left));
+});
+
 t.test('only some fields can be owned through a subresource', async (t) => {
   const fields = set({ 'f:metadata': { 'f:labels': {} }, 'f:spec': { 'f:x': { '.': {}, 'f:y': {} }, 'f:z': {} } });
   t.strictSame(json(intersectionBelow(fields, FieldSet.ofPaths(['spec.x']))), {
