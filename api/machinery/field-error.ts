@@ -67,6 +67,14 @@ export const forbidden = (field: string, detail: string): FieldError =>
 export const notFound = (field: string, value: unknown): FieldError =>
   fieldError('FieldValueNotFound', field, () => `Not found: ${shown(value)}`);
 export const tooLong = (field: string, maxBytes: number): FieldError =>
-  fieldError('FieldValueTooLong', field, () => `Too long: may not be more than ${maxBytes} bytes`);
+  fieldError(
+    'FieldValueTooLong',
+    field,
+    () => `Too long: may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}`,
+  );
 export const tooMany = (field: string, actual: number, max: number): FieldError =>
-  fieldError('FieldValueTooMany', field, () => `Too many: ${actual}: must have at most ${max} items`);
+  fieldError(
+    'FieldValueTooMany',
+    field,
+    () => `Too many: ${actual}: must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
+  );

@@ -56,15 +56,17 @@ export function compileSchema(schema: JSONSchemaProps): Check {
   return (value, path, errors, old) => {
     if (errors.length >= MAX_ERRORS) return;
     if (value === null && schema.nullable === true) return;
-    const before = errors.length;
+    // Below what is as it was, items of lists that cannot be told from each other are as they were, too.
+    if (old !== undefined && deepEqual(value, old)) return;
     const isTyped = isIntOrString ? isIntegerOrString(value) : isOfType(value, schema.type);
     if (isTyped) {
       for (const check of checks) check(value, path, errors);
     } else {
       const type = isIntOrString ? 'integer,string' : schema.type;
-      errors.push(typeInvalid(path, value, `${called(path)} must be of type ${type}: ${text(typeOf(value))}`));
+      errors.push(
+        typeInvalid(path, value ?? 'null', `${called(path)} must be of type ${type}: ${text(typeOf(value))}`),
+      );
     }
-    if (errors.length > before && old !== undefined && deepEqual(value, old)) errors.length = before;
     if (isTyped) for (const check of below) check(value, path, errors, old);
   };
 }
