@@ -230,6 +230,8 @@ export interface CustomResource {
   readonly fields: FieldType;
   /** Its schema in OpenAPI v3, as it is published. */
   readonly openApi: Readonly<Record<string, unknown>>;
+  /** Its definition is being deleted. */
+  readonly isTerminating: boolean;
   /** Adds the defaults that the schema has got since an object was stored; undefined when it has none. */
   readonly complete?: (stored: KubeObject) => void;
 }

@@ -103,7 +103,7 @@ export function customKind(
       kind: optional(undefined, string),
       metadata: optional(undefined, ObjectMeta),
     })),
-    verbs: VERBS.filter((verb) => verb !== 'create' || !isTerminating),
+    verbs: VERBS,
     subresources: subresourcesOf(version, validate),
     columns: columnsOf(version.additionalPrinterColumns ?? []),
     ...(stored && !convert
@@ -112,6 +112,7 @@ export function customKind(
     custom: {
       fields: resourceFieldType(schema),
       openApi: { ...props },
+      isTerminating,
       ...(schema.hasDefaults && { complete: (object: KubeObject) => completeStored(object, schema) }),
       ...(convert && { conversion: { cachedAs: stored, storageVersion: storageVersionOf(definition), convert } }),
     },

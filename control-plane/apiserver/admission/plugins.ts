@@ -29,6 +29,7 @@ import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+import { terminatingDefinition } from './terminating-definition.ts';
 import { unprivileged } from './unprivileged.ts';
 import type { WebhookOptions } from './webhooks/dispatcher.ts';
 import { mutatingAdmissionWebhook } from './webhooks/mutating-admission-webhook.ts';
@@ -68,6 +69,7 @@ export const admissionPlugins = ({
 }: AdmissionOptions): AdmissionPlugin[] => [
   // Upstream's validation, before any plugin's.
   ...(allowPrivileged ? [] : [unprivileged]),
+  terminatingDefinition,
   namespaceLifecycle(api),
   limitRanger(api),
   serviceAccount(accounts),

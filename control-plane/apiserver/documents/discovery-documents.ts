@@ -1,7 +1,7 @@
 /** The documents of discovery: plain and aggregated. */
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
-import type { Kind, KubeObject, Subresource } from '../../../api/machinery/kind.ts';
+import type { Kind, KubeObject, Subresource, Verb } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import type { RemoteVersion } from './remote-discovery.ts';
 import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/types/meta/v1.gen.ts';
@@ -42,6 +42,10 @@ export function apiGroupList(groups: readonly GroupKinds[], others: readonly Rem
   return { kind: 'APIGroupList', apiVersion: 'v1', groups: [...all.values()] };
 }
 
+/** Clients are not told of writes to a kind that is going, which are served for the sake of finalizers. */
+const verbsOf = ({ verbs, custom }: Kind): readonly Verb[] =>
+  custom?.isTerminating ? verbs.filter((verb) => !['create', 'patch', 'update'].includes(verb)) : verbs;
+
 export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
   const resources = kinds.flatMap((kind): APIResource[] => [
     {
@@ -49,7 +53,7 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
       singularName: kind.singular,
       namespaced: kind.namespaced,
       kind: kind.kind,
-      verbs: [...kind.verbs],
+      verbs: [...verbsOf(kind)],
       ...(kind.shortNames.length > 0 && { shortNames: [...kind.shortNames] }),
       ...(kind.categories.length > 0 && { categories: [...kind.categories] }),
       ...(kind.verbs.includes('list') && { storageVersionHash: storageVersionHash(kind) }),
@@ -126,7 +130,7 @@ const aggregatedResource = (kind: Kind) => ({
   responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
   scope: kind.namespaced ? 'Namespaced' : 'Cluster',
   singularResource: kind.singular,
-  verbs: kind.verbs,
+  verbs: verbsOf(kind),
   ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
   ...(kind.categories.length > 0 && { categories: kind.categories }),
   ...(kind.subresources.length > 0 && {

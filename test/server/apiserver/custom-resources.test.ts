@@ -1,5 +1,6 @@
 /** CustomResourceDefinitions and their instances, over HTTP. */
 import t from 'tap';
+import { terminatingDefinition } from '../../../control-plane/apiserver/admission/terminating-definition.ts';
 import { eventually } from '../../support/wait.ts';
 import { TestServer, type Answer, type Json } from './server.ts';
 
@@ -7,6 +8,7 @@ const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const GROUP = '/apis/example.com';
 const THINGS = `${GROUP}/v1/namespaces/default/things`;
 const MERGE = 'application/merge-patch+json';
+const APPLY = 'application/apply-patch+yaml';
 
 const SCHEMA = {
   type: 'object',
@@ -381,7 +383,7 @@ t.test('an update may keep what has become invalid', async (t) => {
 });
 
 t.test('a definition goes after its instances', async (t) => {
-  await using server = await TestServer.start();
+  await using server = await TestServer.start({ admission: [terminatingDefinition] });
   await establish(server);
   await server.call('POST', THINGS, {
     body: { ...thing('held'), metadata: { name: 'held', finalizers: ['example.com/x'] } },
@@ -391,7 +393,19 @@ t.test('a definition goes after its instances', async (t) => {
   t.equal((await server.call('DELETE', target)).status, 200);
   await eventually('the instances to go', async () => (await server.call('GET', THINGS)).body.items?.length === 1);
   t.equal(condition(await server.call('GET', target), 'Terminating'), 'True');
-  t.equal((await server.call('POST', THINGS, { body: thing('new') })).status, 405, 'nothing is created any more');
+  const refused = /create not allowed while custom resource definition is terminating/;
+  t.match(await server.call('POST', THINGS, { body: thing('new') }), { status: 403, body: { message: refused } });
+  const applied = { ...thing('new'), metadata: { name: 'new' } };
+  t.match(
+    await server.call('PATCH', `${THINGS}/new?fieldManager=me`, { body: applied, type: APPLY }),
+    { status: 403, body: { message: refused } },
+    'nor by an apply',
+  );
+  const { resources } = (await server.call('GET', `${GROUP}/v1`)).body as {
+    resources?: { name: string; verbs: string[] }[];
+  };
+  const discovered = resources?.find(({ name }) => name === 'things');
+  t.strictSame(discovered?.verbs, ['delete', 'deletecollection', 'get', 'list', 'watch'], 'as discovery says');
   await server.call('PATCH', `${THINGS}/held`, { body: { metadata: { finalizers: null } }, type: MERGE });
   await eventually('the definition to go', async () => (await server.call('GET', target)).status === 404);
   await eventually('its paths to go', async () => (await server.call('GET', THINGS)).status === 404);
