@@ -204,7 +204,7 @@ export class ObjectWriter {
     const placed = placeNamed(resource.kind, object, namespace, name);
     const { uid } = placed.metadata;
     if (uid) {
-      const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: `;
+      const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
       throw conflict(resource.kind, name, why);
     }
     context.authorizeCreate();

@@ -1,5 +1,5 @@
 /** Which objects a list, watch or deletecollection is about: its label and field selectors over the index of the cache. */
-import { groupResource } from '../../../api/machinery/define-kind.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
 import {
   fieldTests,
   parseFieldSelector,
@@ -36,10 +36,7 @@ export function parseSelection(
     const tests = [...fieldTests(fields)].map(([field, isMet]) => {
       const read = fieldReader(resource, field);
       if (!read) {
-        throw badRequest(
-          `Unable to find ${JSON.stringify(groupResource(resource.kind))} that match label selector ${JSON.stringify(labelSelector)}, ` +
-            `field selector ${JSON.stringify(fieldSelector)}: field label not supported: ${field}`,
-        );
+        throw badRequest(unsupported(resource.kind, field));
       }
       return (entry: Parameters<Selection['matches']>[0]) => isMet(read(entry));
     });
@@ -53,6 +50,12 @@ export function parseSelection(
     throw error;
   }
 }
+
+/** A kind without fields of its own that can be selected by names those that every kind has. */
+const unsupported = ({ custom, selectableFields }: Kind, field: string): string =>
+  custom !== undefined || Object.keys(selectableFields).length > 0
+    ? `field label not supported: ${field}`
+    : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 
 function fieldReader(
   resource: ServedResource,

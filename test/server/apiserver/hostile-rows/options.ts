@@ -56,9 +56,9 @@ export const OPTIONS: readonly Row[] = [
   bad({ labelSelector: 'a=\u0000' }, /unable to parse requirement/),
   bad({ labelSelector: 'a;drop' }, /unable to parse requirement/),
   bad({ fieldSelector: 'a' }, /invalid selector/),
-  bad({ fieldSelector: 'data.k=v' }, /field label not supported: data.k/),
+  bad({ fieldSelector: 'data.k=v' }, /"data.k" is not a known field selector/),
   bad({ fieldSelector: 'metadata.name=a\\' }, /invalid/),
-  bad({ fieldSelector: '__proto__=x' }, /field label not supported: __proto__/),
+  bad({ fieldSelector: '__proto__=x' }, /"__proto__" is not a known field selector/),
   ['DELETE', query(A, { gracePeriodSeconds: 'x' }), {}, 400, 'BadRequest', /invalid syntax/],
   ['DELETE', query(A, { propagationPolicy: 'Explode' }), {}, 422, 'Invalid', /Unsupported value: "Explode"/],
   [

@@ -271,17 +271,17 @@ export const SELECTORS = [
   {
     name: 'a field that may not be selected by',
     request: fields('data.key=value'),
-    expect: badRequest(/field label not supported: data\.key/),
+    expect: badRequest(/"data\.key" is not a known field selector/),
   },
   {
     name: 'a field constructor',
     request: fields('constructor=x'),
-    expect: badRequest(/field label not supported: constructor/),
+    expect: badRequest(/"constructor" is not a known field selector/),
   },
   {
     name: 'a field __proto__',
     request: fields('__proto__=x'),
-    expect: badRequest(/field label not supported: __proto__/),
+    expect: badRequest(/"__proto__" is not a known field selector/),
   },
   {
     name: 'a field selector with a wild escape',
