@@ -3,7 +3,7 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
 import { validateConfigKeys, validateImmutable, validateTotalSize } from './config-data.ts';
-import { own, setOwn } from '../../machinery/own.ts';
+import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { Secret } from '../../types/core/v1.gen.ts';
 
 /** The required keys of each type of Secret. */
@@ -24,10 +24,10 @@ function applyDefaults(secret: Secret): void {
   delete secret.stringData;
 }
 
-function isJson(base64: string | undefined): boolean {
+function isJsonMap(base64: string | undefined): boolean {
   try {
-    JSON.parse(Buffer.from(base64 ?? '', 'base64').toString());
-    return true;
+    const value: unknown = JSON.parse(Buffer.from(base64 ?? '', 'base64').toString());
+    return value === null || isJsonObject(value);
   } catch {
     return false;
   }
@@ -37,8 +37,8 @@ function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
   const errors = [...validateConfigKeys(data, 'data'), ...validateTotalSize('data', {}, data)];
   for (const key of NEEDED_KEYS.get(type) ?? []) {
     if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
-    else if (key.startsWith('.docker') && !isJson(own(data, key))) {
-      errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character in JSON'));
+    else if (key.startsWith('.docker') && !isJsonMap(own(data, key))) {
+      errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'must be a JSON object'));
     }
   }
   if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {

@@ -136,6 +136,13 @@ t.test('secrets: stringData, immutable secrets', async (t) => {
   t.strictSame(secret.data, { a: 'MQ==', b: 'w6k=' });
   t.equal(secret.stringData, undefined);
   t.strictSame(invalid(secrets, { type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }), ['Required data[tls.key]']);
+  const registry = (text: string) => ({
+    type: 'kubernetes.io/dockerconfigjson',
+    data: { '.dockerconfigjson': Buffer.from(text).toString('base64') },
+  });
+  for (const text of ['', '{', '[]', '"auths"', '\u00fb'])
+    t.strictSame(invalid(secrets, registry(text)), ['Invalid data[.dockerconfigjson]'], text);
+  for (const text of ['{}', 'null']) t.strictSame(invalid(secrets, registry(text)), [], text);
   t.strictSame(invalid(secrets, { data: { 'a b': '' } }), ['Invalid data[a b]']);
   t.strictSame(invalid(secrets, { stringData: { a: 'x'.repeat(1_048_577) } }), ['TooLong data']);
   const frozen = { immutable: true, stringData: { a: '1' } };
