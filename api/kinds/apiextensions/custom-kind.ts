@@ -52,7 +52,8 @@ type Custom = KubeObject & Record<string, unknown>;
 const definitionName = (group: string, version: string, kind: string): string =>
   [...group.split('.').reverse(), version, kind].join('.');
 
-const stepsOf = (path: string): readonly Step[] => parseJsonPath(path) ?? [];
+/** Of a path in dot notation, `.spec.replicas`: nothing else may be there, whatever kubectl would make of it. */
+const stepsOf = (path: string): readonly Step[] => path.slice(1).split('.');
 
 /**
  * Makes the kind of a version. @param stored of the version that is stored, for all others.
@@ -174,12 +175,18 @@ const shown = (value: unknown): string => (typeof value === 'string' ? value : J
 
 function columnsOf(definitions: readonly CustomResourceColumnDefinition[]): Column<Custom>[] {
   if (definitions.length === 0) return [nameColumn(), ageColumn()];
-  return [nameColumn(), ...definitions.map(columnOf)];
+  const columns = [nameColumn<Custom>()];
+  for (const definition of definitions) {
+    const steps = parseJsonPath(definition.jsonPath);
+    // A path that cannot be parsed is no error of the definition, as upstream: it and those after it are not shown.
+    if (!steps) break;
+    columns.push(columnOf(definition, steps));
+  }
+  return columns;
 }
 
-function columnOf(column: CustomResourceColumnDefinition): Column<Custom> {
+function columnOf(column: CustomResourceColumnDefinition, steps: readonly Step[]): Column<Custom> {
   const { name, type, format = '', priority = 0, description = '', jsonPath } = column;
-  const steps = stepsOf(jsonPath);
   return {
     name,
     type: type as Column<Custom>['type'],

@@ -2,6 +2,7 @@ import { deepEqual } from '../../machinery/deep-equal.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import type { Kind } from '../../machinery/kind.ts';
+import { isRecognizedFormat } from '../../machinery/structural/formats.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { timeOf } from '../../machinery/time.ts';
 import {
@@ -10,7 +11,7 @@ import {
   type CustomResourceDefinitionVersion,
 } from '../../types/apiextensions/v1.gen.ts';
 import { validateDefinition } from './definition-validation.ts';
-import { decodeNestedSchemas } from './nested-schemas.ts';
+import { decodeNestedSchemas, everySchema } from './nested-schemas.ts';
 
 /** While the definition has it, there may be instances. */
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -71,6 +72,12 @@ const kind = defineKind<CustomResourceDefinition>({
       (definition.status ??= {}).storedVersions = [...before, stored];
   },
   validate: (definition, old) => validateDefinition(definition, old),
+  warnings: (definition, old) => {
+    const before = new Set(old && unrecognizedFormats(old));
+    return unrecognizedFormats(definition)
+      .filter((format) => !before.has(format))
+      .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+  },
   deletion: {
     // The first delete marks it: instances are deleted before it goes.
     isHeld: ({ metadata }) => metadata?.deletionTimestamp === undefined,
@@ -91,6 +98,15 @@ const kind = defineKind<CustomResourceDefinition>({
     },
   },
 });
+
+/** The formats of a definition's schemas that no value is validated by. */
+function unrecognizedFormats({ spec }: CustomResourceDefinition): readonly string[] {
+  const found = new Set<string>();
+  for (const { schema } of spec.versions)
+    for (const { type, format } of schema?.openAPIV3Schema ? everySchema(schema.openAPIV3Schema) : [])
+      if (format && !isRecognizedFormat(type, format)) found.add(format);
+  return [...found];
+}
 
 /** https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
 export const customResourceDefinitions: Kind<CustomResourceDefinition> = {

@@ -10,7 +10,6 @@ import {
   required,
   tooMany,
 } from '../../machinery/field-error.ts';
-import { parseJsonPath } from '../../machinery/json-path.ts';
 import { validateLabel1035Name, validateSubdomainName } from '../../machinery/names.ts';
 import { propertyOf, structuralOf } from '../../machinery/structural/structural.ts';
 import type {
@@ -30,15 +29,20 @@ const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32',
 const MAX_SELECTABLE_FIELDS = 8;
 const MAX_WARNING = 256;
 
+type Part = 'schema' | 'subresources' | 'additionalPrinterColumns' | 'selectableFields';
+type Versions = readonly CustomResourceDefinitionVersion[];
+
+const isCommon = (versions: Versions, part: Part): boolean =>
+  versions.every((version) => deepEqual(version[part], versions[0]?.[part]));
+
 /**
- * The schemas of the versions, by their paths. Upstream moves what all versions have in common to the top before it validates, and
+ * The versions by the path of one part of them. Upstream moves what all versions have in common to the top before it validates, and
  * names it there, even though clients of v1 cannot.
  */
-function schemasOf({ versions }: CustomResourceDefinitionSpec): Map<string, CustomResourceDefinitionVersion> {
+function byPath(versions: Versions, part: Part): Map<string, CustomResourceDefinitionVersion> {
   const [first] = versions;
-  const isCommon = versions.every(({ schema }) => deepEqual(schema, first?.schema));
-  if (isCommon && first) return new Map([['spec.validation.openAPIV3Schema', first]]);
-  return new Map(versions.map((version, index) => [`spec.versions[${index}].schema.openAPIV3Schema`, version]));
+  if (first && isCommon(versions, part)) return new Map([[`spec.${part === 'schema' ? 'validation' : part}`, first]]);
+  return new Map(versions.map((version, index) => [`spec.versions[${index}].${part}`, version]));
 }
 
 export function validateDefinition(definition: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
@@ -82,11 +86,12 @@ function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDe
     );
   for (const [index, version] of versions.entries())
     addErrors(errors, validateVersion(version, `spec.versions[${index}]`));
-  for (const [path, { name, schema, subresources }] of schemasOf(spec)) {
+  addErrors(errors, validateParts(versions));
+  for (const [path, { name, schema, subresources }] of byPath(versions, 'schema')) {
     if (!schema?.openAPIV3Schema) continue;
     const before = old?.versions.find((version) => version.name === name)?.schema;
     const hasStatus = subresources?.status !== undefined;
-    addErrors(errors, validateSchema(schema.openAPIV3Schema, path, hasStatus, deepEqual(schema, before)));
+    addErrors(errors, validateSchema(schema.openAPIV3Schema, `${path}.openAPIV3Schema`, hasStatus, deepEqual(schema, before)));
   }
   const names = versions.map(({ name }) => name);
   if (new Set(names).size < names.length)
@@ -104,10 +109,22 @@ function validateVersion(version: CustomResourceDefinitionVersion, path: string)
   if (problems.length > 0) errors.push(invalid(`${path}.name`, name, problems.join(',')));
   for (const why of warningProblems(deprecated, deprecationWarning))
     errors.push(invalid(`${path}.deprecationWarning`, deprecationWarning, why));
-  addErrors(errors, validateSubresources(version.subresources, `${path}.subresources`));
-  for (const [index, column] of (version.additionalPrinterColumns ?? []).entries())
-    addErrors(errors, validateColumn(column, `${path}.additionalPrinterColumns[${index}]`));
-  addErrors(errors, validateSelectableFields(version, `${path}.selectableFields`));
+  return errors;
+}
+
+function validateParts(versions: Versions): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [path, { subresources }] of byPath(versions, 'subresources'))
+    addErrors(errors, validateSubresources(subresources, path));
+  for (const [path, { additionalPrinterColumns = [] }] of byPath(versions, 'additionalPrinterColumns'))
+    for (const [index, column] of additionalPrinterColumns.entries())
+      addErrors(errors, validateColumn(column, `${path}[${index}]`));
+  // The same fields may be right for the schema of one version only.
+  const fields = byPath(versions, 'selectableFields');
+  const [[common] = []] = fields;
+  const isOne = fields.size === 1 && !isCommon(versions, 'schema');
+  for (const [path, version] of isOne ? versions.map((each) => [common ?? '', each] as const) : fields)
+    addErrors(errors, validateSelectableFields(version, path));
   return errors;
 }
 
@@ -136,9 +153,7 @@ function validateColumn({ name, type, format, jsonPath }: CustomResourceColumnDe
 }
 
 function pathErrors(jsonPath: string, path: string): FieldError[] {
-  if (!jsonPath.startsWith('.') && !jsonPath.startsWith('['))
-    return [invalid(path, jsonPath, 'must be a simple json path starting with .')];
-  return parseJsonPath(jsonPath) ? [] : [invalid(path, jsonPath, 'is an invalid JSON path')];
+  return jsonPath.startsWith('.') ? [] : [invalid(path, jsonPath, 'must be a simple json path starting with .')];
 }
 
 function validateSubresources(subresources: CustomResourceSubresources | undefined, path: string): FieldError[] {
@@ -176,16 +191,15 @@ function validateSelectableFields(
       errors.push(required(at));
       continue;
     }
-    const steps = parseJsonPath(jsonPath);
-    const names = steps?.filter((step) => typeof step === 'string');
-    if (!steps || !names || names.length < steps.length) {
-      errors.push(invalid(at, jsonPath, 'is an invalid path'));
+    const names = jsonPath.slice(1).split('.');
+    const type = schema?.openAPIV3Schema && typeAt(schema.openAPIV3Schema, names);
+    const problem = pathProblem(jsonPath, type);
+    if (problem) {
+      errors.push(invalid(at, jsonPath, `is an invalid path: ${problem}`));
       continue;
     }
     if (names[0] === 'metadata') errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'));
-    const type = schema?.openAPIV3Schema && typeAt(schema.openAPIV3Schema, names);
-    if (type === undefined) errors.push(invalid(at, jsonPath, `is an invalid path: does not refer to a valid field`));
-    else if (!['string', 'boolean', 'integer'].includes(type))
+    if (!['string', 'boolean', 'integer'].includes(type ?? ''))
       errors.push(
         invalid(
           at,
@@ -198,6 +212,13 @@ function validateSelectableFields(
   }
   if (seen.size > MAX_SELECTABLE_FIELDS) errors.push(tooMany(path, seen.size, MAX_SELECTABLE_FIELDS));
   return errors;
+}
+
+function pathProblem(jsonPath: string, type: string | undefined): string | undefined {
+  const [first = ''] = jsonPath.split(/[.[\]]/);
+  if (first !== '') return `expected [ or . but got: ${first}`;
+  if (jsonPath.includes('[')) return 'array notation is not allowed';
+  return type === undefined ? 'does not refer to a valid field' : undefined;
 }
 
 function typeAt(schema: JSONSchemaProps, names: readonly string[]): string | undefined {

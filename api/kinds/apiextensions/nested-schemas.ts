@@ -36,3 +36,22 @@ export function decodeNestedSchemas(schema: JSONSchemaProps, path: string, probl
       decodeNestedSchemas(inner, `${path}.${field}[${index}]`, problems);
   if (schema.not) decodeNestedSchemas(schema.not, `${path}.not`, problems);
 }
+
+const isSchema = (value: unknown): value is JSONSchemaProps => isJsonObject(value);
+
+/** The schemas directly below a decoded one. */
+function schemasBelow(schema: JSONSchemaProps): readonly JSONSchemaProps[] {
+  const { items, additionalProperties, additionalItems, not, allOf = [], anyOf = [], oneOf = [] } = schema;
+  const single = [...(Array.isArray(items) ? (items as readonly unknown[]) : [items]), additionalProperties, additionalItems, not];
+  const named = [schema.properties, schema.patternProperties, schema.definitions, schema.dependencies];
+  return [...single, ...allOf, ...anyOf, ...oneOf, ...named.flatMap((all) => Object.values(all ?? {}))].filter(isSchema);
+}
+
+/** A decoded schema and all within it, at any depth. */
+export function* everySchema(root: JSONSchemaProps): Generator<JSONSchemaProps> {
+  const waiting = [root];
+  for (let schema = waiting.pop(); schema; schema = waiting.pop()) {
+    yield schema;
+    for (const below of schemasBelow(schema)) waiting.push(below);
+  }
+}

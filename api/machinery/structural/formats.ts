@@ -34,6 +34,7 @@ const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ['uuid3', uuid('3')],
   ['uuid4', uuid('4')],
   ['uuid5', uuid('5')],
+  ['isbn', short(/^(\d[- ]?){9}([\dX]|(\d[- ]?){3}\d)$/)],
   ['isbn10', short(/^(\d[- ]?){9}[\dX]$/)],
   ['isbn13', short(/^(\d[- ]?){12}\d$/)],
   ['creditcard', short(/^\d{13,19}$/)],
@@ -50,8 +51,26 @@ const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
     ),
   ],
   ['datetime', (text) => canonicalTime(text) !== undefined],
-  ['date-time', (text) => canonicalTime(text) !== undefined],
+  ['k8s-short-name', (text) => text.length <= MAX_SHORT_NAME && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(text)],
+  ['k8s-long-name', (text) => validateSubdomainName(text).length === 0],
+]);
+const MAX_SHORT_NAME = 63;
+
+/** Names of formats are the same with and without dashes. */
+const normalized = (format: string): string => format.replaceAll('-', '');
+const KNOWN: ReadonlyMap<string, (text: string) => boolean> = new Map(
+  [...FORMATS].map(([format, test]) => [normalized(format), test]),
+);
+const NUMBER_FORMATS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['integer', ['int32', 'int64']],
+  ['number', ['float', 'double']],
 ]);
 
+/** Whether values of the type are validated by the format; others are ignored, with a warning. */
+export const isRecognizedFormat = (type: string | undefined, format: string): boolean =>
+  type === undefined || type === '' || type === 'string'
+    ? KNOWN.has(normalized(format))
+    : (NUMBER_FORMATS.get(type)?.includes(format) ?? false);
+
 /** Whether a text is of the format; true for formats that are not validated. */
-export const isFormat = (format: string, text: string): boolean => FORMATS.get(format)?.(text) ?? true;
+export const isFormat = (format: string, text: string): boolean => KNOWN.get(normalized(format))?.(text) ?? true;

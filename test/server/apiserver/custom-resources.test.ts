@@ -489,6 +489,41 @@ t.test('instances are applied on the server by their schema', async (t) => {
   });
 });
 
+t.test('columns, selectable fields and formats are what upstream takes', async (t) => {
+  await using server = await TestServer.start();
+  const create = (more: object, schema: object = SCHEMA) =>
+    server.call('POST', `${DEFINITIONS}?dryRun=All`, {
+      body: definition([version('v1', { schema: { openAPIV3Schema: schema }, ...more })]),
+    });
+  const column = (jsonPath: string) => ({ additionalPrinterColumns: [{ name: 'A', type: 'string', jsonPath }] });
+  for (const path of ['.a "b"', '.a[?(@.b=="c")].d "e"', '.spec[', '..a', '.a}{.b'])
+    t.equal((await create(column(path))).status, 201, path);
+  const selectable = (jsonPath: string) => ({ selectableFields: [{ jsonPath }] });
+  for (const [more, problem] of [
+    [column('a'), 'spec.additionalPrinterColumns[0].JSONPath: Invalid value: "a": must be a simple json path starting with .'],
+    [column("['a']"), `spec.additionalPrinterColumns[0].JSONPath: Invalid value: "['a']": must be a simple json path starting with .`],
+    [selectable('spec.color'), 'spec.selectableFields[0].jsonPath: Invalid value: "spec.color": is an invalid path: expected [ or . but got: spec'],
+    [selectable(".spec['color']"), `spec.selectableFields[0].jsonPath: Invalid value: ".spec['color']": is an invalid path: array notation is not allowed`],
+    [selectable('.spec.nope'), 'spec.selectableFields[0].jsonPath: Invalid value: ".spec.nope": is an invalid path: does not refer to a valid field'],
+  ] as const) {
+    const { status, body } = await create(more);
+    t.equal(status, 422);
+    t.equal(body['message'], `CustomResourceDefinition.apiextensions.k8s.io "things.example.com" is invalid: ${problem}`);
+  }
+  const properties = {
+    a: { type: 'string', format: 'date-time' },
+    b: { type: 'array', items: { type: 'integer', format: 'date' } },
+    c: { type: 'number', format: 'double' },
+    d: { type: 'object', additionalProperties: { type: 'string', format: 'semver' } },
+    e: { type: 'string', format: 'k8s-long-name' },
+  };
+  const answer = await create(selectable('.a'), { type: 'object', properties });
+  t.equal(answer.status, 201);
+  t.match(answer.headers['warning'], /unrecognized format \\"date\\"/);
+  t.match(answer.headers['warning'], /unrecognized format \\"semver\\"/);
+  t.notMatch(answer.headers['warning'], /double|date-time|k8s/);
+});
+
 t.test('schemas within schemas are decoded', async (t) => {
   await using server = await TestServer.start();
   const withItems = (items: unknown) =>
