@@ -21,6 +21,7 @@ import {
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { ObjectStore, type Written } from './object-store.ts';
+import { dedupeOwnerReferences } from './owner-references.ts';
 import { Ownership, sameOwners } from './ownership.ts';
 import type { Reservers } from './reserver.ts';
 import type { AppliedChange, ApplyRequest, UpdateRequest } from './update-request.ts';
@@ -57,6 +58,7 @@ export class ObjectWriter {
     const object = placeObject(kind, decoded, namespace, '');
     const { generateName: base, managedFields: sent } = object.metadata;
     const generated = !object.metadata.name && base !== undefined && base !== '';
+    dedupeOwnerReferences(object.metadata, context.warn, false);
     fillSystemFields(kind, object, Date.now());
     // What admission and the kind add is nobody's.
     const owners =
@@ -86,6 +88,7 @@ export class ObjectWriter {
     const asked = object.metadata.name ?? '';
     const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context);
     await admit(context.admission, 'mutate', request);
+    dedupeOwnerReferences(object.metadata, context.warn, true);
     kind.applyDefaults(object);
     kind.prepareForCreate(object, hookContext(context));
     // The kind's `prepare` may have set a name.
@@ -148,6 +151,7 @@ export class ObjectWriter {
     const { managedFields: sent } = wanted.metadata;
     const merged = rules.merge(wanted, before) as Stored;
     keepSystemFields(merged, before);
+    dedupeOwnerReferences(merged.metadata, context.warn, false);
     // What admission and the kind change is nobody's.
     const owners =
       applied ??
@@ -167,6 +171,7 @@ export class ObjectWriter {
       'body' in part ? part.body : undefined,
     );
     await admit(context.admission, 'mutate', admission);
+    dedupeOwnerReferences(merged.metadata, context.warn, true);
     const object = view.applied(merged, resource, current);
     kind.applyDefaults(object);
     rules.prepare(object, old, hookContext(context));

@@ -2,10 +2,37 @@ import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { events } from '../../../api/kinds/events/event.ts';
 import { kinds } from '../../../api/registry.ts';
+import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { certificateRequest } from '../../../agent/join/certificate-request.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, SERVICES, take, TestServer, type Answer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
+
+t.test('owner references that are there twice are removed, with a warning', async (t) => {
+  const owner = (uid: string, name = 'o') => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid });
+  const addsOwner: AdmissionPlugin = {
+    name: 'AddsOwner',
+    mutate({ object }) {
+      if (object?.metadata?.name === 'b') object.metadata.ownerReferences?.push(owner('1'));
+    },
+  };
+  await using server = await TestServer.start({ admission: [addsOwner] });
+  const body = (name: string, ...ownerReferences: object[]) => configMap(name, { ownerReferences });
+  const created = await server.call('POST', CONFIG_MAPS, {
+    body: body('a', owner('1'), owner('1'), owner('2'), owner('1', 'p'), owner('2')),
+  });
+  t.strictSame(created.body.metadata?.['ownerReferences'], [owner('1'), owner('2'), owner('1', 'p')]);
+  t.match(created.headers['warning'], /contains duplicate entries; API server dedups .*observed: 1, 2"/);
+  const updated = await server.call('PUT', `${CONFIG_MAPS}/a`, { body: body('a', owner('3'), owner('3')) });
+  t.strictSame(updated.body.metadata?.['ownerReferences'], [owner('3')]);
+  const admitted = await server.call('POST', CONFIG_MAPS, { body: body('b', owner('1')) });
+  t.strictSame(admitted.body.metadata?.['ownerReferences'], [owner('1')]);
+  t.match(admitted.headers['warning'], /contains duplicate entries after mutating admission happens; .*observed: 1"/);
+  t.equal(
+    (await server.call('POST', CONFIG_MAPS, { body: body('c', owner('1'), owner('2')) })).headers['warning'],
+    undefined,
+  );
+});
 
 t.test(
   'an update with an old resourceVersion is a conflict, and an update without changes writes nothing',
