@@ -15,6 +15,7 @@ import { validateQualifiedName, validateSubdomainName } from '../../machinery/na
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { isSidecar } from '../../domain/pod-lifecycle.ts';
 import { validateContainers } from './container-validation.ts';
+import { validatePodAnnotations } from './pod-annotation-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
@@ -106,14 +107,16 @@ function validatePodSpec(spec: PodSpec, name: string, path: string, errors: Fiel
   validateOthers(spec, path, errors);
 }
 
-export function validatePod(pod: Pod): FieldError[] {
+export function validatePod(pod: Pod, old?: Pod): FieldError[] {
   const errors: FieldError[] = [];
   const spec = pod.spec ?? { containers: [] };
   validatePodSpec(spec, pod.metadata?.name ?? '', 'spec', errors);
   if (spec.nodeName && spec.schedulingGates?.length) {
     errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
-  const mirror = pod.metadata?.annotations?.[MIRROR_ANNOTATION];
+  const { annotations } = pod.metadata ?? {};
+  addErrors(errors, validatePodAnnotations(annotations, 'metadata.annotations', old?.metadata?.annotations));
+  const mirror = annotations?.[MIRROR_ANNOTATION];
   if (mirror !== undefined && !spec.nodeName) {
     const why = 'must set spec.nodeName if mirror pod annotation is set';
     errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
@@ -142,6 +145,7 @@ export function validatePodTemplate(template: PodTemplateSpec, path: string): Fi
   const errors: FieldError[] = [
     ...validateLabels(template.metadata?.labels, `${path}.metadata.labels`),
     ...validateAnnotations(template.metadata?.annotations, `${path}.metadata.annotations`),
+    ...validatePodAnnotations(template.metadata?.annotations, `${path}.annotations`),
   ];
   const spec = template.spec ?? { containers: [] };
   validatePodSpec(spec, '', `${path}.spec`, errors);

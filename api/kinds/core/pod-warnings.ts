@@ -8,6 +8,7 @@ import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
 import { APP_ARMOR_ANNOTATION, appArmorDeprecation, isProfileOf } from './app-armor.ts';
 import { claimWarnings } from './claim-validation.ts';
 import { deprecatedNodeLabel, nodeSelectorTermWarnings } from './node-label-warnings.ts';
+import { CONTAINER_SECCOMP_ANNOTATION, SECCOMP_ANNOTATION } from './pod-annotation-validation.ts';
 import { addPathWarnings } from './pod-path-warnings.ts';
 import { addPortWarnings } from './pod-port-warnings.ts';
 import { WarningList } from './warning-list.ts';
@@ -30,8 +31,6 @@ const DEPRECATED_ANNOTATIONS = [
   ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
   ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
 ] as const;
-const SECCOMP_ANNOTATION = 'seccomp.security.alpha.kubernetes.io/pod';
-const CONTAINER_SECCOMP_ANNOTATION = 'container.seccomp.security.alpha.kubernetes.io/';
 const SECCOMP_GONE = 'non-functional in v1.27+; use the "seccompProfile" field instead';
 const NULL_SELECTOR = 'a null labelSelector results in matching no pod';
 /** Resources that are counted in bytes. */
