@@ -158,7 +158,12 @@ const unquoted = (quoted: string): string => quoted.slice(1, -1).replaceAll(/\\(
 
 function sliceOf([, start = '', colon, end = '', step = '']: RegExpExecArray): Slice {
   const single = colon === undefined && step === '';
-  return { start: Number(start), end: end === '' ? undefined : Number(end), step: step === '' ? 1 : Number(step), single };
+  return {
+    start: Number(start),
+    end: end === '' ? undefined : Number(end),
+    step: step === '' ? 1 : Number(step),
+    single,
+  };
 }
 
 /** The values at a path, in order. */

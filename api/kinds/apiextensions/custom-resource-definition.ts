@@ -61,7 +61,7 @@ const kind = defineKind<CustomResourceDefinition>({
     const stored = definition.spec.versions.find(({ storage }) => storage);
     definition.status = {
       acceptedNames: { kind: '', plural: '' },
-      conditions: [],
+      conditions: null,
       storedVersions: stored ? [stored.name] : [],
     };
   },

@@ -91,7 +91,10 @@ function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDe
     if (!schema?.openAPIV3Schema) continue;
     const before = old?.versions.find((version) => version.name === name)?.schema;
     const hasStatus = subresources?.status !== undefined;
-    addErrors(errors, validateSchema(schema.openAPIV3Schema, `${path}.openAPIV3Schema`, hasStatus, deepEqual(schema, before)));
+    addErrors(
+      errors,
+      validateSchema(schema.openAPIV3Schema, `${path}.openAPIV3Schema`, hasStatus, deepEqual(schema, before)),
+    );
   }
   const names = versions.map(({ name }) => name);
   if (new Set(names).size < names.length)

@@ -42,9 +42,16 @@ const isSchema = (value: unknown): value is JSONSchemaProps => isJsonObject(valu
 /** The schemas directly below a decoded one. */
 function schemasBelow(schema: JSONSchemaProps): readonly JSONSchemaProps[] {
   const { items, additionalProperties, additionalItems, not, allOf = [], anyOf = [], oneOf = [] } = schema;
-  const single = [...(Array.isArray(items) ? (items as readonly unknown[]) : [items]), additionalProperties, additionalItems, not];
+  const single = [
+    ...(Array.isArray(items) ? (items as readonly unknown[]) : [items]),
+    additionalProperties,
+    additionalItems,
+    not,
+  ];
   const named = [schema.properties, schema.patternProperties, schema.definitions, schema.dependencies];
-  return [...single, ...allOf, ...anyOf, ...oneOf, ...named.flatMap((all) => Object.values(all ?? {}))].filter(isSchema);
+  return [...single, ...allOf, ...anyOf, ...oneOf, ...named.flatMap((all) => Object.values(all ?? {}))].filter(
+    isSchema,
+  );
 }
 
 /** A decoded schema and all within it, at any depth. */

@@ -500,15 +500,33 @@ t.test('columns, selectable fields and formats are what upstream takes', async (
     t.equal((await create(column(path))).status, 201, path);
   const selectable = (jsonPath: string) => ({ selectableFields: [{ jsonPath }] });
   for (const [more, problem] of [
-    [column('a'), 'spec.additionalPrinterColumns[0].JSONPath: Invalid value: "a": must be a simple json path starting with .'],
-    [column("['a']"), `spec.additionalPrinterColumns[0].JSONPath: Invalid value: "['a']": must be a simple json path starting with .`],
-    [selectable('spec.color'), 'spec.selectableFields[0].jsonPath: Invalid value: "spec.color": is an invalid path: expected [ or . but got: spec'],
-    [selectable(".spec['color']"), `spec.selectableFields[0].jsonPath: Invalid value: ".spec['color']": is an invalid path: array notation is not allowed`],
-    [selectable('.spec.nope'), 'spec.selectableFields[0].jsonPath: Invalid value: ".spec.nope": is an invalid path: does not refer to a valid field'],
+    [
+      column('a'),
+      'spec.additionalPrinterColumns[0].JSONPath: Invalid value: "a": must be a simple json path starting with .',
+    ],
+    [
+      column("['a']"),
+      `spec.additionalPrinterColumns[0].JSONPath: Invalid value: "['a']": must be a simple json path starting with .`,
+    ],
+    [
+      selectable('spec.color'),
+      'spec.selectableFields[0].jsonPath: Invalid value: "spec.color": is an invalid path: expected [ or . but got: spec',
+    ],
+    [
+      selectable(".spec['color']"),
+      `spec.selectableFields[0].jsonPath: Invalid value: ".spec['color']": is an invalid path: array notation is not allowed`,
+    ],
+    [
+      selectable('.spec.nope'),
+      'spec.selectableFields[0].jsonPath: Invalid value: ".spec.nope": is an invalid path: does not refer to a valid field',
+    ],
   ] as const) {
     const { status, body } = await create(more);
     t.equal(status, 422);
-    t.equal(body['message'], `CustomResourceDefinition.apiextensions.k8s.io "things.example.com" is invalid: ${problem}`);
+    t.equal(
+      body['message'],
+      `CustomResourceDefinition.apiextensions.k8s.io "things.example.com" is invalid: ${problem}`,
+    );
   }
   const properties = {
     a: { type: 'string', format: 'date-time' },
