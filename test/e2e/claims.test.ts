@@ -8,7 +8,7 @@ import { Cluster, type ClusterNode } from '../support/cluster.ts';
 import { HELLO_IMAGE, pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 
-t.setTimeout(6 * 60_000);
+t.setTimeout(15 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-claims', nodes: 2 });
 cluster.endWith(t);
 
