@@ -38,5 +38,12 @@ export const resetCommand = (): Command =>
     const config = await daemonSettings(agentSettings, flags);
     await requireStoppedAgent(config);
     const { resetHost } = await import('../agent/reset.ts');
-    await runDaemon('reset', config, (signal, logger) => resetHost(config, signal, logger));
+    await runDaemon('reset', config, async (signal, logger) => {
+      try {
+        await resetHost(config, signal, logger);
+      } finally {
+        // Unlike a daemon's, the stop of a reset is no success: scripts would go on to remove what pods still use.
+        if (signal.aborted) process.exitCode = 1;
+      }
+    });
   });
