@@ -131,8 +131,8 @@ export class RevisionLog {
 
   /** The revision of the latest write; kept even when compaction has removed its entry. */
   get lastRevision(): number {
-    for (const revision of this.#headers.getKeys({ reverse: true, limit: 1 })) return revision;
-    return this.compactedRevision;
+    const [latest = 0] = this.#headers.getKeys({ reverse: true, limit: 1 });
+    return Math.max(latest, this.compactedRevision);
   }
 
   /** Entries in revision order, both bounds inclusive. */

@@ -87,6 +87,27 @@ test('1,000 concurrent writers share a few flushes', async (t) => {
   t.ok(written / (store.commits - before) >= 100, `${written} writes in ${store.commits - before} commits`);
 });
 
+test('a store whose latest write was a delete that has been compacted opens again, at its revision', async (t) => {
+  const path = await directory(t);
+  let store = await openEmbeddedStore({ path, compaction: false });
+  const key = (name: string): string => `/registry/configmaps/default/${name}`;
+  await store.put(key('kept'), Buffer.from('1'), { revision: 0 });
+  const revision = await store.put(key('gone'), Buffer.from('2'), { revision: 0 });
+  await store.delete(key('gone'), { revision });
+  const latest = store.revision;
+  await store.compact(latest);
+  await store.close();
+  store = await openEmbeddedStore({ path, compaction: false });
+  t.equal(store.revision, latest, 'revisions never go back');
+  const { items } = await store.list('/registry/');
+  t.strictSame(
+    items.map((item) => item.key),
+    [key('kept')],
+  );
+  t.equal(await store.put(key('next'), Buffer.from('3'), { revision: 0 }), latest + 1);
+  await store.close();
+});
+
 test('history is compacted once it is old enough', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t), compaction: { keepMilliseconds: 100 } });
   t.teardown(() => store.close());
