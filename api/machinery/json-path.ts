@@ -73,7 +73,7 @@ class Parser {
       }
       const found = this.#next(steps.at(-1));
       if (!found) return undefined;
-      steps.push(...found);
+      for (const step of found) steps.push(step);
     }
     return steps.length > 0 ? steps : undefined;
   }
