@@ -12,7 +12,7 @@ import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
-import { LocalPaths } from './local-path/local-paths.ts';
+import { LocalPaths } from './claims/local-paths.ts';
 import { ApiObjectSource } from './written/api-object-source.ts';
 import { configMap } from './written/config-map.ts';
 import { downwardApi } from './written/downward-api.ts';

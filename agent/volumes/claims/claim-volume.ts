@@ -5,7 +5,7 @@
 import { claimOfVolume, notMadeFor, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { matchesTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
-import type { LocalPaths } from '../local-path/local-paths.ts';
+import type { LocalPaths } from './local-paths.ts';
 import type { ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../../api/types/core/v1.gen.ts';
 

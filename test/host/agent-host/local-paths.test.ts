@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { LocalPaths } from '../../../agent/volumes/local-path/local-paths.ts';
+import { LocalPaths } from '../../../agent/volumes/claims/local-paths.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { persistentVolumes } from '../../../client/resources.gen.ts';
 import type { PersistentVolume } from '../../../api/types/core/v1.gen.ts';
