@@ -37,6 +37,7 @@ export const defaultServerConfig = {
   tokenAuthFile: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
+  localPathClass: true,
   podSecurityEnforce: 'privileged:latest',
   podSecurityAudit: 'privileged:latest',
   podSecurityWarn: 'privileged:latest',
@@ -74,6 +75,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
+  localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',
   podSecurityAudit: 'likewise: violations are noted in the audit annotations',

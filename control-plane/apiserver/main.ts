@@ -36,6 +36,7 @@ export interface ApiServerOptions {
     | 'tokenAuthFile'
     | 'allowPrivileged'
     | 'enforceOwnerReferences'
+    | 'localPathClass'
     | keyof PodSecuritySettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
@@ -121,6 +122,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       serviceCIDR,
       clientCa: pki.ca.certificate,
       frontProxyCa: pki.frontProxyCa.certificate,
+      localPathClass: config.localPathClass,
       logger,
       signal: stopping.signal,
     });

@@ -39,6 +39,8 @@ export interface BootstrapOptions {
   readonly clientCa: string;
   /** PEM: the CA of the certificate that aggregated API servers are shown. */
   readonly frontProxyCa: string;
+  /** Whether clusters start with the storage class `local-path`. */
+  readonly localPathClass: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -71,6 +73,7 @@ async function ensureAll({
   serviceCIDR,
   clientCa,
   frontProxyCa,
+  localPathClass,
   logger,
 }: BootstrapOptions): Promise<void> {
   const attempt = async (work: Promise<void>, kind: string, name: string): Promise<void> => {
@@ -97,7 +100,7 @@ async function ensureAll({
     value: NODE_CRITICAL.value,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
-  await attempt(offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
+  if (localPathClass) await attempt(offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
   await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;

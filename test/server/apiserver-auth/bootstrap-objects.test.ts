@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { services } from '../../../api/kinds/core/service.ts';
+import { storageClasses } from '../../../api/kinds/storage/storage-class.ts';
 import type { ConfigMap, Service } from '../../../api/types/core/v1.gen.ts';
 import { publishClusterConfiguration } from '../../../control-plane/apiserver/bootstrap/cluster-configuration.ts';
 import { publishClusterInfo } from '../../../control-plane/apiserver/bootstrap/cluster-info.ts';
@@ -72,9 +73,10 @@ test('a server starts although another Service has its cluster IP', async (t) =>
       advertiseAddress: '192.0.2.1',
       port: 6443,
     },
-    ...{ serviceCIDR: '10.43.0.0/16', signal: end.signal },
+    ...{ serviceCIDR: '10.43.0.0/16', localPathClass: false, signal: end.signal },
     logger: { debug: log, info: log, warn: log, error: log },
   });
   t.match(logged, [{ kind: 'Service', name: 'kubernetes', err: { code: 422, message: /already allocated/ } }]);
   t.ok(core.api.get(endpoints, 'default', 'kubernetes'), 'bootstrap continues after the conflict');
+  t.same(core.api.list(storageClasses), [], 'no class is made unless it is asked for');
 });
