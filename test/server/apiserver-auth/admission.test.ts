@@ -308,6 +308,7 @@ test("plugins run in upstream's order", async (t) => {
   t.strictSame(
     security.admission.map(({ name }) => name),
     [
+      'TerminatingDefinition',
       'NamespaceLifecycle',
       'LimitRanger',
       'ServiceAccount',
