@@ -137,10 +137,9 @@ export class HollowNodes {
 
   #registration(node: HollowNode, index: number, follow: FollowNode): NodeRegistration {
     const { client, logger, prefix, zones, capacity } = this.#options;
-    const quiet = { ...forward(logger), info: (fields: object, message: string) => logger.debug(fields, message) };
     return new NodeRegistration({
       client,
-      logger: quiet,
+      logger: withoutNews(logger),
       labels: { [HOLLOW_LABEL]: prefix, ...(zones > 0 && { [ZONE_LABEL]: `zone-${index % zones}` }) },
       annotations: {},
       taints: [],
@@ -161,9 +160,10 @@ export class HollowNodes {
   }
 }
 
-const forward = (logger: Logger): Logger => ({
+/** That one of thousands of nodes has been registered is for debugging. */
+const withoutNews = (logger: Logger): Logger => ({
   debug: (fields, message) => logger.debug(fields, message),
-  info: (fields, message) => logger.info(fields, message),
+  info: (fields, message) => logger.debug(fields, message),
   warn: (fields, message) => logger.warn(fields, message),
   error: (fields, message) => logger.error(fields, message),
 });
