@@ -111,6 +111,6 @@ await checkRows('get', ({ node }) => [
   { run: 'events --for=deployment/web', from: 32, prints: /ScalingReplicaSet +Deployment\/web/ },
   { run: 'events --types=Warning', from: 32, prints: /^No events found/ },
   { run: 'logs web', fails: 'pods "web" not found' },
-  { run: 'top nodes', fails: 'Metrics API not available' },
-  { run: 'top pods', fails: 'Metrics API not available' },
+  { run: 'top nodes', fails: 'metrics not available yet' },
+  { run: 'top pods', fails: 'metrics not available yet' },
 ]);

@@ -49,7 +49,7 @@ t.test("each constraint has upstream's message and holds at its boundary", async
       ],
     ],
     [{ ...string, maxBytes: 4 }, ['éé'], [['ééé', 'Too long: may not be more than 4 bytes']]],
-    [{ ...list(int32), maxItems: 1 }, [[], [7]], [[[1, 2], 'Too many: 2: must have at most 1 items']]],
+    [{ ...list(int32), maxItems: 1 }, [[], [7]], [[[1, 2], 'Too many: 2: must have at most 1 item']]],
     [shortName, ['a-b'], [['a.b', 'Invalid value: "a.b": must not contain dots']]],
     [
       ip,
