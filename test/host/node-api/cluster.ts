@@ -77,11 +77,16 @@ const startCommand = (
   program: string,
   args: readonly string[],
   { env }: CommandOptions,
-): ChildProcessWithoutNullStreams => spawn(program, args, { stdio: 'pipe', env: { ...process.env, ...env } });
+  limitMs = 0,
+): ChildProcessWithoutNullStreams =>
+  spawn(program, args, { stdio: 'pipe', env: { ...process.env, ...env }, timeout: limitMs, killSignal: 'SIGKILL' });
+
+/** One that hangs fails its test instead of holding up all others. */
+const COMMAND_LIMIT_MS = 180_000;
 
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandOutput> {
   return new Promise((resolve, reject) => {
-    const child = startCommand(program, args, options);
+    const child = startCommand(program, args, options, COMMAND_LIMIT_MS);
     const stdout: Buffer[] = [];
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
