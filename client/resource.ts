@@ -1,7 +1,7 @@
 /** Paths and queries of the Kubernetes API. */
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { validatePathSegmentName } from '../api/machinery/names.ts';
-import { notFound } from '../api/machinery/status-error.ts';
+import { notFound, noSuchPath } from '../api/machinery/status-error.ts';
 
 /** What the client needs to know of a kind. Every `Kind<T>` is a `Resource<T>`; an object literal will do, too. */
 export interface Resource<T extends KubeObject = KubeObject> {
@@ -44,6 +44,15 @@ export function resourcePath(
   }
   if (subresource) path += `/${subresource}`;
   return path;
+}
+
+/**
+ * A segment of a path: of a name that comes from outside, as in a reference or from discovery. Throws the 404 StatusError of a path that
+ * nobody serves for a text that would be none, such as `..`.
+ */
+export function pathSegment(text: string): string {
+  if (validatePathSegmentName(text).length > 0) throw noSuchPath();
+  return encodeURIComponent(text);
 }
 
 /** Appends the defined parameters of a query to a path. */

@@ -5,6 +5,7 @@
  */
 import { Cidr, IpAddress, cidrProblems } from '../api/domain/address.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
+import { isQuantity } from '../api/machinery/quantity.ts';
 
 export type SettingRule<T, S = unknown> = (value: T, settings: S) => string | undefined;
 export type SettingRules<S> = { readonly [K in keyof S]?: SettingRule<S[K], S> };
@@ -44,6 +45,10 @@ export const integerFrom =
     const limits = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
     return `must be a whole number ${limits}, not ${value}`;
   };
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
+export const quantity: SettingRule<string> = (value) =>
+  isQuantity(value) ? undefined : `must be a quantity such as 32 or 256Gi, not ${shown(value)}`;
 
 export const aboveZero: SettingRule<number> = (value) =>
   value > 0 ? undefined : `must be greater than 0, not ${value}`;

@@ -1,13 +1,6 @@
 /** Settings of `kedge hollow`. */
 import { validateLabelName } from '../../api/machinery/names.ts';
-import { QuantityError, quantityValue } from '../../api/machinery/quantity.ts';
-import {
-  integerFrom,
-  logLevelRule,
-  readableBy,
-  SettingValueError,
-  type SettingRules,
-} from '../../daemon/setting-rules.ts';
+import { integerFrom, logLevelRule, quantity, type SettingRules } from '../../daemon/setting-rules.ts';
 import { MAX_HOLLOW_NODES } from './addresses.ts';
 
 export const defaultHollowConfig = {
@@ -40,17 +33,6 @@ const hollowConfigHelp: Readonly<Record<keyof HollowConfig, string>> = {
   logLevel: 'least severe level that is logged',
 };
 
-/** Throws SettingValueError for anything but a quantity. */
-function parseAmount(text: string): number {
-  try {
-    return quantityValue(text);
-  } catch (error) {
-    if (!(error instanceof QuantityError)) throw error;
-    throw new SettingValueError(`${JSON.stringify(text)} is not a quantity such as 32 or 256Gi`, { cause: error });
-  }
-}
-
-const amount = readableBy(parseAmount);
 const rules: SettingRules<HollowConfig> = {
   nodes: integerFrom(1, MAX_HOLLOW_NODES),
   prefix: (value) => {
@@ -58,9 +40,9 @@ const rules: SettingRules<HollowConfig> = {
     return problem === undefined ? undefined : `cannot be used: ${problem}`;
   },
   zones: integerFrom(0),
-  cpu: amount,
-  memory: amount,
-  disk: amount,
+  cpu: quantity,
+  memory: quantity,
+  disk: quantity,
   maxPods: integerFrom(1),
   leaseSeconds: integerFrom(4),
   completeAfterSeconds: integerFrom(0),

@@ -157,3 +157,13 @@ export function quantityMilliValue(text: string): number {
 
 export const isPositiveQuantity = (text: string): boolean => PLAIN.test(text) || parseQuantity(text).nano > 0n;
 export const isNegativeQuantity = (text: string): boolean => text.startsWith('-') && parseQuantity(text).nano < 0n;
+
+export function isQuantity(text: string): boolean {
+  try {
+    parseQuantity(text);
+    return true;
+  } catch (error) {
+    if (error instanceof QuantityError) return false;
+    throw error;
+  }
+}

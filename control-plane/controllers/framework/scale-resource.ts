@@ -1,7 +1,7 @@
 /** Which resource objects of some kind are, as far as it can be scaled: custom resources, too. */
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
-import type { Resource } from '../../../client/resource.ts';
+import { pathSegment, type Resource } from '../../../client/resource.ts';
 import { groupOf } from './owner-references.ts';
 
 /** What is read of an `APIResourceList`. */
@@ -42,8 +42,9 @@ async function servedBy(
   client: Pick<ApiClient, 'request'>,
   signal: AbortSignal,
 ): Promise<NonNullable<ApiResourceList['resources']>> {
-  const path = apiVersion.includes('/') ? `/apis/${encodePath(apiVersion)}` : `/api/${encodePath(apiVersion)}`;
   try {
+    // Whoever writes a reference writes its apiVersion: it is no path yet.
+    const path = [apiVersion.includes('/') ? '/apis' : '/api', ...apiVersion.split('/').map(pathSegment)].join('/');
     const { body } = await client.request('GET', path, { signal });
     return (JSON.parse(body) as ApiResourceList).resources ?? [];
   } catch (error) {
@@ -51,6 +52,3 @@ async function servedBy(
     throw error;
   }
 }
-
-/** Whoever writes a reference writes its apiVersion: it is no path yet. */
-const encodePath = (apiVersion: string): string => apiVersion.split('/').map(encodeURIComponent).join('/');

@@ -27,7 +27,7 @@ t.test('settings are checked', (t) => {
   t.equal(problem({}), undefined);
   t.equal(problem({ nodes: 0 }), `must be a whole number from 1 to ${MAX_HOLLOW_NODES}, not 0`);
   t.match(problem({ prefix: 'Upper_case' }), /^cannot be used: .*lower case/);
-  t.equal(problem({ memory: '256 GB' }), 'cannot be used: "256 GB" is not a quantity such as 32 or 256Gi');
+  t.equal(problem({ memory: '256 GB' }), 'must be a quantity such as 32 or 256Gi, not "256 GB"');
   t.equal(problem({ leaseSeconds: 1 }), 'must be a whole number of at least 4, not 1');
   t.end();
 });

@@ -12,7 +12,7 @@ import type { CrossVersionObjectReference, MetricIdentifier } from '../../../../
 import type { APIGroup } from '../../../../api/types/meta/v1.gen.ts';
 import type { ApiClient } from '../../../../client/api-client.ts';
 import { podsMetricsV1beta1 } from '../../../../client/resources.gen.ts';
-import { withQuery } from '../../../../client/resource.ts';
+import { pathSegment, withQuery } from '../../../../client/resource.ts';
 import { groupOf } from '../../framework/owner-references.ts';
 import { MetricError, type PodValue, type PodValues } from './replica-count.ts';
 import type { ResourceMapper } from './scale-target.ts';
@@ -89,7 +89,7 @@ export class MetricSource {
       metricLabelSelector: of && formatSelector(selectorFrom(of)),
     };
     const items = await this.#custom(
-      withQuery(`namespaces/${segment(namespace)}/pods/*/${segment(name)}`, query),
+      withQuery(`namespaces/${pathSegment(namespace)}/pods/*/${pathSegment(name)}`, query),
       signal,
     );
     return valuesOf(items, ({ describedObject }) => describedObject?.name, metricValue);
@@ -104,13 +104,13 @@ export class MetricSource {
   ): Promise<number> {
     const query = { metricLabelSelector: of && formatSelector(selectorFrom(of)) };
     const path = await this.#objectPath(namespace, described, signal);
-    const [item] = await this.#custom(withQuery(`${path}/${segment(name)}`, query), signal);
+    const [item] = await this.#custom(withQuery(`${path}/${pathSegment(name)}`, query), signal);
     return milliValue(item?.value, 'custom');
   }
 
   /** Each value of a metric that is of no object. Throws MetricError. */
   async external(namespace: string, { name, selector: of }: MetricIdentifier, signal: AbortSignal): Promise<number[]> {
-    const path = `${EXTERNAL}/namespaces/${segment(namespace)}/${segment(name)}`;
+    const path = `${EXTERNAL}/namespaces/${pathSegment(namespace)}/${pathSegment(name)}`;
     const query = { labelSelector: of && formatSelector(selectorFrom(of)) };
     const items = objectsIn(await this.#get<ValueList<MetricValue>>('external', withQuery(path, query), signal));
     if (items.length === 0) throw new MetricError('no metrics returned from external metrics API');
@@ -120,10 +120,10 @@ export class MetricSource {
   async #objectPath(namespace: string, described: CrossVersionObjectReference, signal: AbortSignal): Promise<string> {
     const { apiVersion = 'v1', kind, name } = described;
     // An autoscaler is not to look out of its namespace: the name is not read.
-    if (kind === 'Namespace' && groupOf(apiVersion) === '') return `namespaces/${segment(namespace)}/metrics`;
+    if (kind === 'Namespace' && groupOf(apiVersion) === '') return `namespaces/${pathSegment(namespace)}/metrics`;
     const resource = await fetched('custom', () => this.#mapper.find({ apiVersion, kind }, signal));
-    const path = `${segment(groupResource(resource))}/${segment(name)}`;
-    return resource.namespaced ? `namespaces/${segment(namespace)}/${path}` : path;
+    const path = `${pathSegment(groupResource(resource))}/${pathSegment(name)}`;
+    return resource.namespaced ? `namespaces/${pathSegment(namespace)}/${path}` : path;
   }
 
   async #custom(path: string, signal: AbortSignal): Promise<readonly MetricValue[]> {
@@ -151,8 +151,6 @@ export class MetricSource {
     return fetched(api, async () => JSON.parse((await this.#client.request('GET', path, { signal })).body) as T);
   }
 }
-
-const segment = encodeURIComponent;
 
 async function fetched<T>(api: string, request: () => Promise<T>): Promise<T> {
   try {

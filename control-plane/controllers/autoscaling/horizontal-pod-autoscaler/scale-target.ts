@@ -1,7 +1,7 @@
 /** Reads and changes how many replicas the target of an autoscaler is to have, by its scale subresource. */
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../../client/api-client.ts';
-import { resourcePath, type Resource } from '../../../../client/resource.ts';
+import { pathSegment, resourcePath, type Resource } from '../../../../client/resource.ts';
 import { groupOf } from '../../framework/owner-references.ts';
 import { discoverKind, type KindReference } from '../../framework/scale-resource.ts';
 import type { Scale } from '../../../../api/types/autoscaling/v1.gen.ts';
@@ -67,7 +67,7 @@ export class ResourceMapper {
   /** The group version that is preferred; one that nobody serves when the group is not there. */
   async #preferred(group: string, signal: AbortSignal): Promise<string> {
     try {
-      const { body } = await this.#client.request('GET', `/apis/${encodeURIComponent(group)}`, { signal });
+      const { body } = await this.#client.request('GET', `/apis/${pathSegment(group)}`, { signal });
       return (JSON.parse(body) as Partial<APIGroup>).preferredVersion?.groupVersion ?? `${group}/`;
     } catch (error) {
       if (isNotFound(error)) return `${group}/`;
