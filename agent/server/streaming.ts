@@ -88,8 +88,11 @@ export async function serveStream(
     ? parts.runtime.exec(container, query.getAll('command'), streams)
     : parts.runtime.attach(container, streams));
   if (!offered?.includes(V5_PROTOCOL)) return await passThrough(url, client);
-  const lasts = path.at === 'attach' && lastsAsTheContainer(pod, path.container, streams);
-  return await serveV5(url, { streams, ...(lasts && { silence: SILENT_ATTACH }) }, client);
+  if (path.at === 'exec') return await serveV5(url, { streams }, client);
+  const ending = lastsAsTheContainer(pod, path.container, streams)
+    ? { silence: SILENT_ATTACH }
+    : { endsWithInput: true };
+  return await serveV5(url, { streams, ...ending }, client);
 }
 
 /** Whether the container's end is what ends an attachment: where input stays open for the next client, its end does, too. */

@@ -21,13 +21,22 @@ const MAX_UNSENT_BYTES = 1024 * 1024;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** A Status is a few hundred bytes. */
 const MAX_STATUS_BYTES = 64 * 1024;
+/**
+ * How long after its input has ended an attachment may last that ends with it. containerd misses the end of an input that comes
+ * while it attaches, and would say nothing until the container's end.
+ */
+const DETACH_LIMIT_MS = 2_000;
 /** In the JSON of a Status that is no failure; quotes in a failure's message are escaped. */
 const SUCCESS = '"status":"Success"';
+/** As the runtime says it. */
+const SUCCEEDED = { metadata: {}, status: 'Success' };
 
 export interface CommandOptions {
   readonly streams: StreamOptions;
   /** The failure message of a command that succeeds without any output. */
   readonly silence?: string;
+  /** The end of the client's input is that of the command, as of an attachment to a container whose input stays open. */
+  readonly endsWithInput?: boolean;
 }
 
 export interface ClientConnection {
@@ -75,6 +84,7 @@ export class WebSocketCommand {
   #isSilent = true;
   #stdin: SpdyStream | undefined;
   #resize: SpdyStream | undefined;
+  #detaching: NodeJS.Timeout | undefined;
 
   /** `socket` is the upgraded connection to the runtime, `head` what was read of it already. */
   constructor(webSocket: WebSocket, socket: Duplex, head: Buffer, options: CommandOptions) {
@@ -89,6 +99,7 @@ export class WebSocketCommand {
     holdOpen(this.#socket);
     const closed = new Promise<void>((resolve) => {
       this.#webSocket.on('close', () => {
+        clearTimeout(this.#detaching);
         this.#socket.destroy();
         resolve();
       });
@@ -131,12 +142,18 @@ export class WebSocketCommand {
     const channel = message[0];
     const bytes = message.subarray(1);
     if (channel === Channel.close) {
-      if (bytes[0] === Channel.stdin) this.#stdin?.finish();
+      if (bytes[0] === Channel.stdin) this.#endInput();
       return;
     }
     const stream = channel === Channel.stdin ? this.#stdin : channel === Channel.resize ? this.#resize : undefined;
     if (stream === undefined || bytes.length === 0) return;
     if (!stream.write(bytes)) this.#webSocket.pause();
+  }
+
+  #endInput(): void {
+    this.#stdin?.finish();
+    if (this.#options.endsWithInput)
+      this.#detaching ??= setTimeout(() => this.#finish(Buffer.from(JSON.stringify(SUCCEEDED))), DETACH_LIMIT_MS);
   }
 
   #output(channel: number, chunk: Buffer): void {
@@ -156,12 +173,12 @@ export class WebSocketCommand {
   }
 
   /** All output has been sent: sends the exit status to the client. */
-  #finish(): void {
+  #finish(outcome = this.#outcome()): void {
     if (this.#webSocket.readyState !== WebSocket.OPEN) return;
     // What the client still sends goes nowhere, and is read so that its closing is seen.
     this.#webSocket.removeAllListeners('message');
     this.#webSocket.resume();
-    this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), this.#outcome()]));
+    this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), outcome]));
     this.#webSocket.close(1000);
     this.#socket.destroy();
   }

@@ -4,6 +4,8 @@ import { createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import t, { type Test } from 'tap';
+import { WebSocket } from 'ws';
+import { FRAME_HEAD_BYTES, FrameType, parseFrameHead, streamIdAt } from '../../../agent/server/spdy-frames.ts';
 import type { NodeRuntime } from '../../../agent/server/node-runtime.ts';
 import { NodeServer } from '../../../agent/server/node-server.ts';
 import { serveStream } from '../../../agent/server/streaming.ts';
@@ -167,4 +169,55 @@ t.test('a client whose upgrade is rejected cannot keep its connection', async (t
   t.teardown(() => server.close());
   const asked = 'GET /exec/default/web/main HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n';
   t.match(await heldUntilClosed({ port, ca: ca.cert }, asked), /^HTTP\/1\.1 401 /);
+});
+
+/** Accepts every stream of an upgraded connection, and says nothing more. */
+function acceptStreams(socket: Duplex): void {
+  let left = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    left = Buffer.concat([left, chunk]);
+    while (left.length >= FRAME_HEAD_BYTES) {
+      const head = parseFrameHead(left, 0);
+      const end = FRAME_HEAD_BYTES + head.length;
+      if (left.length < end) return;
+      if (head.control && head.type === FrameType.synStream) {
+        const reply = Buffer.alloc(FRAME_HEAD_BYTES + 4);
+        reply.writeUInt16BE(0x8003, 0);
+        reply.writeUInt16BE(FrameType.synReply, 2);
+        reply.writeUIntBE(4, 5, 3);
+        reply.writeUInt32BE(streamIdAt(left, FRAME_HEAD_BYTES), FRAME_HEAD_BYTES);
+        socket.write(reply);
+      }
+      left = left.subarray(end);
+    }
+  });
+}
+
+t.test('an attachment ends with its input, also when the runtime misses that', async (t) => {
+  const { runtime, asked } = await startRuntime(t);
+  const server = createServer();
+  const served: Promise<void>[] = [];
+  server.on('upgrade', (request, socket, head: Buffer) => {
+    const query = new URLSearchParams('input=1&output=1&stdin=true&stdout=true');
+    served.push(serveStream({ pods, runtime }, { ...path, at: 'attach' }, query, { request, socket, head }));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const client = new WebSocket(`ws://127.0.0.1:${port}/`, 'v5.channel.k8s.io');
+  const messages: Buffer[] = [];
+  client.on('message', (message: Buffer) => messages.push(message));
+  await eventually('the runtime to be asked', () => asked.length > 0);
+  acceptStreams(asked[0] as Duplex);
+  asked[0]?.write(SWITCH);
+  await once(client, 'open');
+  await eventually('the attachment', () => messages.length === 1);
+  client.send(Buffer.from([255, 0]));
+  const [code] = (await once(client, 'close')) as [number];
+  await Promise.all(served);
+  t.equal(code, 1000);
+  const last = messages.at(-1);
+  t.equal(last?.[0], 3);
+  t.match(JSON.parse(last?.subarray(1).toString() ?? ''), { status: 'Success' });
+  t.ok(asked[0]?.destroyed || asked[0]?.readableEnded || asked[0]?.closed, 'the connection to the runtime is closed');
 });
