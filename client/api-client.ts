@@ -23,6 +23,7 @@ import type { Logger } from './logger.ts';
 import { Reachability } from './reachability.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
 import { toStatusError } from './status-answer.ts';
+import { withSilenceLimit } from './silence-limit.ts';
 import { Transport, type Credentials, type TransportOptions } from './transport.ts';
 import type { DeleteOptions, Status } from '../api/types/meta/v1.gen.ts';
 
@@ -295,7 +296,7 @@ export class ApiClient implements AsyncDisposable {
 
   async #watch<T extends KubeObject>(
     resource: Resource<T>,
-    { namespace, metadataOnly, silenceLimitMs = 0, signal: _, ...query }: WatchOptions,
+    { namespace, metadataOnly, silenceLimitMs, signal: _, ...query }: WatchOptions,
     signal: AbortSignal,
     onEvent: (event: WatchEvent<T>) => void,
   ): Promise<void> {
@@ -308,7 +309,7 @@ export class ApiClient implements AsyncDisposable {
       }),
       headers: { accept: metadataOnly ? PARTIAL : OBJECTS },
       headersTimeoutMs: DEFAULT_TIMEOUT_MS,
-      bodyTimeoutMs: silenceLimitMs,
+      bodyTimeoutMs: 0,
       signal,
       longRunning: true,
     });
@@ -324,7 +325,8 @@ export class ApiClient implements AsyncDisposable {
       if (event.type === 'ERROR') throw new StatusError(event.object);
       onEvent(event);
     };
-    await forEachLine(response.body, onLine, (error) => this.#transport.failure(error, signal));
+    const body = silenceLimitMs ? withSilenceLimit(response.body, silenceLimitMs) : response.body;
+    await forEachLine(body, onLine, (error) => this.#transport.failure(error, signal));
   }
 
   /** Closes all connections; requests in flight reject. */

@@ -25,7 +25,9 @@ import { serviceCIDRs } from '../../../api/kinds/networking/service-cidr.ts';
 import { DEFAULT_SERVICE_CIDR } from '../storage/allocation/service-ranges.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
-const RECONCILE_INTERVAL_MS = 10_000;
+const RECONCILE_INTERVAL_MS = 60_000;
+/** The same for the Service by which pods reach this server. */
+const RECONCILE_SERVICE_INTERVAL_MS = 10_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', NODE_LEASE_NAMESPACE];
 
 export interface BootstrapOptions {
@@ -57,38 +59,43 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
       'kubernetes Service has no endpoint: the address is unreachable from other hosts, set advertise-address',
     );
   }
-  await ensureAll(options);
-  const timer = setInterval(() => {
-    ensureAll(options).catch((error: unknown) => {
-      options.logger.warn({ err: error }, 'failed to reconcile bootstrap objects');
-    });
-  }, RECONCILE_INTERVAL_MS);
-  options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  const reconcile = (objects: (options: BootstrapOptions) => Promise<void>, intervalMs: number): void => {
+    const timer = setInterval(() => {
+      objects(options).catch((error: unknown) => {
+        options.logger.warn({ err: error }, 'failed to reconcile bootstrap objects');
+      });
+    }, intervalMs);
+    options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  };
+  await ensureObjects(options);
+  await ensureService(options);
+  reconcile(ensureObjects, RECONCILE_INTERVAL_MS);
+  reconcile(ensureService, RECONCILE_SERVICE_INTERVAL_MS);
 }
 
-async function ensureAll({
-  api,
-  advertiseAddress,
-  port,
-  serviceCIDR,
-  clientCa,
-  frontProxyCa,
-  localPathClass,
-  logger,
-}: BootstrapOptions): Promise<void> {
-  const attempt = async (work: Promise<void>, kind: string, name: string): Promise<void> => {
-    try {
-      await work;
-    } catch (error) {
-      if (!(error instanceof StatusError)) throw error;
-      logger.warn({ err: error, kind, name }, 'failed to reconcile bootstrap object');
-    }
-  };
-  const keep = <T extends KubeObject>(kind: Kind<T>, wanted: T, part?: (object: T) => unknown): Promise<void> =>
-    attempt(ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
+/** @throws what is no Status */
+async function attempt(logger: Logger, work: Promise<void>, kind: string, name: string): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    logger.warn({ err: error, kind, name }, 'failed to reconcile bootstrap object');
+  }
+}
+
+type Keep = <T extends KubeObject>(kind: Kind<T>, wanted: T, part?: (object: T) => unknown) => Promise<void>;
+
+const keeping =
+  ({ api, logger }: BootstrapOptions): Keep =>
+  (kind, wanted, part) =>
+    attempt(logger, ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
+
+async function ensureObjects(options: BootstrapOptions): Promise<void> {
+  const { api, serviceCIDR, clientCa, frontProxyCa, localPathClass, logger } = options;
+  const keep = keeping(options);
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
-  await attempt(publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
-  await attempt(publishFrontProxyCa(api, frontProxyCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
+  await attempt(logger, publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
+  await attempt(logger, publishFrontProxyCa(api, frontProxyCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
   await keep(priorityClasses, {
     metadata: { name: CLUSTER_CRITICAL.name },
     value: CLUSTER_CRITICAL.value,
@@ -100,8 +107,13 @@ async function ensureAll({
     value: NODE_CRITICAL.value,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
-  if (localPathClass) await attempt(offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
+  if (localPathClass) await attempt(logger, offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
+}
+
+async function ensureService(options: BootstrapOptions): Promise<void> {
+  const { advertiseAddress, port, serviceCIDR } = options;
+  const keep = keeping(options);
   await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;
   await keep(endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);

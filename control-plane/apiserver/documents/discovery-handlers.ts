@@ -1,5 +1,4 @@
 /** Discovery: `/api`, `/apis` and the groups and versions below. */
-import { createHash } from 'node:crypto';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
   aggregatedDiscovery,
@@ -13,9 +12,21 @@ import type { PathHandler } from '../verbs/handlers.ts';
 import { negotiate, parseMediaType } from '../http/negotiate.ts';
 import { requireGet } from './paths.ts';
 import type { RemoteDiscovery, RemoteVersion } from './remote-discovery.ts';
+import { sendTagged, tagged, type TaggedBody } from './tagged-body.ts';
 
 const AGGREGATED = 'APIGroupDiscoveryList';
 const AGGREGATED_VERSIONS = new Set(['v2', 'v2beta1']);
+
+/** Kept, as every client begins with it and controllers ask for it each half minute. */
+interface AggregatedDocument extends TaggedBody {
+  readonly others: readonly RemoteVersion[];
+}
+
+const aggregatedDocument = (
+  groups: readonly GroupKinds[],
+  version: string,
+  others: readonly RemoteVersion[],
+): AggregatedDocument => ({ ...tagged(JSON.stringify(aggregatedDiscovery(groups, version, others))), others });
 
 /** @param remote what other servers serve; kinds of a group version that they serve are not there. */
 export function discoveryHandler(kinds: ServedKinds, remote: RemoteDiscovery): PathHandler {
@@ -24,16 +35,17 @@ export function discoveryHandler(kinds: ServedKinds, remote: RemoteDiscovery): P
     return {
       core: groups.filter(({ group }) => group === ''),
       named: groups.filter(({ group }) => group !== ''),
+      aggregated: new Map<string, AggregatedDocument>(),
     };
   });
   return (exchange) => {
     const { path } = exchange.info;
     const [root, first, second, ...more] = path.split('/').filter((part) => part !== '');
     if ((root !== 'api' && root !== 'apis') || more.length > 0) return false;
-    const { core, named } = served();
+    const { core, named, aggregated } = served();
     const groups = root === 'api' ? core : named;
     const others = root === 'apis' ? remote.versions() : [];
-    if (first === undefined) return sendRoot(exchange, root, groups, others);
+    if (first === undefined) return sendRoot(exchange, root, groups, others, aggregated);
     const group = root === 'api' ? groups[0] : groups.find((known) => known.group === first);
     const version = root === 'api' ? first : second;
     if (version === undefined && root === 'apis') {
@@ -51,12 +63,16 @@ function sendRoot(
   root: string,
   groups: readonly GroupKinds[],
   others: readonly RemoteVersion[],
+  aggregated: Map<string, AggregatedDocument>,
 ): true {
   requireGet(exchange.info);
   const version = aggregatedVersion(exchange.header('accept'));
   if (version) {
-    const body = JSON.stringify(aggregatedDiscovery(groups, version, others));
-    sendTagged(exchange, `application/json;g=apidiscovery.k8s.io;v=${version};as=${AGGREGATED}`, body);
+    const known = aggregated.get(`${root} ${version}`);
+    const isCurrent = known?.others.length === others.length && others.every((other, at) => other === known.others[at]);
+    const document = isCurrent ? known : aggregatedDocument(groups, version, others);
+    aggregated.set(`${root} ${version}`, document);
+    sendTagged(exchange, `application/json;g=apidiscovery.k8s.io;v=${version};as=${AGGREGATED}`, document);
     return true;
   }
   if (root === 'apis') return send(exchange, apiGroupList(groups, others));
@@ -85,12 +101,4 @@ function aggregatedVersion(accept: string | undefined): string | undefined {
     if (AGGREGATED_VERSIONS.has(version)) return version;
   }
   return undefined;
-}
-
-/** With an ETag: clients that have the document get a 304. */
-export function sendTagged(exchange: Exchange, contentType: string, body: string | Buffer): void {
-  const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-  const headers = { ETag: etag, Vary: 'Accept' };
-  if (exchange.header('if-none-match') === etag) exchange.write(304, contentType, '', headers);
-  else exchange.write(200, contentType, body, headers);
 }

@@ -1,5 +1,4 @@
 /** `/openapi/v2` and `/openapi/v3`. Documents are built on the first request, and kept as bytes until the kinds change. */
-import { createHash } from 'node:crypto';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
   openApiV2,
@@ -11,7 +10,7 @@ import {
 import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
 import { bodyKinds } from '../../../api/registry.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
-import { sendTagged } from './discovery-handlers.ts';
+import { sendTagged, tagged, type TaggedBody } from './tagged-body.ts';
 import { mergeSpecs, type RemoteOpenApi } from './remote-openapi.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
@@ -38,7 +37,7 @@ export function openApiHandler(kinds: ServedKinds, remote: RemoteOpenApi): PathH
     if (!path.startsWith(`${V3_ROOT}/`)) return false;
     const name = path.slice(V3_ROOT.length + 1);
     if (sendVersion3(exchange, documents, name)) return true;
-    return remote.document(name)?.then((document) => sendDocument(exchange, document)) ?? false;
+    return remote.document(name)?.then((document) => sendDocument(exchange, tagged(document))) ?? false;
   };
 }
 
@@ -47,7 +46,7 @@ function sendVersion3(exchange: Exchange, documents: OpenApiDocuments, name: str
   return document ? sendDocument(exchange, document) : false;
 }
 
-function sendDocument(exchange: Exchange, document: Buffer): true {
+function sendDocument(exchange: Exchange, document: TaggedBody): true {
   sendTagged(exchange, 'application/json', document);
   return true;
 }
@@ -55,7 +54,7 @@ function sendDocument(exchange: Exchange, document: Buffer): true {
 class OpenApiDocuments {
   readonly #source: OpenApiSource;
   readonly #remote: RemoteOpenApi;
-  readonly #bytes = new Map<string, Buffer>();
+  readonly #written = new Map<string, TaggedBody>();
   /** As of which documents of other servers those that contain them were written. */
   #remoteRevision: number;
 
@@ -65,7 +64,7 @@ class OpenApiDocuments {
     this.#remoteRevision = remote.revision;
   }
 
-  version2(protobuf: boolean): Buffer {
+  version2(protobuf: boolean): TaggedBody {
     this.#forgetStale();
     return this.#once(protobuf ? 'v2 protobuf' : 'v2', () => {
       const document = mergeSpecs(openApiV2(this.#source), this.#remote.specs());
@@ -73,7 +72,7 @@ class OpenApiDocuments {
     });
   }
 
-  version3(name: string): Buffer | undefined {
+  version3(name: string): TaggedBody | undefined {
     if (!openApiV3Names(this.#source.kinds).includes(name)) return undefined;
     return this.#once(`v3 ${name}`, () => Buffer.from(JSON.stringify(openApiV3(this.#source, name))));
   }
@@ -81,10 +80,10 @@ class OpenApiDocuments {
   #forgetStale(): void {
     if (this.#remoteRevision === this.#remote.revision) return;
     this.#remoteRevision = this.#remote.revision;
-    for (const name of ['v2', 'v2 protobuf', 'v3']) this.#bytes.delete(name);
+    for (const name of ['v2', 'v2 protobuf', 'v3']) this.#written.delete(name);
   }
 
-  index(): Buffer {
+  index(): TaggedBody {
     this.#forgetStale();
     return this.#once('v3', () => {
       const names = openApiV3Names(this.#source.kinds);
@@ -92,19 +91,18 @@ class OpenApiDocuments {
       const added = [...others.keys()].filter((name) => !names.includes(name));
       const hashOf = (name: string) => {
         const document = this.version3(name);
-        if (!document) return others.get(name) ?? '';
-        return createHash('sha512').update(document).digest('hex').toUpperCase();
+        return document ? document.hash : (others.get(name) ?? '');
       };
       return Buffer.from(JSON.stringify(openApiV3Index([...names, ...added], hashOf)));
     });
   }
 
-  #once(name: string, write: () => Buffer): Buffer {
-    let bytes = this.#bytes.get(name);
-    if (!bytes) {
-      bytes = write();
-      this.#bytes.set(name, bytes);
+  #once(name: string, write: () => Buffer): TaggedBody {
+    let document = this.#written.get(name);
+    if (!document) {
+      document = tagged(write());
+      this.#written.set(name, document);
     }
-    return bytes;
+    return document;
   }
 }

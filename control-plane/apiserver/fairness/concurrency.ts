@@ -50,8 +50,23 @@ export interface Allocation {
   readonly fairFraction: number;
 }
 
+/** Of a level that shares: what it gets at least, what it aims at, and what it gets at most. */
+interface Bounds {
+  readonly least: number;
+  readonly target: number;
+  readonly upper: number;
+}
+
 const least = ({ isExempt, limits, highWatermark }: Demand): number =>
   Math.max(limits.lower, isExempt ? highWatermark : Math.min(limits.nominal, highWatermark));
+
+function boundsOf(demand: Demand): Bounds {
+  const floor = least(demand);
+  return { least: floor, target: Math.max(MIN_TARGET, floor, demand.smoothed), upper: demand.limits.upper };
+}
+
+const within = ({ least, target, upper }: Bounds, fraction: number): number =>
+  Math.max(least, Math.min(upper, fraction * target));
 
 /** Exempt levels get what they need; the others share what is left in proportion to what they have needed lately. */
 export function allocate(demands: readonly Demand[]): Allocation {
@@ -70,26 +85,19 @@ export function allocate(demands: readonly Demand[]): Allocation {
     const fraction = (left - lowest) / (lowestNow - lowest);
     return share((demand) => demand.limits.lower + (least(demand) - demand.limits.lower) * fraction);
   }
-  const at =
-    (fraction: number) =>
-    (demand: Demand): number => {
-      const target = Math.max(MIN_TARGET, least(demand), demand.smoothed);
-      return Math.max(least(demand), Math.min(demand.limits.upper, fraction * target));
-    };
-  const fraction = fairFraction(total, (candidate) => sum(at(candidate)), limited);
-  return share(at(fraction), fraction);
+  const fraction = fairFraction(total, limited.map(boundsOf));
+  return share((demand) => within(boundsOf(demand), fraction), fraction);
 }
 
 /** The fraction at which the allocations, which grow with it, add up to the total. */
-function fairFraction(total: number, allocated: (fraction: number) => number, limited: readonly Demand[]): number {
+function fairFraction(total: number, levels: readonly Bounds[]): number {
   let [low, high] = [0, 0];
-  for (const demand of limited) {
-    const target = Math.max(MIN_TARGET, least(demand), demand.smoothed);
-    high = Math.max(high, demand.limits.upper / target);
-  }
+  for (const { target, upper } of levels) high = Math.max(high, upper / target);
   for (let step = 0; step < HALVINGS; step++) {
     const middle = (low + high) / 2;
-    if (allocated(middle) < total) low = middle;
+    let allocated = 0;
+    for (const level of levels) allocated += within(level, middle);
+    if (allocated < total) low = middle;
     else high = middle;
   }
   return high;

@@ -50,6 +50,34 @@ t.test('a watch that the server never ends is closed, without events after that'
   t.equal(heard, before);
 });
 
+t.test('a watch fails when nothing is received for its limit of silence, and not before', async (t) => {
+  const bookmark = '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n';
+  const chunk = `${bookmark.length.toString(16)}\r\n${bookmark}\r\n`;
+  // Longer than the limit from the first to the last, and each sooner than it.
+  const chunks = 8;
+  let isClosed = false;
+  await using peer = await Peer.start((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      let sent = 0;
+      const timer = setInterval(() => {
+        socket.write(chunk);
+        if (++sent === chunks) clearInterval(timer);
+      }, SILENCE_MS / 2);
+      socket.on('close', () => {
+        clearInterval(timer);
+        isClosed = true;
+      });
+    });
+  });
+  await using client = new ApiClient({ server: `http://127.0.0.1:${peer.port}` });
+  let heard = 0;
+  const watching = client.watch(pods, { silenceLimitMs: 3 * SILENCE_MS }, () => heard++);
+  await t.rejects(watching, { code: 'SILENCE', message: /nothing was received for 0\.3 s$/ });
+  t.equal(heard, chunks);
+  await eventually('the connection to be closed', () => isClosed);
+});
+
 t.test('an upgrade without a complete response times out and closes its connection', async (t) => {
   for (const name of ['accepts and stays silent', 'drips its status line', 'drips its headers']) {
     await using peer = await Peer.start(evilPeers[name]!);
