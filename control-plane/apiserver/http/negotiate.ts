@@ -50,8 +50,8 @@ export function negotiate(accept: string | undefined, shape?: Shape, tables = tr
   for (const clause of accept.split(',')) {
     const { type, parameters } = parseMediaType(clause);
     const encoding = ENCODINGS.get(type);
-    if (!encoding || (encoding === 'protobuf' && !hasProtobuf(shape))) continue;
     const as = parameters.get('as');
+    if (!encoding || (encoding === 'protobuf' && !hasMessage(shape, as))) continue;
     const omit = parameters.get('omit');
     if (omit !== undefined && (omit !== 'managedFields' || encoding !== 'json' || as === 'Table')) continue;
     const omitsOwners = omit !== undefined;
@@ -60,11 +60,17 @@ export function negotiate(accept: string | undefined, shape?: Shape, tables = tr
     if (parameters.get('g') !== 'meta.k8s.io' || !metaVersion) continue;
     // Tables have no messages.
     if (as === 'Table' && tables && encoding !== 'protobuf') return { form: 'table', metaVersion, encoding };
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
-      return { form: 'metadata', metaVersion, encoding, omitsOwners };
+    if (isMetadata(as)) return { form: 'metadata', metaVersion, encoding, omitsOwners };
   }
   throw noAcceptedType(shape);
 }
+
+/** Custom resources have no messages; what is shown of their metadata has one. */
+const hasMessage = (shape: Shape | undefined, as: string | undefined): boolean =>
+  hasProtobuf(shape) || (isMetadata(as) && shape?.properties?.['metadata'] !== undefined);
+
+const isMetadata = (as: string | undefined): boolean =>
+  as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList';
 
 /** Whether a client gets errors in protobuf: known before it is known what they are about. */
 export function prefersProtobuf(accept: string | undefined): boolean {

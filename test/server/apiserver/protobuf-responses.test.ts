@@ -10,6 +10,7 @@ import { ProtobufEncoder } from '../../../api/machinery/protobuf/encode.ts';
 import { WireReader } from '../../../api/machinery/protobuf/wire.ts';
 import { list, optional, struct, type Shape } from '../../../api/machinery/schema.ts';
 import { ListMeta, ObjectMeta, Status } from '../../../api/types/meta/v1.gen.ts';
+import { eventually } from '../../support/wait.ts';
 import { CONFIG_MAPS, configMap, PODS, pod, TestServer, type Json } from './server.ts';
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
@@ -139,6 +140,43 @@ t.test('definitions of custom resources are read and answered in protobuf', asyn
   t.strictSame((stored.body['spec'] as Json)['versions'], versions);
   const all = decode((await server.call('GET', definitions, { accept: ACCEPT })).bytes);
   t.match(all, { kind: 'CustomResourceDefinitionList', items: [{ spec: { versions } }] });
+});
+
+t.test('the metadata of custom resources is answered in protobuf, and the whole of them is not', async (t) => {
+  await using server = await TestServer.start();
+  const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
+  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } };
+  await server.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    body: {
+      metadata: { name: 'things.example.com' },
+      spec: { group: 'example.com', scope: 'Namespaced', names, versions: [version] },
+    },
+  });
+  const things = '/apis/example.com/v1/namespaces/default/things';
+  await eventually('the resource to be served', async () => (await server.call('GET', things)).status === 200);
+  const thing = { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { name: 'a', labels: { b: 'c' } } };
+  t.equal((await server.call('POST', things, { body: thing })).status, 201);
+
+  const one = await server.call('GET', `${things}/a`, { accept: METADATA.replace('List', '') });
+  t.equal(one.headers['content-type'], PROTOBUF);
+  t.match(decode(one.bytes), { kind: 'PartialObjectMetadata', metadata: { name: 'a', labels: { b: 'c' } } });
+  const all = await server.call('GET', things, { accept: METADATA });
+  t.equal(all.headers['content-type'], PROTOBUF);
+  t.match(decode(all.bytes), { kind: 'PartialObjectMetadataList', items: [{ metadata: { name: 'a' } }] });
+  const events = watch(
+    server,
+    `${things}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`,
+    METADATA.replace('List', ''),
+  );
+  t.match((await events.next()).value, { type: 'ADDED', object: { metadata: { name: 'a' } } });
+  t.match((await events.next()).value, { type: 'BOOKMARK', object: { kind: 'PartialObjectMetadata' } });
+  const removed = await server.call('DELETE', `${things}/a`, { accept: METADATA.replace('List', '') });
+  t.equal(removed.headers['content-type'], PROTOBUF);
+  t.match((await events.next()).value, { type: 'DELETED', object: { metadata: { name: 'a' } } });
+  await events.return(undefined);
+
+  t.equal((await server.call('GET', things, { accept: PROTOBUF })).status, 406);
+  t.match((await server.call('GET', things, { accept: ACCEPT })).body, { kind: 'ThingList' });
 });
 
 t.test('a list that does not fit into the memory for lists is complete', async (t) => {
