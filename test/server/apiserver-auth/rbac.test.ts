@@ -4,6 +4,7 @@ import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
+import { aggregatedRules } from '../../../control-plane/apiserver/access/authorization/aggregation.ts';
 import type { Attributes } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import {
   describeRules,
@@ -16,7 +17,7 @@ import type { LocalApi, LocalChange } from '../../../control-plane/apiserver/cat
 import type { User } from '../../../control-plane/apiserver/http/user.ts';
 import { eventually } from '../../support/wait.ts';
 import { createAll, startSecurity } from './fixture.ts';
-import type { PolicyRule, RoleBinding } from '../../../api/types/rbac/v1.gen.ts';
+import type { ClusterRole, PolicyRule, RoleBinding } from '../../../api/types/rbac/v1.gen.ts';
 
 const ADMIN: User = { name: 'admin', groups: ['system:masters'] };
 const GROUP = 'rbac.authorization.k8s.io';
@@ -248,6 +249,20 @@ test('aggregated roles follow the rules of their parts', async (t) => {
   );
   await api.delete(clusterRoles, '', 'crontabs');
   await eventually('the view role not to include crontabs', () => !may());
+});
+
+test('rules of aggregated roles are told apart as upstream tells them apart', (t) => {
+  const part = (name: string, ...rules: PolicyRule[]): ClusterRole => ({
+    metadata: { name, labels: { part: '' } },
+    rules,
+  });
+  const whole: ClusterRole = { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: '' } }] } };
+  const first: PolicyRule = { verbs: ['get'], apiGroups: [''], resources: ['pods'] };
+  const same: PolicyRule = { resources: ['pods'], apiGroups: [''], resourceNames: [], verbs: ['get'] };
+  const named: PolicyRule = { ...first, resourceNames: ['web'] };
+  const rules = aggregatedRules(whole, [part('b', same, named), part('a', first), part('c', { verbs: ['list'] })]);
+  t.strictSame(rules, [first, named, { verbs: ['list'] }]);
+  t.end();
 });
 
 test('the default policy is reconciled at start, except for additions and opted-out objects', async (t) => {

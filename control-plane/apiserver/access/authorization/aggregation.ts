@@ -1,11 +1,11 @@
-import { deepEqual } from '../../../../api/machinery/deep-equal.ts';
+import { semanticallyEqual } from '../../../../api/machinery/deep-equal.ts';
 import { selectorFrom } from '../../../../api/machinery/selectors.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { clusterRoles } from '../../../../api/kinds/rbac/cluster-role.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ClusterRole, PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
-/** The rules of an aggregated role: those of the roles it selects, in the order of their names, without duplicates. */
+/** The rules of an aggregated role: those of the roles it selects, in the order of their names, without semantic duplicates. */
 export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
   const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map(selectorFrom);
   const rules = new Map<string, PolicyRule>();
@@ -13,11 +13,21 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
     .filter((one) => one.metadata?.name !== role.metadata?.name)
     .filter((one) => selectors.some((selector) => selector.matches(one.metadata?.labels)))
     .sort((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
-  for (const one of selected) for (const rule of one.rules ?? []) rules.set(JSON.stringify(rule), rule);
+  for (const rule of selected.flatMap((one) => one.rules ?? [])) {
+    const key = contentOf(rule);
+    if (!rules.has(key)) rules.set(key, rule);
+  }
   return [...rules.values()];
 }
 
-/** Keeps the rules of aggregated ClusterRoles in sync: upstream's clusterrole-aggregation-controller. */
+/** The same text for all rules that are semantically equal, however they were written. */
+const contentOf = ({ verbs, apiGroups, resources, resourceNames, nonResourceURLs }: PolicyRule): string =>
+  JSON.stringify([verbs ?? [], apiGroups ?? [], resources ?? [], resourceNames ?? [], nonResourceURLs ?? []]);
+
+/**
+ * Keeps the rules of aggregated ClusterRoles in sync: upstream's clusterrole-aggregation-controller. That one may run beside it, and has
+ * to find nothing to do when this one has nothing to do.
+ */
 export class ClusterRoleAggregation {
   readonly #api: LocalApi;
   readonly #onError: (error: unknown) => void;
@@ -53,7 +63,7 @@ export class ClusterRoleAggregation {
       for (const role of all) {
         if (!role.aggregationRule) continue;
         const rules = aggregatedRules(role, all);
-        if (!deepEqual(rules, role.rules ?? [])) await this.#update({ ...role, rules });
+        if (!semanticallyEqual(rules, role.rules)) await this.#update({ ...role, rules });
       }
     }
   }
