@@ -205,6 +205,13 @@ t.test(
       { code: 422 },
       'no allocation from a terminating ServiceCIDR',
     );
+    const mine = { metadata: { name: '10.99.0.7' }, spec: { parentRef: { resource: 'routes', name: 'r' } } };
+    t.equal((await server.call('POST', ADDRESSES, { body: mine })).status, 201);
+    t.equal((await server.call('DELETE', `${SERVICES}/a`)).status, 200);
+    await eventually(
+      'the ServiceCIDR to be gone: the address that is left is no allocated one',
+      async () => (await server.call('GET', `${RANGES}/extra`)).status === 404,
+    );
     const wrong = { metadata: { name: 'wrong' }, spec: { cidrs: ['10.99.0.1/28', '10.98.0.0/28'] } };
     t.match((await server.call('POST', RANGES, { body: wrong })).body, {
       code: 422,

@@ -8,13 +8,9 @@ import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machine
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
+import { allocatedAddress } from './allocated-address.ts';
 import type { Owner, AllocationIndex } from './allocation-index.ts';
 import type { ServiceRanges } from './service-ranges.ts';
-
-/** Labels by which upstream's allocator identifies its objects. */
-const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by';
-const FAMILY = 'ipaddress.kubernetes.io/ip-family';
-const ALLOCATOR = 'ipallocator.k8s.io';
 
 export interface ClusterIPsOptions {
   readonly api: LocalApi;
@@ -68,7 +64,7 @@ export class ClusterIPs {
     const number = numberOf(ip);
     this.#taking.add(number);
     try {
-      await this.#api.create(ipAddresses, addressObject(ip, owner));
+      await this.#api.create(ipAddresses, allocatedAddress(ip, owner));
       return true;
     } catch (error) {
       if (isAlreadyExists(error)) return false;
@@ -115,14 +111,6 @@ export class ClusterIPs {
     }
   }
 }
-
-/** Whether the object was created by an allocator of cluster IPs, this one or upstream's. */
-export const isAllocated = ({ metadata }: IPAddress): boolean => metadata?.labels?.[MANAGED_BY] === ALLOCATOR;
-
-const addressObject = (ip: string, { namespace, name }: Owner): IPAddress => ({
-  metadata: { name: ip, labels: { [FAMILY]: 'IPv4', [MANAGED_BY]: ALLOCATOR } },
-  spec: { parentRef: { group: '', resource: 'services', namespace, name } },
-});
 
 /** @param ip one that validation has accepted; throws RangeError for others. */
 function numberOf(ip: string): number {

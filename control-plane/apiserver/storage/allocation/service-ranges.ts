@@ -13,6 +13,7 @@ import type { Logger } from '../../../../client/logger.ts';
 import { WorkQueue } from '../../../../client/work-queue.ts';
 import { timeOf } from '../../../../api/machinery/time.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
+import { isAllocated } from './allocated-address.ts';
 import { NumberRange, type Bands } from './number-range.ts';
 
 /** Upstream's name for the ServiceCIDR of the servers' own configuration. */
@@ -157,7 +158,7 @@ async function setReady(
   await api.updateStatus(serviceCIDRs, { ...range, status: { ...range.status, conditions: [...others, ready] } });
 }
 
-/** Whether an address in use is in no other range. */
+/** Whether an address that is allocated to a Service is in no other range. */
 function isNeeded(api: LocalApi, range: ServiceCIDR): boolean {
   const rangesOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => Cidr.parse(text) ?? []);
   const own = rangesOf(range);
@@ -165,8 +166,8 @@ function isNeeded(api: LocalApi, range: ServiceCIDR): boolean {
     .list(serviceCIDRs)
     .filter(({ metadata }) => metadata?.name !== range.metadata?.name)
     .flatMap(rangesOf);
-  return api.list(ipAddresses).some(({ metadata }) => {
-    const address = IpAddress.parse(metadata?.name ?? '');
+  return api.list(ipAddresses).some((object) => {
+    const address = isAllocated(object) ? IpAddress.parse(object.metadata?.name ?? '') : undefined;
     const isIn = (cidrs: readonly Cidr[]): boolean => cidrs.some((cidr) => address && cidr.contains(address));
     return isIn(own) && !isIn(others);
   });
