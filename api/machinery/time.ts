@@ -34,6 +34,9 @@ export function timeOf(ms: number): string {
 /** `ms` since the epoch as a `metav1.MicroTime`. */
 export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;
 
+/** The day of `ms` since the epoch in UTC, as `2026-01-31`. */
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+
 /** The later of two API times. A transition cannot be earlier than the previous one, even if their clocks differ. */
 export const laterTime = (a: string, b: string | undefined): string =>
   b !== undefined && Date.parse(b) > Date.parse(a) ? b : a;

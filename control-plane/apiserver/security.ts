@@ -7,6 +7,7 @@ import type { AdmissionPlugin } from './admission/plugin.ts';
 import { BootstrapTokenAuthenticator } from './access/authentication/bootstrap-tokens.ts';
 import { LocalBoundObjects } from './access/authentication/bound-objects.ts';
 import { ClientCertificateAuthenticator } from './access/authentication/client-certificate.ts';
+import { LegacyTokenUses } from './access/authentication/legacy-token-uses.ts';
 import { LegacyTokenAuthenticator } from './access/authentication/legacy-tokens.ts';
 import { RequestAuthenticator } from './access/authentication/request-authenticator.ts';
 import { ServiceAccountIndex } from './access/authentication/service-account-index.ts';
@@ -84,7 +85,10 @@ export function createSecurity(options: SecurityOptions): Security {
       publicKeys: issuer.publicKeys,
       objects: new LocalBoundObjects(api, accounts, graph),
     }),
-    new LegacyTokenAuthenticator({ publicKeys: issuer.publicKeys, audiences, api, accounts }),
+    new LegacyTokenAuthenticator({
+      ...{ publicKeys: issuer.publicKeys, audiences, api, accounts },
+      uses: new LegacyTokenUses({ api, onError: options.onError }),
+    }),
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);

@@ -17,6 +17,7 @@ import { isAlreadyExists, StatusError } from '../../../api/machinery/status-erro
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
+import { publishTokenTracking, TRACKING_CONFIG_MAP } from './legacy-token-tracking.ts';
 import { offerLocalPathClass } from './local-path-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
@@ -96,6 +97,7 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(logger, publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
   await attempt(logger, publishFrontProxyCa(api, frontProxyCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
+  await attempt(logger, publishTokenTracking(api, Date.now()), 'ConfigMap', TRACKING_CONFIG_MAP);
   await keep(priorityClasses, {
     metadata: { name: CLUSTER_CRITICAL.name },
     value: CLUSTER_CRITICAL.value,

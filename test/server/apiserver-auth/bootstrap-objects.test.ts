@@ -8,6 +8,7 @@ import type { ConfigMap, Service } from '../../../api/types/core/v1.gen.ts';
 import { publishClusterConfiguration } from '../../../control-plane/apiserver/bootstrap/cluster-configuration.ts';
 import { publishClusterInfo } from '../../../control-plane/apiserver/bootstrap/cluster-info.ts';
 import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/extension-authentication.ts';
+import { publishTokenTracking } from '../../../control-plane/apiserver/bootstrap/legacy-token-tracking.ts';
 import { bootstrapCluster } from '../../../control-plane/apiserver/bootstrap/system-objects.ts';
 import type { PublishApi } from '../../../control-plane/apiserver/bootstrap/published-config-map.ts';
 import { createAll, startServer } from './fixture.ts';
@@ -22,6 +23,12 @@ const PUBLISHED: readonly [
 ][] = [
   ['kube-system', 'kubeadm-config', 'ClusterConfiguration', (api) => publishClusterConfiguration(api, NETWORK)],
   ['kube-system', 'extension-apiserver-authentication', 'client-ca-file', (api) => publishClientCa(api, CA)],
+  [
+    'kube-system',
+    'kube-apiserver-legacy-service-account-token-tracking',
+    'since',
+    (api) => publishTokenTracking(api, Date.parse('2026-01-02T23:59:59Z')),
+  ],
   ['kube-public', 'cluster-info', 'kubeconfig', (api) => publishClusterInfo(api, 'https://192.0.2.1:6443', CA)],
 ];
 
@@ -51,6 +58,23 @@ test('an immutable published ConfigMap is replaced, otherwise the keys of others
     await api.delete(configMaps, namespace, name);
     await Promise.all([publish(api), publish(api)]);
     t.strictSame(read()?.data, { [key]: published });
+  }
+});
+
+test('the day since which the uses of legacy tokens are noted is kept when it is one', async (t) => {
+  const { api } = (await startServer(t)).core;
+  const read = (): ConfigMap | undefined =>
+    api.get(configMaps, 'kube-system', 'kube-apiserver-legacy-service-account-token-tracking');
+  for (const [kept, expected] of [
+    ['2020-02-29', '2020-02-29'],
+    ['2020-02-30', '2026-01-02'],
+    ['2020-2-3', '2026-01-02'],
+    ['yesterday', '2026-01-02'],
+  ] as const) {
+    await publishTokenTracking(api, 0);
+    await api.update(configMaps, { ...read(), data: { since: kept } });
+    await publishTokenTracking(api, Date.parse('2026-01-02T00:00:00Z'));
+    t.same(read()?.data, { since: expected });
   }
 });
 

@@ -11,6 +11,7 @@ import { LocalBoundObjects } from '../../../control-plane/apiserver/access/authe
 import { ClientCertificateAuthenticator } from '../../../control-plane/apiserver/access/authentication/client-certificate.ts';
 import { peekJws } from '../../../control-plane/apiserver/access/authentication/jws.ts';
 import { legacyTokenSigner } from '../../../control-plane/apiserver/access/authentication/legacy-token.ts';
+import { LegacyTokenUses } from '../../../control-plane/apiserver/access/authentication/legacy-token-uses.ts';
 import { LegacyTokenAuthenticator } from '../../../control-plane/apiserver/access/authentication/legacy-tokens.ts';
 import { ServiceAccountIndex } from '../../../control-plane/apiserver/access/authentication/service-account-index.ts';
 import { ServiceAccountTokenIssuer } from '../../../control-plane/apiserver/access/authentication/service-account-issuer.ts';
@@ -20,7 +21,9 @@ import { PodGraph } from '../../../control-plane/apiserver/access/authorization/
 import { issueCertificate } from '../../../control-plane/pki/signing.ts';
 import { ownWriteContext } from '../../../control-plane/apiserver/admission/pipeline.ts';
 import { issueToken } from '../../../control-plane/apiserver/verbs/actions/token-request.ts';
+import { eventually } from '../../support/wait.ts';
 import { createAll, refusal, startSecurity, startServer, type Fixture } from './fixture.ts';
+import type { Secret } from '../../../api/types/core/v1.gen.ts';
 import type { TokenRequest, TokenRequestSpec } from '../../../api/types/authentication/v1.gen.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -173,7 +176,11 @@ test("a Secret's token authenticates while the Secret has it, it is not invalida
   const { core, pki } = await startSecurity(t);
   const { publicKeys } = new ServiceAccountTokenIssuer(ISSUER, pki.serviceAccountKey);
   const accounts = new ServiceAccountIndex(core.api);
-  const authenticator = new LegacyTokenAuthenticator({ publicKeys, audiences: [ISSUER], api: core.api, accounts });
+  const noted: string[] = [];
+  const uses = { note: ({ metadata }: Secret) => void noted.push(metadata?.resourceVersion ?? '') };
+  const authenticator = new LegacyTokenAuthenticator({
+    ...{ publicKeys, audiences: [ISSUER], api: core.api, accounts, uses },
+  });
   const [account] = await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
   const accountUid = account?.metadata?.uid ?? '';
   const subject = { namespace: 'apps', account: 'web', accountUid, secret: 'web-token' };
@@ -202,7 +209,9 @@ test("a Secret's token authenticates while the Secret has it, it is not invalida
   await keep('another');
   reject("service account token does not match server's copy");
   await keep(token, { 'kubernetes.io/legacy-token-invalid-since': '2026-01-01' });
+  t.equal(noted.length, 1, 'the uses that were no use are not noted');
   reject(/has been marked invalid$/);
+  t.equal(noted.length, 2);
   await keep(token);
   t.ok(authenticator.authenticateToken(token, [ISSUER]));
 
@@ -218,6 +227,47 @@ test("a Secret's token authenticates while the Secret has it, it is not invalida
   reject('service account token has been invalidated');
   await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
   reject('service account token has been invalidated');
+});
+
+test('a Secret has the day of the last use of its token as a label', async (t) => {
+  const { core } = await startSecurity(t);
+  const failures: unknown[] = [];
+  const clock = { now: Date.parse('2026-01-31T23:59:59Z') };
+  let writes = 0;
+  const update: typeof core.api.update = (kind, object) => {
+    writes++;
+    return core.api.update(kind, object);
+  };
+  const uses = new LegacyTokenUses({
+    ...{ api: { update }, onError: (error) => failures.push(error), now: () => clock.now },
+  });
+  const metadata = { namespace: 'apps', name: 'web-token', labels: { app: 'web' } };
+  const [created] = await createAll(core, secrets, { metadata, data: { a: btoa('b') } });
+  const read = () => core.api.get(secrets, 'apps', 'web-token') ?? {};
+  const hasLabel = (day: string) => () => read().metadata?.labels?.['kubernetes.io/legacy-token-last-used'] === day;
+
+  uses.note(read());
+  uses.note(read());
+  await eventually('the day to be noted', hasLabel('2026-01-31'));
+  t.equal(writes, 1);
+  t.match(read(), { metadata: { labels: { app: 'web' } }, data: { a: btoa('b') } });
+  clock.now += 1_000;
+  uses.note(read());
+  await eventually('the next day to be noted', hasLabel('2026-02-01'));
+  clock.now -= 1_000;
+  uses.note(read());
+  t.equal(writes, 2, 'a day ahead is another clock');
+
+  clock.now += 48 * HOUR_MS;
+  uses.note(created ?? {});
+  await eventually('a conflict to be retried', () => {
+    uses.note(read());
+    return hasLabel('2026-02-02')();
+  });
+  await core.api.delete(secrets, 'apps', 'web-token');
+  clock.now += 48 * HOUR_MS;
+  uses.note(created ?? {});
+  t.same(failures, []);
 });
 
 test('a bootstrap token authenticates until it expires, with the right secret, type and groups', async (t) => {

@@ -3,6 +3,7 @@ import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/user.ts';
 import { LEGACY_ISSUER, readLegacySubject, type LegacySubject } from './legacy-token.ts';
+import type { LegacyTokenUses } from './legacy-token-uses.ts';
 import type { ServiceAccountIndex } from './service-account-index.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
@@ -16,6 +17,7 @@ export interface LegacyTokenOptions {
   readonly audiences: readonly string[];
   readonly api: Pick<LocalApi, 'get'>;
   readonly accounts: Pick<ServiceAccountIndex, 'get'>;
+  readonly uses: Pick<LegacyTokenUses, 'note'>;
 }
 
 /** Verifies tokens of Secrets: a token is valid while its Secret holds it and its service account exists. */
@@ -44,13 +46,14 @@ export class LegacyTokenAuthenticator implements TokenAuthenticator {
 
   /** Why the token is invalid at this time; undefined when it is valid. */
   #fault(token: string, { namespace, account, accountUid, secret: name }: LegacySubject): string | undefined {
-    const { api, accounts } = this.#options;
+    const { api, accounts, uses } = this.#options;
     const secret = api.get(secrets, namespace, name);
     if (!secret || secret.metadata?.deletionTimestamp) return 'service account token has been invalidated';
     if (Buffer.from(secret.data?.['token'] ?? '', 'base64').toString() !== token)
       return "service account token does not match server's copy";
     const life = accounts.get(namespace, account);
     if (life?.uid !== accountUid || life.endsAt !== undefined) return 'service account token has been invalidated';
+    uses.note(secret);
     if (secret.metadata?.labels?.[INVALID_SINCE])
       return `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid`;
     return undefined;
