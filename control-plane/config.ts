@@ -18,6 +18,7 @@ import {
 } from '../daemon/setting-rules.ts';
 import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
+import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
@@ -51,6 +52,7 @@ export const defaultServerConfig = {
   maxRequestsInflight: 400,
   maxMutatingRequestsInflight: 200,
   roles: ROLES as readonly string[],
+  controllers: ALL_CONTROLLERS,
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
   logLevel: 'info',
@@ -93,6 +95,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     'with the next one, the seats for concurrent requests that priority levels divide; both 0: as many as anybody wants',
   maxMutatingRequestsInflight: 'is added to it, as upstream',
   roles: 'components to run: apiserver, scheduler, controllers',
+  controllers:
+    "controllers to run: * for all, NAME for one, -NAME for all but one, as kube-controller-manager's (docs/stock-parts.md)",
   kubeconfig: 'kubeconfig of the scheduler and controllers when the api-server is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a lease renewal after which a node is marked unhealthy',
   logLevel: 'trace, debug, info, warn, error or fatal',
@@ -144,6 +148,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   maxRequestsInflight: integerFrom(0),
   maxMutatingRequestsInflight: integerFrom(0),
   roles: rolesProblem,
+  controllers: selectionProblem,
   kubeconfig: (file, { roles }) =>
     file === '' && !roles.includes('apiserver')
       ? `must name the kubeconfig of an api-server, since none is among the roles ${roles.join(', ')}`

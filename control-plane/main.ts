@@ -125,11 +125,12 @@ async function roleOptions(
   config: ServerConfig,
   access: Access | undefined,
 ): Promise<RoleOptions> {
-  const { clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, logLevel } = config;
+  const { controllers, clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, logLevel } = config;
   const common = {
     role,
     logLevel,
     pkiDirectory: pkiDirectory(config),
+    controllers,
     clusterCidr,
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,

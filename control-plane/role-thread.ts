@@ -21,6 +21,8 @@ export interface RoleOptions {
   readonly logLevel: string;
   /** The PKI folder with the CA and the service account key, for signing. */
   readonly pkiDirectory: string;
+  /** Which controllers run. */
+  readonly controllers: readonly string[];
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly nodeMonitorGracePeriodSeconds: number;
@@ -85,6 +87,7 @@ async function runRole(options: RoleOptions, client: ApiClient, logger: Logger, 
     client,
     logger,
     signal,
+    selection: options.controllers,
     rootCa: ca.certificate,
     // Loaded on demand, when the first node joins: it takes 12 MB.
     sign: async (request, { usages, durationSeconds }) => {

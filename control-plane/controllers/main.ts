@@ -20,6 +20,7 @@ import { resourceQuotaController } from './quota/resource-quota.ts';
 import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { isSelected } from '../controller-selection.ts';
 import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
 import { claimProtectionController } from './storage/claim-protection.ts';
 import { ephemeralVolumeController } from './storage/ephemeral-volume.ts';
@@ -40,6 +41,8 @@ export interface ControllersOptions {
   readonly client: ApiClient;
   readonly logger: ParentLogger;
   readonly signal: AbortSignal;
+  /** The setting `controllers`. */
+  readonly selection: readonly string[];
   /** The CA that pods trust the api-server by, PEM: goes into each namespace as `kube-root-ca.crt`. */
   readonly rootCa: string;
   readonly sign: SignRequest;
@@ -53,12 +56,17 @@ export interface ControllersOptions {
   readonly nodeMonitorGraceSeconds: number;
 }
 
-/** Runs every controller until the signal is aborted; then resolves, once all have stopped. Rejects when one fails. */
-export async function runControllers({ client, logger, signal, ...options }: ControllersOptions): Promise<void> {
-  await runDescriptors(controllers(options), { client, logger, signal });
+/** Runs the selected controllers until the signal is aborted; then resolves, once all have stopped. Rejects when one fails. */
+export async function runControllers(options: ControllersOptions): Promise<void> {
+  const { client, logger, signal, selection } = options;
+  const selected = allControllers(options).filter(({ name }) => isSelected(name, selection));
+  await runDescriptors(selected, { client, logger, signal });
 }
 
-function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): ControllerDescriptor[] {
+/** Their names are in `controller-selection.ts`. */
+export function allControllers(
+  options: Omit<ControllersOptions, keyof RunnerOptions | 'selection'>,
+): readonly ControllerDescriptor[] {
   const { rootCa, signToken, sign, clusterCidr, nodeCidrMaskSize: nodeMaskSize, nodeMonitorGraceSeconds } = options;
   return [
     deploymentController,

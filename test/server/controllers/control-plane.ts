@@ -14,6 +14,7 @@ import { loadKubeconfig } from '../../../client/kubeconfig.ts';
 import { legacyTokenSigner } from '../../../control-plane/apiserver/access/authentication/legacy-token.ts';
 import { defaultServerConfig } from '../../../control-plane/config.ts';
 import { runControllers } from '../../../control-plane/controllers/main.ts';
+import { ALL_CONTROLLERS } from '../../../control-plane/controller-selection.ts';
 import { runServer } from '../../../control-plane/main.ts';
 import { readAuthority, readServiceAccountKey } from '../../../control-plane/pki/cluster-pki.ts';
 import { issueCertificate, signCertificateRequest } from '../../../control-plane/pki/signing.ts';
@@ -66,6 +67,7 @@ export class ControlPlane implements AsyncDisposable {
       client,
       logger,
       signal: stop.signal,
+      selection: ALL_CONTROLLERS,
       rootCa,
       sign: async (pem, options) => signCertificateRequest(pem, { ca: await readAuthority(pki), ...options }),
       signToken: legacyTokenSigner(await readServiceAccountKey(pki)),

@@ -146,6 +146,12 @@ const SERVER_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp
     { roles: 'scheduler' },
     /^--kubeconfig must name the kubeconfig of an api-server, since none is among the roles scheduler$/,
   ],
+  [
+    { controllers: '*,-job' },
+    /^--controllers must list "\*", names .+, and "-job" is none of them; the names are .+job-controller/,
+  ],
+  [{ controllers: '-job-controller' }, /^--controllers must leave some controller; without any, remove controllers/],
+  [{ controllers: '' }, /^--controllers must leave some controller/],
   [{ nodeMonitorGracePeriodSeconds: '0' }, /^--node-monitor-grace-period-seconds must be greater than 0, not 0$/],
   [{ logLevel: 'foo' }, /^--log-level must be one of/],
 ];
@@ -169,6 +175,7 @@ t.test('every setting with a format rejects other values with one sentence', asy
   await t.resolves(
     loadSettings(serverSettings, { roles: 'scheduler', kubeconfig: '/x', tlsSan: '*.A.example,::1' }, {}),
   );
+  await t.resolves(loadSettings(serverSettings, { controllers: '*,-job-controller' }, {}));
 });
 
 t.test('an unknown variable is reported with the nearest known one', (t) => {
