@@ -1,5 +1,6 @@
 /** Settings of `kedge agent`. */
 import { hostname } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { MAX_PORT } from '../api/domain/port-number.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import {
@@ -41,6 +42,7 @@ export const defaultAgentConfig = {
     'imagefs.available<15%',
   ] as readonly string[],
   dataDir: '/var/lib/kedge/agent',
+  kubeletDir: '/var/lib/kubelet',
   imageDir: '',
   staticPodDir: '/etc/kedge/manifests',
   podLogDir: '/var/log/pods',
@@ -78,6 +80,7 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   reserved: 'resources reserved for the system, such as cpu=200m,memory=256Mi,ephemeral-storage=1Gi',
   evictionHard: 'thresholds below which the node is under pressure: it admits no new pods and evicts running ones',
   dataDir: "directory of the agent's certificates, pods and volumes",
+  kubeletDir: 'directory in which CSI drivers register and mount volumes; drivers mount it from the host by this name',
   imageDir: 'directory of image archives to import at start; next to the program when empty',
   staticPodDir: 'directory of static pod manifests, YAML or JSON',
   podLogDir: "where the containers' logs are written",
@@ -136,6 +139,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   reserved: readableBy(parseReserved),
   evictionHard: readableBy(parseThresholds),
   dataDir: notEmpty,
+  kubeletDir: (path) => (isAbsolute(path) ? undefined : `must be an absolute path, not ${JSON.stringify(path)}`),
   podLogDir: notEmpty,
   containerdSocket: notEmpty,
   resolvConf: notEmpty,

@@ -4,6 +4,7 @@
  */
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { CONTROLLER_ATTACHES } from '../api/domain/csi-attachment.ts';
 import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
 import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
@@ -43,6 +44,7 @@ import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { unhealthy } from './stats/health.ts';
+import { Attachments } from './volumes/csi/attachments.ts';
 import { createVolumes, localPathDirectory } from './volumes/main.ts';
 
 /** How long the first pods wait for podCIDR and Services while the api-server does not respond. */
@@ -80,15 +82,19 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const { clusterCidr, serviceCidr, dns } = clusterNetwork(config, await configuration.learn(signal), logger);
 
   // The Node object and its heartbeat.
+  const attachments = new Attachments({ client, nodeName: name });
   const node = await createNode({
     ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
     annotations: {
       [LOCAL_PATH_DIRECTORY]: localPathDirectory(dataDir),
+      // Without it, upstream's attach/detach controller leaves volumes to the node.
+      [CONTROLLER_ATTACHES]: 'true',
       ...(config.nodeIp && { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp }),
     },
     problems: await applyKernelSettings(logger),
     awaitsApi: (await certificates.read('serving')) === undefined,
+    volumesInUse: () => attachments.report(),
   });
   const { capacity, allocatable } = node.description;
   node.record('Normal', 'Starting', 'Starting kubelet.');
@@ -109,8 +115,14 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // Pods: their images, cgroups, volumes and workers.
   const workers = new PodWorkers();
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
-  using storage = createVolumes({ client, nodeName: name, dataDir, allocatable: () => allocatable, onStale, logger });
-  const { objects, volumes, localPaths } = storage;
+  using storage = await createVolumes({
+    ...{ client, nodeName: name, dataDir, kubeletDir: config.kubeletDir, attachments, onStale, logger },
+    allocatable: () => allocatable,
+  });
+  const { objects, volumes, localPaths, csi } = storage;
+  attachments.onChange(() => node.registration.wake());
+  node.registration.onNode((seen) => csi.seeNode(seen));
+  node.registration.onReported(({ volumesInUse = [] }) => attachments.reported(volumesInUse));
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
   const services = linkedServices(client, logger);
   const unusedImages = new ImageCollection({
@@ -189,6 +201,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       network.run(signal),
       services.run(signal),
       localPaths.run(signal),
+      csi.run(signal),
       runPods(),
       unusedImages.run(signal),
       evictions.run(signal),

@@ -1,5 +1,5 @@
 /** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { ipv4Cidr } from '../daemon/setting-rules.ts';
 import type { AgentConfig } from './config.ts';
@@ -7,6 +7,7 @@ import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox, stopSandbox } from './cri/remove.ts';
 import { readCgroupTree } from './host/cgroup-tree.ts';
+import { namesIn } from './host/files.ts';
 import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
@@ -19,6 +20,7 @@ import { restoreKernel } from './network/services/kernel-tuning.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
+import { CsiPaths } from './volumes/csi/csi-volume.ts';
 import { volumeDirectories } from './volumes/main.ts';
 
 /** Sandboxes that are removed at the same time. */
@@ -63,7 +65,10 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   }
   await attempt('unmount volumes', async () => {
     const { podsDirectory, stagingDirectory } = volumeDirectories(resolve(config.dataDir));
-    for (const directory of [podsDirectory, stagingDirectory])
+    const drivers = new CsiPaths(config.kubeletDir);
+    // What drivers have mounted for this agent's pods, and no other's.
+    const driversPods = (await namesIn(podsDirectory)).map((uid) => join(drivers.pods, uid));
+    for (const directory of [...driversPods, drivers.volumes, podsDirectory, stagingDirectory])
       for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
   if (config.serviceProxy) {

@@ -1,4 +1,4 @@
-/** The connection to the container runtime: calls of gRPC services over its unix socket, each with a limit. */
+/** The connection to the container runtime, or to a plugin of the node: calls of gRPC services over a unix socket, each with a limit. */
 import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
@@ -25,11 +25,13 @@ export class RuntimeChannel {
   readonly socket: string;
   readonly #client: Client;
   readonly #called: CallObserver | undefined;
+  readonly #server: string;
 
-  /** Connects on the first call, and again whenever the runtime has been away. */
-  constructor(socket: string, called?: CallObserver) {
+  /** Connects on the first call, and again whenever the server has been away. `server`: who it is, for errors. */
+  constructor(socket: string, called?: CallObserver, server = 'the container runtime') {
     this.socket = socket;
     this.#called = called;
+    this.#server = server;
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
       'grpc.initial_reconnect_backoff_ms': 100,
@@ -105,7 +107,7 @@ export class RuntimeChannel {
   #errorOf(call: string, error: ServiceError): CriError {
     if (error.code === status.UNAVAILABLE) {
       const reason = /connect \w+ \S+\w/.exec(error.details)?.[0] ?? error.details;
-      return new CriError(call, error.code, `${reason}: is the container runtime running?`);
+      return new CriError(call, error.code, `${reason}: is ${this.#server} running?`);
     }
     return new CriError(call, error.code, error.details);
   }

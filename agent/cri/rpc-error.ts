@@ -27,6 +27,10 @@ export class CriError extends Error {
   get rpcText(): string {
     return rpcErrorText(this.code, this.message);
   }
+  /** The request can never be fulfilled. */
+  get isInvalid(): boolean {
+    return [status.INVALID_ARGUMENT, status.OUT_OF_RANGE, status.NOT_FOUND].includes(this.code);
+  }
   get unimplemented(): boolean {
     return this.code === status.UNIMPLEMENTED;
   }

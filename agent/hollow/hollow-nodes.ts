@@ -28,6 +28,7 @@ const WELL: NodeObservation = {
   images: [],
   features: {},
   nodeApi: { status: 'False', reason: 'Hollow', message: 'a hollow node has no node API' },
+  volumesInUse: [],
 };
 
 export interface HollowNodesOptions {

@@ -19,6 +19,8 @@ export interface LocalNodeOptions extends DescribeOptions {
   readonly problems: readonly string[];
   /** Its API has not been served yet: see `NodeApiState`. */
   readonly awaitsApi: boolean;
+  /** Attached volumes that may not be detached from the node. */
+  readonly volumesInUse: () => readonly string[];
   readonly cri: CriClient;
   readonly client: ApiClient;
   readonly events: EventRecorder;
@@ -42,7 +44,20 @@ export interface LocalNode {
 const SERVING_PATIENCE_MS = 15_000;
 
 export async function createNode(options: LocalNodeOptions): Promise<LocalNode> {
-  const { name, cri, client, thresholds, dataDir, problems, labels, annotations, taints, events, logger } = options;
+  const {
+    name,
+    cri,
+    client,
+    thresholds,
+    dataDir,
+    problems,
+    labels,
+    annotations,
+    taints,
+    events,
+    logger,
+    volumesInUse,
+  } = options;
   const description = await describeNode(options);
   // As by the kubelet, the uid in events about the Node is its name: there may be no Node yet.
   const reference = { apiVersion: 'v1', kind: 'Node', name, uid: name };
@@ -50,7 +65,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
     events.event(reference, type, reason, message);
   const api = new NodeApiState(options.awaitsApi);
   const observer = new NodeObserver({
-    ...{ cri, thresholds, dataDir },
+    ...{ cri, thresholds, dataDir, volumesInUse },
     nodeApi: (nowMs) => api.verdict(nowMs),
     problems: () => (api.problem === undefined ? problems : [...problems, api.problem]),
   });

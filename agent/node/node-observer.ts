@@ -21,6 +21,7 @@ export interface NodeObserverOptions {
   /** Other reasons why the node cannot run pods. */
   readonly problems: () => readonly string[];
   readonly nodeApi: (nowMs: number) => ConditionVerdict;
+  readonly volumesInUse: () => readonly string[];
 }
 
 /** Pulls are rare, and the list is long. */
@@ -48,7 +49,15 @@ export class NodeObserver {
     this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
     for (const listener of this.#levelListeners) listener(levels);
     const nodeApi = this.#options.nodeApi(now);
-    return { problems, pressure: this.#pressure, images: this.#images, features: this.#features, nodeApi };
+    const volumesInUse = this.#options.volumesInUse();
+    return {
+      problems,
+      pressure: this.#pressure,
+      images: this.#images,
+      features: this.#features,
+      nodeApi,
+      volumesInUse,
+    };
   }
 
   /** Calls back with the available resources each time that the conditions are computed from them. */

@@ -54,7 +54,11 @@ export class NodeRegistration {
   #reported: NodeStatus | undefined;
   #reportedAtMs = 0;
   #isReporting = false;
+  /** The last report has failed, and may have been carried out all the same. */
+  #isUncertain = false;
   #wake = Promise.withResolvers<void>();
+  readonly #nodeListeners: ((node: Node) => void)[] = [];
+  readonly #reportListeners: ((status: NodeStatus) => void)[] = [];
 
   constructor(options: NodeRegistrationOptions) {
     this.#options = options;
@@ -114,7 +118,7 @@ export class NodeRegistration {
         missing(metadata?.labels, wanted.labels) || missing(metadata?.annotations, wanted.annotations)
           ? await client.patch<Node>(nodes, '', name, { metadata: wanted }, { signal })
           : there;
-      this.#node = adopted;
+      this.#keep(adopted);
       await this.#report(observation, signal);
       logger.info({ node: name }, 'node already registered');
     }
@@ -125,9 +129,11 @@ export class NodeRegistration {
     const { record, description } = this.#options;
     for (const reason of conditionTransitions(status, this.#reported))
       record(reason, `Node ${description.name} status is now: ${reason}`);
-    if (revisionOf(node) >= revisionOf(this.#node)) this.#node = node;
+    if (revisionOf(node) >= revisionOf(this.#node)) this.#keep(node);
     this.#reported = status;
+    this.#isUncertain = false;
     this.#reportedAtMs = Date.now();
+    for (const listener of this.#reportListeners) listener(status);
   }
 
   /** Keeps the status up to date until the signal is aborted. After `register`. */
@@ -146,8 +152,23 @@ export class NodeRegistration {
   /** The latest Node of the api-server. A watch event may be older than the response to the agent's own write. */
   #see(node: Node, signal: AbortSignal): void {
     if (revisionOf(node) < revisionOf(this.#node)) return;
-    this.#node = node;
+    this.#keep(node);
     if (!this.#isReporting) this.#correct(signal);
+  }
+
+  #keep(node: Node): void {
+    this.#node = node;
+    for (const listener of this.#nodeListeners) listener(node);
+  }
+
+  /** Calls back with each status that the api-server has taken, after the Node that it made. */
+  onReported(listener: (status: NodeStatus) => void): void {
+    this.#reportListeners.push(listener);
+  }
+
+  /** Calls back with each state of the Node that the api-server has. */
+  onNode(listener: (node: Node) => void): void {
+    this.#nodeListeners.push(listener);
   }
 
   /** Conditions that another writer has changed are reported again at once. */
@@ -197,10 +218,12 @@ export class NodeRegistration {
     const status = nodeStatus(description, observation, this.#node, now);
     const isKnown =
       this.#reported &&
+      !this.#isUncertain &&
       !statusHasChanged(status, this.#reported) &&
       !conditionsWereChanged(this.#reported, this.#node?.status) &&
       now - this.#reportedAtMs < REPORT_MS;
     if (isKnown) return;
+    this.#isUncertain = true;
     try {
       const node = await client.patch<Node>(
         nodes,

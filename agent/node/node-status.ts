@@ -37,6 +37,8 @@ export interface NodeObservation {
   readonly features: NodeFeatures;
   /** Of the condition NodeAPIUnavailable. */
   readonly nodeApi: ConditionVerdict;
+  /** Attached volumes that may not be detached. */
+  readonly volumesInUse: readonly string[];
 }
 
 export interface Capacity {
@@ -173,6 +175,7 @@ export function nodeStatus(
       osImage: facts.osImage,
       systemUUID: facts.systemUuid,
     },
+    volumesInUse: [...observation.volumesInUse],
   };
 }
 

@@ -4,10 +4,11 @@ import { own } from '../../api/machinery/own.ts';
 import { bindSubPath } from '../host/volume-helper/sub-path.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import { expandWith } from '../../api/domain/expansion.ts';
+import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError } from './framework/volume-type.ts';
-import type { ContainerMount } from './pod-volumes.ts';
-import type { Container, Pod, VolumeMount } from '../../api/types/core/v1.gen.ts';
+import type { ContainerDevice, ContainerMount } from './pod-volumes.ts';
+import type { Container, Pod, Volume, VolumeMount } from '../../api/types/core/v1.gen.ts';
 
 const PROPAGATION = { None: 'private', HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' } as const;
 
@@ -16,6 +17,8 @@ export const SUB_PATHS = 'volume-subpaths';
 
 export interface MountsOptions {
   readonly runner: VolumeRunner;
+  /** Of the volumes that are ready, by name. */
+  readonly ready: ReadonlyMap<string, PublishRecord>;
   readonly podDirectory: string;
   /** The container's environment, which `subPathExpr` may name. */
   readonly env: Readonly<Record<string, string>>;
@@ -28,26 +31,56 @@ export function containerMounts(pod: Pod, container: Container, options: MountsO
   const { runner, podDirectory } = options;
   return Promise.all(
     (container.volumeMounts ?? []).map(async (mount, index): Promise<ContainerMount> => {
-      const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
-      if (!volume)
-        throw new VolumeError(
-          `container "${container.name}" mounts volume "${mount.name}", which the pod does not have`,
-        );
+      const { volume, record } = readyVolume(pod, container, mount.name, options);
       if (mount.recursiveReadOnly === 'Enabled')
         throw new VolumeError(
           `volume "${volume.name}": recursive read-only mounts are not supported yet by this version`,
         );
       const type = runner.typeOf(volume);
-      const source = type.hostPath(volume, runner.path(pod.metadata?.uid ?? '', volume.name, type));
+      const place = runner.placement(pod.metadata?.uid ?? '', volume.name, type, record);
+      const source = type.hostPath(volume, place);
+      if (source === undefined)
+        throw new VolumeError(`volume ${volume.name} has volumeMode Block, but is specified in volumeMounts`);
       const target = join(podDirectory, SUB_PATHS, volume.name, container.name, String(index));
       return {
         containerPath: mount.mountPath,
         hostPath: await bindIfSubPath(mount, type.agentWritten, source, target, options),
-        readonly: type.agentWritten || (mount.readOnly ?? false),
+        readonly: type.agentWritten || record.isReadOnly === true || (mount.readOnly ?? false),
         propagation: PROPAGATION[mount.mountPropagation ?? 'None'],
       };
     }),
   );
+}
+
+/** Throws VolumeError for a volume that the pod does not have, or that is not ready. */
+function readyVolume(
+  pod: Pod,
+  container: Container,
+  name: string,
+  { ready }: Pick<MountsOptions, 'ready'>,
+): { readonly volume: Volume; readonly record: PublishRecord } {
+  const volume = pod.spec?.volumes?.find((one) => one.name === name);
+  if (!volume)
+    throw new VolumeError(`container "${container.name}" mounts volume "${name}", which the pod does not have`);
+  const record = ready.get(name);
+  if (!record) throw new VolumeError(`volume "${name}" is not ready`);
+  return { volume, record };
+}
+
+/** Throws VolumeError for a device that the container cannot have. */
+export function containerDevices(
+  pod: Pod,
+  container: Container,
+  options: Pick<MountsOptions, 'runner' | 'ready'>,
+): ContainerDevice[] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const { volume, record } = readyVolume(pod, container, name, options);
+    const type = options.runner.typeOf(volume);
+    const hostPath = type.devicePath?.(options.runner.placement(pod.metadata?.uid ?? '', name, type, record));
+    if (hostPath === undefined)
+      throw new VolumeError(`volume ${name} has volumeMode Filesystem, but is specified in volumeDevices`);
+    return { containerPath: devicePath, hostPath, permissions: record.isReadOnly ? 'r' : 'mrw' };
+  });
 }
 
 /** The host path of a mount: the volume itself, or the subPath of it, bound to `target`. */

@@ -7,11 +7,11 @@ import { mountPointsBelow, readMounts } from '../host/mounts.ts';
 import { run } from '../host/run.ts';
 import { batchRequests } from '../host/volume-helper/batch.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
-import { containerMounts, SUB_PATHS } from './container-mounts.ts';
+import { containerDevices, containerMounts, SUB_PATHS } from './container-mounts.ts';
 import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError, type VolumeUsage } from './framework/volume-type.ts';
-import type { ContainerMount, PodVolumes } from './pod-volumes.ts';
+import type { ContainerDevice, ContainerMount, PodVolumes } from './pod-volumes.ts';
 import type { PodObjectSource } from './written/api-object-source.ts';
 import type { ServiceAccountTokens } from './written/service-account-tokens.ts';
 import type { Container, Pod, Volume } from '../../api/types/core/v1.gen.ts';
@@ -19,6 +19,8 @@ import type { Container, Pod, Volume } from '../../api/types/core/v1.gen.ts';
 export interface HostPodVolumesOptions {
   /** Absolute; `/var/lib/kedge/agent/pods`. */
   readonly podsDirectory: string;
+  /** Absolute; `/var/lib/kubelet/pods`: where drivers of CSI mount volumes of pods. */
+  readonly driversPodsDirectory: string;
   readonly runner: VolumeRunner;
   readonly objects: PodObjectSource;
   readonly tokens: ServiceAccountTokens;
@@ -37,8 +39,11 @@ interface PodState {
   /** The records of the volumes that are ready, by name. */
   readonly ready: Map<string, PublishRecord>;
   readonly helper: VolumeHelper;
-  tokenTimer?: NodeJS.Timeout;
+  refreshTimer?: NodeJS.Timeout;
 }
+
+/** How often volumes are refreshed of which nobody says when they are out of date. The kubelet syncs a pod this often, too. */
+const REFRESH_MS = 60_000;
 
 export class HostPodVolumes implements PodVolumes, Disposable {
   readonly #options: HostPodVolumesOptions;
@@ -86,7 +91,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
       const at = { helper, mounted, signal };
       ready.set(volume.name, await runner.publish(pod, volume, records.get(volume.name), at));
     });
-    this.#awaitToken(uid, state);
+    this.#awaitRefresh(uid, state);
   }
 
   async refresh(pod: Pod, signal: AbortSignal): Promise<void> {
@@ -100,17 +105,20 @@ export class HostPodVolumes implements PodVolumes, Disposable {
         if (record) ready.set(volume.name, await this.#options.runner.refresh(pod, volume, record, at));
       });
     } finally {
-      this.#awaitToken(uid, state);
+      this.#awaitRefresh(uid, state);
     }
   }
 
-  #awaitToken(podUid: string, state: PodState): void {
-    clearTimeout(state.tokenTimer);
-    const due = this.#options.tokens.nextDueAt(podUid);
-    if (due === undefined) return;
+  #awaitRefresh(podUid: string, state: PodState): void {
+    clearTimeout(state.refreshTimer);
+    const token = this.#options.tokens.nextDueAt(podUid);
+    const { runner } = this.#options;
+    const isRefreshed = [...state.ready.values()].some((record) => runner.isRefreshed(record));
+    const due = Math.min(token ?? Infinity, isRefreshed ? Date.now() + REFRESH_MS : Infinity);
+    if (due === Infinity) return;
     // A timer counts whole milliseconds, by another clock: it may end one before the token is due.
     const wait = Math.min(Math.max(0, Math.ceil(due - Date.now())) + 1, MAX_TIMER_MS);
-    state.tokenTimer = setTimeout(() => this.#options.onStale(podUid), wait).unref();
+    state.refreshTimer = setTimeout(() => this.#options.onStale(podUid), wait).unref();
   }
 
   mountsOf(
@@ -119,15 +127,21 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     signal: AbortSignal,
     env: Readonly<Record<string, string>> = {},
   ): Promise<ContainerMount[]> {
-    const { helper } = this.#stateOf(uidOf(pod));
+    const { helper, ready } = this.#stateOf(uidOf(pod));
     const { runner } = this.#options;
     return containerMounts(pod, container, {
       runner,
+      ready,
       podDirectory: this.podDirectory(uidOf(pod)),
       env,
       helper,
       signal,
     });
+  }
+
+  devicesOf(pod: Pod, container: Container): ContainerDevice[] {
+    const { ready } = this.#stateOf(uidOf(pod));
+    return containerDevices(pod, container, { runner: this.#options.runner, ready });
   }
 
   /** The usage of the pod's volumes of these names; those that are not published yet, or cannot be measured, are left out. */
@@ -150,7 +164,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const { helper } = this.#stateOf(podUid);
     objects.unfollow(podUid);
     tokens.forget(podUid);
-    clearTimeout(this.#pods.get(podUid)?.tokenTimer);
+    clearTimeout(this.#pods.get(podUid)?.refreshTimer);
     this.#pods.delete(podUid);
 
     // Bound subPaths keep their volumes busy.
@@ -160,10 +174,13 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const mounted = new Set(mounts.map(({ mountPoint }) => mountPoint));
     await runner.unpublish(podUid, { helper, mounted, signal });
     // Mounts without a record, and those over volumes. Removing the directory would reach into them.
-    await runner.unmountBelow(directory, signal);
-    // rm(1) walks by open directories, follows no link and does not leave the file system.
-    if (await fileExists(directory))
-      await run('rm', ['-rf', '--one-file-system', '--', directory], { signal, timeoutMs: REMOVE_TIMEOUT_MS });
+    // The pod's own directory goes last: by it an agent after this one finds the pod.
+    for (const left of [join(this.#options.driversPodsDirectory, podUid), directory]) {
+      await runner.unmountBelow(left, signal);
+      // rm(1) walks by open directories, follows no link and does not leave the file system.
+      if (await fileExists(left))
+        await run('rm', ['-rf', '--one-file-system', '--', left], { signal, timeoutMs: REMOVE_TIMEOUT_MS });
+    }
   }
 
   unstageUnused(signal: AbortSignal): Promise<void> {
@@ -171,7 +188,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { tokenTimer } of this.#pods.values()) clearTimeout(tokenTimer);
+    for (const { refreshTimer } of this.#pods.values()) clearTimeout(refreshTimer);
     this.#pods.clear();
   }
 }

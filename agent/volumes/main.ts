@@ -1,11 +1,21 @@
 /** Composition of the volumes room. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiClient } from '../../client/api-client.ts';
+import type { Node } from '../../api/types/core/v1.gen.ts';
 import type { Logger } from '../../client/logger.ts';
 import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/client.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
+import { PluginRegistrations } from '../plugins/plugin-registrations.ts';
+import type { Attachments } from './csi/attachments.ts';
+import { CsiClaims } from './csi/csi-claims.ts';
+import { CsiDrivers } from './csi/csi-drivers.ts';
+import { inlineCsi } from './csi/csi-inline.ts';
+import { CsiNodeObject } from './csi/csi-node-object.ts';
+import { CsiSteps } from './csi/csi-steps.ts';
+import { CsiPaths, csiVolumeIn } from './csi/csi-volume.ts';
 import { VolumeRunner } from './framework/volume-runner.ts';
 import { apiClaimSource } from './claims/api-claim-source.ts';
 import { claimVolume } from './claims/claim-volume.ts';
@@ -24,10 +34,13 @@ export interface VolumesOptions {
   readonly client: ApiClient;
   readonly nodeName: string;
   readonly dataDir: string;
+  /** Where drivers of CSI expect to be told of volumes: `/var/lib/kubelet`. */
+  readonly kubeletDir: string;
   /** The node's allocatable resources. */
   readonly allocatable: () => ResourceList;
   /** The content of a pod's volumes is out of date. */
   readonly onStale: (podUid: string) => void;
+  readonly attachments: Attachments;
   readonly logger: Logger;
   /** A helper process of the agent's own program when absent. */
   readonly helper?: VolumeHelper;
@@ -37,6 +50,15 @@ export interface Volumes extends Disposable {
   readonly objects: ApiObjectSource;
   readonly volumes: HostPodVolumes;
   readonly localPaths: LocalPaths;
+  readonly csi: CsiParts;
+}
+
+/** What the agent's other parts do for volumes of CSI drivers. */
+export interface CsiParts {
+  /** The Node as the api-server has it. */
+  seeNode(node: Node): void;
+  /** Registers drivers until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
 }
 
 /** Pods' directories are below `pods`, volumes that pods share below `staging`. */
@@ -48,33 +70,56 @@ export const volumeDirectories = (dataDir: string) => ({
 /** Where volumes of the local-path provisioner are. */
 export const localPathDirectory = (dataDir: string): string => join(dataDir, 'local-path');
 
-export function createVolumes({
-  client,
-  nodeName,
-  dataDir,
-  allocatable,
-  onStale,
-  logger,
-  ...options
-}: VolumesOptions): Volumes {
+/** Directories that drivers mount from the host exist before they do. */
+const DRIVER_DIRECTORY_MODE = 0o750;
+
+export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
+  const { client, nodeName, dataDir, kubeletDir, allocatable, onStale, attachments, logger } = options;
   const { helper = volumeHelper(ownCommand('volume-helper')) } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
   const localPaths = new LocalPaths({ client, nodeName, directory: localPathDirectory(dataDir), logger });
   const source = apiClaimSource(client, nodeName);
+
+  const paths = new CsiPaths(kubeletDir);
+  const nodeObject = new CsiNodeObject({ client, nodeName, logger });
+  const drivers = new CsiDrivers(nodeObject);
+  // Not those of projected volumes, which are refreshed when a token is due.
+  const driverTokens = new ServiceAccountTokens(client);
+  const steps = new CsiSteps({ client, drivers, attachments, tokens: driverTokens, paths });
+  const csi = new CsiClaims({ client, source, steps });
   const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) =>
-    claimVolume({ source, localPaths, field }),
+    claimVolume({ source, localPaths, csi, field }),
   );
+
   const directories = volumeDirectories(dataDir);
-  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...claims, ...written], logger });
+  const types = [emptyDir, hostPath, ...claims, inlineCsi(steps), ...written];
+  const runner = new VolumeRunner({ ...directories, types, logger });
   const { podsDirectory } = directories;
-  const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, helper, onStale });
+  const shared = { podsDirectory, driversPodsDirectory: paths.pods, runner, objects, tokens, helper, onStale };
+  const volumes = new HostPodVolumes(shared);
+  attachments.adopt((await runner.staged()).flatMap(({ attributes }) => csiVolumeIn(attributes) ?? []));
+
+  for (const directory of [paths.registrations, paths.volumes, paths.pods])
+    await mkdir(directory, { recursive: true, mode: DRIVER_DIRECTORY_MODE });
+  const registrations = new PluginRegistrations({
+    ...{ directory: paths.registrations, logger },
+    handlers: { CSIPlugin: drivers },
+  });
   return {
     ...{ objects, volumes, localPaths },
+    csi: {
+      seeNode: (node) => {
+        attachments.seeNode(node);
+        nodeObject.seeNode(node);
+      },
+      run: async (signal) => void (await Promise.all([registrations.run(signal), nodeObject.run(signal)])),
+    },
     [Symbol.dispose]: () => {
       volumes[Symbol.dispose]();
       objects[Symbol.dispose]();
+      drivers[Symbol.dispose]();
     },
   };
 }

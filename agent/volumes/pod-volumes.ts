@@ -9,6 +9,14 @@ export interface ContainerMount {
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional';
 }
 
+/** A device for a container, as the CRI takes it. */
+export interface ContainerDevice {
+  readonly containerPath: string;
+  readonly hostPath: string;
+  /** `r`: read, `w`: write, `m`: mknod. */
+  readonly permissions: string;
+}
+
 export interface PodVolumes {
   /**
    * Makes every volume of the pod ready on the host; idempotent. Throws VolumeError with the message of the pod's
@@ -25,6 +33,8 @@ export interface PodVolumes {
     signal: AbortSignal,
     env?: Readonly<Record<string, string>>,
   ): Promise<ContainerMount[]>;
+  /** The devices of one container: its volumes of volumeMode Block. After `setUp`. */
+  devicesOf(pod: Pod, container: Container): ContainerDevice[];
   /** Updates configMaps, secrets, tokens and downwardAPI of running pods, atomically. */
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */

@@ -252,6 +252,11 @@ export class ClusterNode {
     return path.join(this.directory, 'containerd.sock');
   }
 
+  /** Where CSI drivers of the node register and mount volumes. */
+  get kubeletDirectory(): string {
+    return path.join(this.directory, 'kubelet');
+  }
+
   get agent(): Daemon {
     if (!this.#agent) throw new Error(`the agent of ${this.name} has not been started`);
     return this.#agent;
@@ -310,6 +315,7 @@ export class ClusterNode {
         'node-name': this.name,
         'node-ip': this.ip,
         'data-dir': path.join(this.directory, 'agent'),
+        'kubelet-dir': this.kubeletDirectory,
         'image-dir': path.join(path.dirname(this.#cluster.kedge), 'images'),
         'static-pod-dir': path.join(this.directory, 'manifests'),
         'pod-log-dir': path.join(this.directory, 'pod-logs'),

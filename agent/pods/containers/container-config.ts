@@ -1,7 +1,7 @@
 /** The ContainerConfig of a container. Pure. */
 import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
-import type { ContainerMount } from '../../volumes/pod-volumes.ts';
+import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, decodeUtf8 } from './byte-text.ts';
 import { expand } from '../../../api/domain/expansion.ts';
@@ -21,6 +21,7 @@ export interface ContainerInput {
   readonly environment: ReadonlyMap<string, Buffer>;
   /** Volumes, and the agent's own files for the container. */
   readonly mounts: readonly ContainerMount[];
+  readonly devices?: readonly ContainerDevice[];
   readonly host: ResourceHost;
   readonly targetId?: string;
 }
@@ -33,7 +34,18 @@ const PROPAGATION = {
 
 /** Throws StartError for arguments that are not UTF-8 after expansion. */
 export function containerConfig(input: ContainerInput): ContainerConfig {
-  const { pod, container, restartCount, backOffSeconds, image, environment, mounts, host, targetId } = input;
+  const {
+    pod,
+    container,
+    restartCount,
+    backOffSeconds,
+    image,
+    environment,
+    mounts,
+    devices = [],
+    host,
+    targetId,
+  } = input;
   const variables = new Map([...environment].map(([name, value]) => [name, byteText(value)]));
   const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expandWord(word, variables));
   return {
@@ -44,6 +56,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     workingDir: container.workingDir ?? '',
     envs: [...environment].map(([key, value]) => ({ key, value })),
     mounts: mounts.map(criMount),
+    ...(devices.length > 0 && { devices }),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
     logPath: containerLogPath(container.name, restartCount),

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../../api/kinds/core/container-defaults.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { VolumeError } from '../../volumes/framework/volume-type.ts';
-import type { ContainerMount } from '../../volumes/pod-volumes.ts';
+import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
 import { LOG_DIRECTORY_MODE, containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
@@ -90,7 +90,9 @@ async function create(
     throw configError(`unable to find target container ${container.targetContainerName}`);
   }
   let mounts: ContainerMount[];
+  let devices: ContainerDevice[];
   try {
+    devices = volumes.devicesOf(pod, container);
     mounts = [
       ...(await volumes.mountsOf(pod, container, signal, environmentText(environment))),
       ...(await ownMounts(pod, container, restartCount, podIPs, dependencies)),
@@ -106,7 +108,7 @@ async function create(
     backOffSeconds,
     image,
     environment,
-    mounts,
+    ...{ mounts, devices },
     host: dependencies.resourceHost,
     targetId: target?.id,
   });

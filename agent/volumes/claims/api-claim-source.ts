@@ -3,7 +3,7 @@ import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { nodes, persistentVolumeClaims, persistentVolumes } from '../../../client/resources.gen.ts';
-import type { ClaimSource } from './claim-volume.ts';
+import type { ClaimSource } from './claim-source.ts';
 
 /** Asks the api-server each time: claims and volumes are read when a pod starts, and seldom otherwise. */
 export function apiClaimSource(client: ApiClient, nodeName: string): ClaimSource {

@@ -22,9 +22,12 @@ export interface PublishRecord extends ResolvedVolume {
   readonly podUID: string;
   /** The name of the volume in its pod. */
   readonly volume: string;
+  /** It has been published, for types that can tell in the mount table whether it still is. */
+  readonly isPublished?: boolean;
 }
 
 export interface StageRecord {
+  /** The `kind` of the type's staging. */
   readonly type: string;
   readonly key: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -165,6 +168,8 @@ function publishRecord(fields: ReadonlyMap<string, unknown>): PublishRecord {
     attributes: attributesIn(fields),
     ...(fields.has('stageKey') && { stageKey: text(fields, 'stageKey') }),
     ...(capacityBytes !== undefined && { capacityBytes }),
+    ...(fields.get('isReadOnly') === true && { isReadOnly: true }),
+    ...(fields.get('isPublished') === true && { isPublished: true }),
   };
 }
 

@@ -9,8 +9,17 @@ import { Outage } from '../../../client/outage.ts';
 import { mountPointsBelow, readMounts, unmount } from '../../host/mounts.ts';
 import type { VolumeHelper } from '../../host/volume-helper/requests.ts';
 import { Semaphore } from '../../../client/semaphore.ts';
-import { MountRecords, type MountRecordsOptions, type PublishRecord } from './mount-records.ts';
-import { VolumeError, type MountTarget, type PublishTarget, type VolumeType, type VolumeUsage } from './volume-type.ts';
+import { MountRecords, type MountRecordsOptions, type PublishRecord, type StageRecord } from './mount-records.ts';
+import {
+  VolumeError,
+  type MountTarget,
+  type PodVolume,
+  type Placement,
+  type PublishTarget,
+  type Staging,
+  type VolumeType,
+  type VolumeUsage,
+} from './volume-type.ts';
 import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
 
 export interface VolumeRunnerOptions extends MountRecordsOptions {
@@ -37,6 +46,7 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 export class VolumeRunner {
   readonly #options: VolumeRunnerOptions;
   readonly #types: ReadonlyMap<string, VolumeType>;
+  readonly #stagings: ReadonlyMap<string, Staging>;
   readonly #records: MountRecords;
   readonly #unstaging: Outage;
   /** By staged volume: staging and unstaging take turns. Those that nobody uses any more are dropped. */
@@ -45,6 +55,8 @@ export class VolumeRunner {
   constructor(options: VolumeRunnerOptions) {
     this.#options = options;
     this.#types = new Map(options.types.map((type) => [type.source, type]));
+    const stagings = options.types.flatMap(({ staging }) => (staging ? [[staging.kind, staging] as const] : []));
+    this.#stagings = new Map(stagings);
     this.#records = new MountRecords(options);
     this.#unstaging = new Outage(options);
   }
@@ -59,6 +71,11 @@ export class VolumeRunner {
   /** Where a volume is published. */
   path(podUid: string, volume: string, type: VolumeType): string {
     return join(this.#options.podsDirectory, podUid, 'volumes', type.directory, volume);
+  }
+
+  /** Whether a volume is to be refreshed from time to time. */
+  isRefreshed({ type, attributes }: PublishRecord): boolean {
+    return this.#types.get(type)?.isRefreshed?.(attributes) ?? false;
   }
 
   /** The records of a pod, by the name of the volume. */
@@ -76,45 +93,60 @@ export class VolumeRunner {
     const isKnown = known?.type === type.source;
     const record = isKnown ? known : await this.#resolve(pod, volume, type, at.signal);
     const { podUID, stageKey } = record;
+    const target = this.#target(type, record, at);
+    const isAdopted = isKnown && isStillPublished(type, record, target, at.mounted);
     this.#options.logger.debug(
       { podUID, volume: volume.name, type: type.source, stageKey },
       isKnown ? 'adopting volume' : 'publishing volume',
     );
+    if (isAdopted) return record;
     if (type.unpublish && !isKnown) await this.#records.writePublished(record);
     await this.#stage(type, record, at);
-    const target = this.#target(type, record, at);
     await mkdir(dirname(target.path), { recursive: true, mode: DIRECTORY_MODE });
     await this.#step('MountVolume.SetUp', volume.name, at.signal, (signal) =>
       type.publish({ ...target, pod, volume, signal }),
     );
-    return record;
+    return this.#expand(type, await this.#published(type, record, target), { ...target, pod, volume });
+  }
+
+  /** Where containers find the volume of a record. */
+  placement(podUid: string, volume: string, type: VolumeType, { attributes }: PublishRecord): Placement {
+    return { path: this.path(podUid, volume, type), podUid, attributes };
+  }
+
+  async #published(type: VolumeType, record: PublishRecord, target: Placement): Promise<PublishRecord> {
+    if (type.mountPoint?.(target) === undefined) return record;
+    const published = { ...record, isPublished: true };
+    await this.#records.writePublished(published);
+    return published;
   }
 
   /** Brings a published volume up to date: its size, and what it shows of other objects. Returns its record. */
   async refresh(pod: Pod, volume: Volume, record: PublishRecord, at: StepContext): Promise<PublishRecord> {
     const type = this.typeOf(volume);
-    const target = this.#target(type, record, at);
-    const grown = await this.#expand(pod, volume, type, record, target);
+    const target = { ...this.#target(type, record, at), pod, volume };
+    const grown = await this.#expand(type, record, target);
     if (type.refresh)
       await this.#step('MountVolume.SetUp', volume.name, at.signal, async (signal) =>
-        type.refresh?.({ ...target, pod, volume, signal }),
+        type.refresh?.({ ...target, signal }),
       );
     return grown;
   }
 
-  async #expand(
-    pod: Pod,
-    volume: Volume,
-    type: VolumeType,
-    record: PublishRecord,
-    target: PublishTarget,
-  ): Promise<PublishRecord> {
-    if (!type.expand) return record;
-    const { capacityBytes = 0 } = await this.#resolve(pod, volume, type, target.signal);
-    if (capacityBytes <= (record.capacityBytes ?? 0)) return record;
-    await this.#step('NodeExpand.NodeExpandVolume', volume.name, target.signal, async (signal) =>
-      type.expand?.({ ...target, signal }, capacityBytes),
+  async #expand(type: VolumeType, record: PublishRecord, target: PodVolume): Promise<PublishRecord> {
+    const { expansion } = type;
+    const { capacityBytes: held } = record;
+    if (!expansion || held === undefined) return record;
+    const { pod, volume } = target;
+    const step = 'NodeExpand.NodeExpandVolume';
+    const capacityBytes = await this.#step(step, volume.name, target.signal, (signal) =>
+      expansion.wanted(volume, pod, signal),
     );
+    if (capacityBytes <= held) return record;
+    const isGrown = await this.#step(step, volume.name, target.signal, (signal) =>
+      expansion.grow({ ...target, signal }, capacityBytes),
+    );
+    if (!isGrown) return record;
     const grown = { ...record, capacityBytes };
     await this.#records.writePublished(grown);
     return grown;
@@ -155,7 +187,7 @@ export class VolumeRunner {
     // Other records go with the pod's directory.
     if (record.stageKey === undefined) return;
     await this.#records.removePublished(record);
-    await this.#unstageIfUnused(this.#records.stageId(type.source, record.stageKey), at);
+    await this.#unstageIfUnused(this.#stageId(type, record.stageKey), at);
   }
 
   async #resolve(pod: Pod, volume: Volume, type: VolumeType, signal: AbortSignal): Promise<PublishRecord> {
@@ -169,9 +201,9 @@ export class VolumeRunner {
     const { staging } = type;
     if (!staging || record.stageKey === undefined) return;
     const { stageKey, attributes } = record;
-    const id = this.#records.stageId(type.source, stageKey);
+    const id = this.#stageId(type, stageKey);
     await this.#inTurn(id, signal, async () => {
-      await this.#records.writeStaged({ type: type.source, key: stageKey, attributes });
+      await this.#records.writeStaged({ type: staging.kind, key: stageKey, attributes });
       const target = await this.#stagingTarget(id, attributes, helper, signal);
       await this.#step('MountVolume.MountDevice', record.volume, signal, (step) =>
         staging.stage({ ...target, signal: step }),
@@ -179,23 +211,38 @@ export class VolumeRunner {
     });
   }
 
-  /** Unstages the volumes that no pod of this host has published or is about to. A failure is logged; the next call tries again. */
+  /** What is staged, or may be. */
+  async staged(): Promise<StageRecord[]> {
+    const records = (await this.#records.stagedIds()).map((id) => this.#records.staged(id));
+    return (await Promise.all(records)).filter((record) => record !== undefined);
+  }
+
+  /**
+   * Unstages the volumes that no pod of this host has published or is about to, none of which waits for another. A failure is logged;
+   * the next call tries again.
+   */
   async unstageUnused(helper: VolumeHelper, signal: AbortSignal): Promise<void> {
-    for (const id of await this.#records.stagedIds()) {
-      try {
-        await this.#unstageIfUnused(id, { helper, signal });
-        this.#unstaging.ended({}, 'unstaged unused volumes');
-      } catch (error) {
-        signal.throwIfAborted();
-        this.#unstaging.failed(error, { path: this.#records.stagingPath(id) }, 'failed to unstage unused volume');
-      }
-    }
+    const ids = await this.#records.stagedIds();
+    const outcomes = await Promise.allSettled(ids.map((id) => this.#unstageIfUnused(id, { helper, signal })));
+    signal.throwIfAborted();
+    const failed = outcomes.findIndex(({ status }) => status === 'rejected');
+    const outcome = outcomes[failed];
+    if (outcome?.status !== 'rejected') return this.#unstaging.ended({}, 'unstaged unused volumes');
+    const fields = { path: this.#records.stagingPath(ids[failed]!) };
+    this.#unstaging.failed(outcome.reason, fields, 'failed to unstage unused volume');
+  }
+
+  #stageId({ source, staging }: VolumeType, key: string): string {
+    return this.#records.stageId(staging?.kind ?? source, key);
   }
 
   /** Whether a pod of this host has published the staged volume, or is about to. */
   async #isUsed(id: string): Promise<boolean> {
     const records = await this.#records.allPublished();
-    return records.some(({ type, stageKey }) => stageKey !== undefined && this.#records.stageId(type, stageKey) === id);
+    return records.some(({ type: source, stageKey }) => {
+      const type = this.#types.get(source);
+      return type && stageKey !== undefined && this.#stageId(type, stageKey) === id;
+    });
   }
 
   /**
@@ -208,7 +255,7 @@ export class VolumeRunner {
       if (await this.#isUsed(id)) return;
       const record = await this.#records.staged(id);
       this.#options.logger.debug({ path: this.#records.stagingPath(id), ...record }, 'unstaging volume');
-      const staging = record && this.#types.get(record.type)?.staging;
+      const staging = record && this.#stagings.get(record.type);
       if (staging) {
         const target = await this.#stagingTarget(id, record.attributes, helper, signal);
         await this.#step('UnmountVolume.UnmountDevice', record.key, signal, (step) =>
@@ -241,10 +288,9 @@ export class VolumeRunner {
   #target(type: VolumeType, record: PublishRecord, { helper, mounted, signal }: StepContext): PublishTarget {
     const { podUID, volume, attributes, stageKey } = record;
     const stagingPath =
-      type.staging && stageKey !== undefined
-        ? this.#records.stagingPath(this.#records.stageId(type.source, stageKey))
-        : undefined;
-    return { ...this.#mountTarget(this.path(podUID, volume, type), attributes, helper, mounted, signal), stagingPath };
+      type.staging && stageKey !== undefined ? this.#records.stagingPath(this.#stageId(type, stageKey)) : undefined;
+    const target = this.#mountTarget(this.path(podUID, volume, type), attributes, helper, mounted, signal);
+    return { ...target, podUid: podUID, stagingPath };
   }
 
   async #stagingTarget(
@@ -295,4 +341,15 @@ export class VolumeRunner {
       if (--entry.users === 0) this.#turns.delete(id);
     }
   }
+}
+
+/** Whether a former agent has published the volume, and it is where it was then. */
+function isStillPublished(
+  type: VolumeType,
+  { isPublished }: PublishRecord,
+  target: Placement,
+  mounted: ReadonlySet<string>,
+): boolean {
+  const mountPoint = isPublished ? type.mountPoint?.(target) : undefined;
+  return mountPoint !== undefined && mounted.has(mountPoint);
 }

@@ -1,7 +1,7 @@
 /**
  * The contract of a volume type: one file per type. A volume passes these steps, those without a function being skipped:
  *
- *     resolve -> stage -> publish -> (refresh, expand, stats)* -> unpublish -> unstage
+ *     resolve -> stage -> publish -> (expand, refresh, stats)* -> unpublish -> unstage
  *
  * Staging is per node and shared by all pods that use the same device or export; publishing is per pod. The steps are those of
  * the kubelet's volume plugins (MountDevice, SetUp, TearDown, UnmountDevice) and of CSI
@@ -27,8 +27,10 @@ export interface ResolvedVolume {
   readonly attributes: Readonly<Record<string, string>>;
   /** Which device or export it is, for types with `staging`: volumes with the same key are staged once on the node. */
   readonly stageKey?: string;
-  /** Bytes that the volume is to hold, for types with `expand`. */
+  /** Bytes that the volume holds as far as is known, for volumes that can be expanded. */
   readonly capacityBytes?: number;
+  /** Containers see it read-only whatever their volumeMount says. */
+  readonly isReadOnly?: boolean;
 }
 
 /** A place where a volume is, or is to be, mounted. */
@@ -45,8 +47,12 @@ export interface MountTarget {
   readonly signal: AbortSignal;
 }
 
+/** Where a volume of a pod is, or is to be. */
+export type Placement = Pick<PublishTarget, 'path' | 'podUid' | 'attributes'>;
+
 /** A volume of a pod: `path` is `<pods>/<uid>/volumes/<directory of the type>/<volume>`. */
 export interface PublishTarget extends MountTarget {
+  readonly podUid: string;
   /** Where the volume is staged, for types with `staging`. */
   readonly stagingPath?: string;
 }
@@ -60,6 +66,27 @@ export interface PodVolume extends PublishTarget {
 export interface VolumeUsage {
   readonly bytes: number;
   readonly inodes: number;
+  /** Of the file system, or of the part of it that the volume may use. */
+  readonly capacityBytes?: number;
+  readonly availableBytes?: number;
+  readonly totalInodes?: number;
+  readonly freeInodes?: number;
+}
+
+/** What is done once per node, for all pods that use the same device or export. */
+export interface Staging {
+  /** Types that stage the same things have the same name for them. */
+  readonly kind: string;
+  stage(target: MountTarget): Promise<void>;
+  unstage(target: MountTarget): Promise<void>;
+}
+
+/** How volumes grow while they are in use. */
+export interface Expansion {
+  /** Bytes that the volume is to hold now. */
+  wanted(volume: Volume, pod: Pod, signal: AbortSignal): Promise<number>;
+  /** Grows a published volume. Resolves to whether it has grown; it never will where it has not. */
+  grow(target: PodVolume, capacityBytes: number): Promise<boolean>;
 }
 
 export interface VolumeType {
@@ -69,23 +96,29 @@ export interface VolumeType {
   readonly directory: string;
   /** Whether containers see it read-only whatever their volumeMount says, and only the agent writes its content. */
   readonly agentWritten: boolean;
-  /** What containers mount, given the path that the volume is published at. */
-  hostPath(volume: Volume, path: string): string;
+  /** What containers mount, given what was resolved and where the volume is published; undefined for a device. */
+  hostPath(volume: Volume, target: Placement): string | undefined;
+  /** The device that containers have; undefined for a volume with files. */
+  devicePath?(target: Placement): string | undefined;
   /** What is to be mounted. Not repeated for a volume that has a record. */
   resolve(volume: Volume, pod: Pod, signal: AbortSignal): ResolvedVolume | Promise<ResolvedVolume>;
   /** Makes a device or export available on the node, and undoes that once no pod uses it any more. */
-  readonly staging?: {
-    stage(target: MountTarget): Promise<void>;
-    unstage(target: MountTarget): Promise<void>;
-  };
+  readonly staging?: Staging;
   /** Makes the volume ready for the pod. */
   publish(volume: PodVolume): Promise<void>;
   /** Undoes `publish`. Absent for types that leave nothing but files in the pod's directory: these have no record. */
   unpublish?(target: PublishTarget): Promise<void>;
   /** Brings a published volume up to date with the objects that it shows. */
   refresh?(volume: PodVolume): Promise<void>;
-  /** Grows a published volume to `capacityBytes`. */
-  expand?(target: PublishTarget, capacityBytes: number): Promise<void>;
+  /**
+   * Where a volume is mounted when it has been published; undefined when that cannot be seen in the mount table. A volume that a former
+   * agent has published and that is mounted there is not published again: who mounts it may be away.
+   */
+  mountPoint?(target: Placement): string | undefined;
+  /** Of volumes that were resolved with `capacityBytes`. */
+  readonly expansion?: Expansion;
+  /** Whether the volume is refreshed from time to time, and not only when the objects that it shows have changed. */
+  isRefreshed?(attributes: Readonly<Record<string, string>>): boolean;
   /** The usage of the volume; undefined when it cannot be measured now. */
   stats?(target: PublishTarget): Promise<VolumeUsage | undefined>;
 }

@@ -14,7 +14,7 @@ export const emptyDir: VolumeType = {
   source: 'emptyDir',
   directory: 'kubernetes.io~empty-dir',
   agentWritten: false,
-  hostPath: (_, path) => path,
+  hostPath: (_, { path }) => path,
   resolve({ emptyDir: wanted }, pod) {
     const medium = wanted?.medium ?? '';
     if (medium.startsWith('HugePages'))

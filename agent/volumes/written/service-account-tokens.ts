@@ -14,7 +14,7 @@ export interface TokenParameters {
   readonly expirationSeconds: number;
 }
 
-interface Token {
+export interface Token {
   readonly text: string;
   readonly expiresAtMs: number;
   /** When a new one is requested. */
@@ -66,21 +66,30 @@ export class ServiceAccountTokens {
     existing: () => Promise<string | undefined>,
     signal: AbortSignal,
   ): Promise<string> {
+    return (await this.current(wanted, existing, signal)).text;
+  }
+
+  /** The same, with its lifetime. */
+  async current(
+    wanted: TokenParameters,
+    existing: () => Promise<string | undefined>,
+    signal: AbortSignal,
+  ): Promise<Token> {
     const key = keyOf(wanted);
     const now = this.#now();
     const known = this.#tokens.get(key) ?? readToken((await existing()) ?? '');
     if (known && now < known.dueAtMs) {
       this.#tokens.set(key, known);
-      return known.text;
+      return known;
     }
     try {
       const fresh = await this.#request(wanted, signal);
       this.#tokens.set(key, fresh);
-      return fresh.text;
+      return fresh;
     } catch (error) {
       if (signal.aborted || !known || now >= known.expiresAtMs) throw error;
       this.#tokens.set(key, { ...known, dueAtMs: now + RETRY_MS });
-      return known.text;
+      return known;
     }
   }
 

@@ -34,7 +34,7 @@ export function writtenVolume(kind: WrittenVolume): VolumeType {
     source: kind.source,
     directory: kind.directory,
     agentWritten: true,
-    hostPath: (_, path) => path,
+    hostPath: (_, { path }) => path,
     resolve: () => ({ attributes: {} }),
     async publish(volume) {
       const { pod, path, isMounted, signal } = volume;

@@ -138,6 +138,7 @@ test('a node whose serving certificate is not approved reports it in a condition
     observe: async () => ({
       ...{ problems: [], pressure: {}, images: [], features: { supplementalGroupsPolicy: false } },
       nodeApi: state.verdict(Date.now()),
+      volumesInUse: [],
     }),
   });
   const stop = new AbortController();

@@ -6,6 +6,7 @@ import { test, type Test } from 'tap';
 import { mountPointsBelow, readMounts } from '../../../agent/host/mounts.ts';
 import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
 import type { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
+import { Attachments } from '../../../agent/volumes/csi/attachments.ts';
 import { createVolumes } from '../../../agent/volumes/main.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { eventually } from '../../support/wait.ts';
@@ -24,7 +25,7 @@ interface World {
   readonly volumes: HostPodVolumes;
   readonly stale: string[];
   /** An agent that has just been started over the same directory. */
-  restarted(): HostPodVolumes;
+  restarted(): Promise<HostPodVolumes>;
 }
 
 async function makeWorld(t: Test): Promise<World> {
@@ -33,11 +34,13 @@ async function makeWorld(t: Test): Promise<World> {
   const client = new ApiClient({ server: api.server });
   const stale: string[] = [];
   const closers: Disposable[] = [];
-  const start = (): HostPodVolumes => {
-    const made = createVolumes({
+  const start = async (): Promise<HostPodVolumes> => {
+    const made = await createVolumes({
       client,
       nodeName: 'n1',
       dataDir: root,
+      kubeletDir: join(root, 'kubelet'),
+      attachments: new Attachments({ client, nodeName: 'n1' }),
       helper: volumeHelper(HELPER),
       allocatable: () => ({ cpu: '2', memory: '1Gi' }),
       onStale: (uid) => stale.push(uid),
@@ -46,7 +49,7 @@ async function makeWorld(t: Test): Promise<World> {
     closers.push(made);
     return made.volumes;
   };
-  const volumes = start();
+  const volumes = await start();
   t.teardown(async () => {
     for (const uid of await volumes.podsOnDisk()) await volumes.tearDown(uid, signal);
     for (const closer of closers) closer[Symbol.dispose]();
@@ -290,7 +293,7 @@ test('a token is requested once, survives an agent restart and is renewed after 
   const path = join(root, 'pods/uid-3/volumes/kubernetes.io~projected/t/token');
   await volumes.setUp(pod, signal);
   const first = await readFile(path, 'utf8');
-  const after = world.restarted();
+  const after = await world.restarted();
   await after.setUp(pod, signal);
   t.equal(asked(), 1, 'the restarted agent reuses the token on the tmpfs');
   t.equal(await readFile(path, 'utf8'), first);
@@ -414,7 +417,7 @@ test('mounts of a killed agent are found and unmounted, and nothing outside of t
   t.match(JSON.parse(await readFile(join(directory, 'mounts/m.json'), 'utf8')), { type: 'emptyDir', podUID: 'uid-7' });
   await writeFile(join(directory, 'mounts/m.json'), '{"type":');
 
-  const after = world.restarted();
+  const after = await world.restarted();
   t.same(await after.podsOnDisk(), ['uid-7']);
   await after.tearDown('uid-7', signal);
   await after.tearDown('uid-7', signal);
@@ -484,7 +487,7 @@ test('the volume of a claim is bound into the pod, and survives it', async (t) =
 
   // An agent that was killed goes on where it was, whatever has become of the objects.
   api.remove(CLAIMS, 'host');
-  await world.restarted().setUp(pod, signal);
+  await (await world.restarted()).setUp(pod, signal);
   const mounts = (await readMounts()).filter(({ mountPoint }) => mountPoint === host);
   t.equal(mounts.length, 1, 'nothing is mounted twice');
   await volumes.tearDown('uid-claims', signal);

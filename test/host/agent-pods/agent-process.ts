@@ -13,6 +13,7 @@ import { PodWorkers } from '../../../agent/pods/sync/pod-workers.ts';
 import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
 import { lowestOomScoreAdj } from '../../../agent/host/oom-score.ts';
 import { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
+import { Attachments } from '../../../agent/volumes/csi/attachments.ts';
 import { createVolumes } from '../../../agent/volumes/main.ts';
 import { services } from '../../../client/resources.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -48,10 +49,12 @@ const cgroups = new PodCgroups({
 await cgroups.ensureTop({ milliCpu: 2000, memoryBytes: MEMORY_BYTES });
 const workers = new PodWorkers();
 const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
-const { objects, volumes } = createVolumes({
+const { objects, volumes } = await createVolumes({
   client,
   nodeName: NODE,
   dataDir: settings.directory,
+  kubeletDir: path.join(settings.directory, 'kubelet'),
+  attachments: new Attachments({ client, nodeName: NODE }),
   allocatable,
   onStale: (uid) => workers.refreshVolumes(uid),
   logger,

@@ -159,6 +159,7 @@ test('the node registers, updates its status, registers again when deleted, and 
     images: [],
     features: { supplementalGroupsPolicy: false },
     nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
+    volumesInUse: [],
   };
   const recorded: string[][] = [];
   const registration = new NodeRegistration({

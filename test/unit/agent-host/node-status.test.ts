@@ -57,6 +57,7 @@ const calm: NodeObservation = {
   images: [],
   features: { supplementalGroupsPolicy: false },
   nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
+  volumesInUse: [],
 };
 
 test("conditions have upstream's messages and keep lastTransitionTime; conditions of others are kept", async (t) => {

@@ -57,7 +57,7 @@ export function sharedVolume({ root, half, capacityBytes, log, stepLimitMs }: Sh
     source: 'nfs',
     directory: 'kubernetes.io~nfs',
     agentWritten: false,
-    hostPath: (_, path) => path,
+    hostPath: (_, { path }) => path,
     async resolve({ nfs }, _pod, signal) {
       steps.push('resolve');
       await half?.('resolve', signal);
@@ -65,6 +65,7 @@ export function sharedVolume({ root, half, capacityBytes, log, stepLimitMs }: Sh
       return { attributes: { export: key }, stageKey: key, capacityBytes: capacityBytes?.() };
     },
     staging: {
+      kind: 'nfs',
       stage: (target) => make('stage', staged(target), target.signal),
       unstage: (target) => undo('unstage', staged(target), target.signal),
     },
@@ -74,8 +75,12 @@ export function sharedVolume({ root, half, capacityBytes, log, stepLimitMs }: Sh
       await make('publish', published(volume), volume.signal);
     },
     unpublish: (target) => undo('unpublish', published(target), target.signal),
-    async expand(_target, bytes) {
-      steps.push(`expand to ${bytes}`);
+    expansion: {
+      wanted: async () => capacityBytes?.() ?? 0,
+      async grow(_target, bytes) {
+        steps.push(`expand to ${bytes}`);
+        return true;
+      },
     },
     async stats({ stagingPath }) {
       return stagingPath === undefined ? undefined : { bytes: 4096, inodes: 1 };
