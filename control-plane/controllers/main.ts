@@ -21,11 +21,13 @@ import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { isSelected } from '../controller-selection.ts';
+import { attachDetachController } from './storage/attach-detach/attach-detach.ts';
 import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
 import { claimProtectionController } from './storage/claim-protection.ts';
 import { ephemeralVolumeController } from './storage/ephemeral-volume.ts';
 import { localPathProvisioner } from './storage/local-path/local-path.ts';
 import { volumeBinderController } from './storage/volume-binder/volume-binder.ts';
+import { volumeExpander } from './storage/volume-expander.ts';
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
 import { daemonSetController } from './workloads/daemon-set/daemon-set.ts';
@@ -96,6 +98,8 @@ export function allControllers(
     certificateSigner(sign),
     certificateCleaner,
     volumeBinderController,
+    attachDetachController,
+    volumeExpander,
     localPathProvisioner,
     ephemeralVolumeController,
     claimProtectionController,

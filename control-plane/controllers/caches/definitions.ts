@@ -87,6 +87,11 @@ export const attributesClassCache: InformerDefinition<VolumeAttributesClass, Own
   ownedOf: itself,
 };
 
+export const csiDriverCache = wholeObjects(resources.csiDrivers);
+export const volumeAttachmentCache = wholeObjects(resources.volumeAttachments, {
+  node: ({ spec }) => [spec.nodeName],
+  volume: ({ spec }) => (spec.source.persistentVolumeName ? [spec.source.persistentVolumeName] : []),
+});
 export const storageClassCache = wholeObjects(resources.storageClasses);
 export const namespaceCache = wholeObjects(resources.namespaces);
 export const serviceCache = wholeObjects(resources.services, { namespace: byNamespace });

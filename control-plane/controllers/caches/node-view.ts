@@ -1,4 +1,5 @@
 /** What the controllers keep of a node. */
+import { CONTROLLER_ATTACHES } from '../../../api/domain/csi-attachment.ts';
 import { LOCAL_PATH_DIRECTORY } from '../../../api/domain/local-path.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
@@ -17,7 +18,15 @@ export interface NodeView extends Owned {
   readonly addresses: readonly NodeAddress[];
   /** Where it keeps volumes of the local-path provisioner; '' when it has none. */
   readonly localPathDirectory: string;
+  /** The attach/detach controller looks after it. */
+  readonly isAttachedTo: boolean;
+  /** The names of the volumes that are attached, as the controller has reported them. */
+  readonly volumesAttached: readonly string[];
+  /** The names of those that the node uses, and that must not be detached. */
+  readonly volumesInUse: readonly string[];
 }
+
+const NONE: readonly never[] = Object.freeze([]);
 
 export function nodeView(node: Node, interner: Interner): NodeView {
   const { metadata = {}, spec, status } = node;
@@ -32,5 +41,8 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     conditions: status?.conditions ?? [],
     addresses: status?.addresses ?? [],
     localPathDirectory: own(metadata.annotations, LOCAL_PATH_DIRECTORY) ?? '',
+    isAttachedTo: own(metadata.annotations, CONTROLLER_ATTACHES) === 'true',
+    volumesAttached: status?.volumesAttached?.map(({ name }) => name) ?? NONE,
+    volumesInUse: status?.volumesInUse ?? NONE,
   };
 }

@@ -51,5 +51,6 @@ export const nodeViewOf = (name: string, more: Partial<NodeView> = {}): NodeView
   ...{ namespace: '', name, uid: `uid-${name}`, owners: [], finalizers: [], deleting: false },
   ...{ labels: {}, resourceVersion: '1', createdAt: 0, podCIDR: '', unschedulable: false },
   ...{ taints: [], conditions: [], addresses: [], localPathDirectory: '' },
+  ...{ isAttachedTo: false, volumesAttached: [], volumesInUse: [] },
   ...more,
 });
