@@ -3,8 +3,10 @@
  * known, and a document is fetched when it is asked for. They are refreshed with the checks of availability; a server that does not
  * answer keeps what it had.
  */
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { Extent } from '../../../api/machinery/extent.ts';
+import { openApiV3OfV2 } from '../../../api/machinery/openapi/convert.ts';
 import { openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
 import { isJsonObject, own } from '../../../api/machinery/own.ts';
 import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
@@ -31,8 +33,10 @@ interface Known {
   spec?: RemoteSpec | undefined;
   /** The ETag of version 2. */
   tag?: string | undefined;
-  /** Undefined where the server has no version 3. */
+  /** Undefined where the server has no version 3, and none can be made of version 2. */
   hash?: string | undefined;
+  /** Version 3, made of version 2 where the server has only that. */
+  converted?: Buffer | undefined;
 }
 
 export interface RemoteDocumentsOptions {
@@ -80,7 +84,10 @@ export class RemoteDocuments implements RemoteOpenApi {
   document(name: string): Promise<Buffer> | undefined {
     const [, group = '', version = ''] = name.split('/');
     const remote = this.#options.apis.find(group, version);
-    if (!remote || documentName(remote) !== name || this.#known.get(remote.name)?.hash === undefined) return undefined;
+    if (!remote || documentName(remote) !== name) return undefined;
+    const { hash, converted } = this.#known.get(remote.name) ?? {};
+    if (hash === undefined) return undefined;
+    if (converted) return Promise.resolve(converted);
     return this.#fetched(remote, `/openapi/v3/${name}`);
   }
 
@@ -108,9 +115,11 @@ export class RemoteDocuments implements RemoteOpenApi {
     const before = this.#known.get(remote.name) ?? {};
     const known = { ...before };
     try {
-      known.hash = await this.#get(remote, '/openapi/v3', {}, async (answer) =>
-        answer.statusCode === 200 ? hashIn(await boundedJson(answer, MAX_INDEX_BYTES), remote) : undefined,
-      );
+      let isLegacy = false;
+      known.hash = await this.#get(remote, '/openapi/v3', {}, async (answer) => {
+        isLegacy = answer.statusCode === 404;
+        return answer.statusCode === 200 ? hashIn(await boundedJson(answer, MAX_INDEX_BYTES), remote) : undefined;
+      });
       const tag = before.tag === undefined ? {} : { 'if-none-match': before.tag };
       await this.#get(remote, '/openapi/v2', tag, async (answer) => {
         if (answer.statusCode === 304) return;
@@ -120,6 +129,7 @@ export class RemoteDocuments implements RemoteOpenApi {
         known.spec = specIn(await boundedJson(answer, MAX_V2_BYTES), remote);
         known.tag = answer.headers.etag;
       });
+      convertLegacy(known, before, isLegacy);
     } finally {
       const isGone = !this.#options.apis.get(remote.name);
       const isSame = known.hash === before.hash && known.spec === before.spec;
@@ -166,6 +176,17 @@ export class RemoteDocuments implements RemoteOpenApi {
       }
     });
   }
+}
+
+/** As upstream, a server that answers 404 for version 3 has a version 3 that is made of its version 2. */
+function convertLegacy(known: Known, before: Known, isLegacy: boolean): void {
+  if (!isLegacy || !known.spec) {
+    known.converted = undefined;
+    return;
+  }
+  if (!known.converted || known.spec !== before.spec)
+    known.converted = Buffer.from(JSON.stringify(openApiV3OfV2(known.spec)));
+  known.hash = createHash('sha512').update(known.converted).digest('hex').toUpperCase();
 }
 
 const documentName = ({ group, version }: RemoteApi): string => `apis/${group}/${version}`;

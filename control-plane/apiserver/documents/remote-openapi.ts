@@ -4,13 +4,11 @@
  */
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { isJsonObject, own, setOwn } from '../../../api/machinery/own.ts';
+import type { OpenApiV2 } from '../../../api/machinery/openapi/convert.ts';
 import type { Json } from '../../../api/machinery/openapi/definitions.ts';
 
 /** What a server says of its group version in version 2: its paths, and the definitions that they need. */
-export interface RemoteSpec {
-  readonly paths: ReadonlyMap<string, unknown>;
-  readonly definitions: ReadonlyMap<string, Json>;
-}
+export type RemoteSpec = OpenApiV2;
 
 export interface RemoteOpenApi {
   /** Changes with what `specs` and `hashes` return. */
@@ -45,7 +43,8 @@ export function remoteSpec(group: string, version: string, document: unknown): R
     definitions.set(name, ofGroupVersion(definition, group, version));
     for (const ref of refsIn(definition)) wanted.push(ref);
   }
-  return { paths, definitions };
+  const info = own(all, 'info');
+  return { info: isJsonObject(info) ? info : {}, paths, definitions };
 }
 
 /** What the parameters that paths share may take when each path has its own. */

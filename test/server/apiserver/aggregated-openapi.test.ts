@@ -229,3 +229,77 @@ t.test('a server that is down or lies does not harm the documents of others', as
   }
   t.equal(await hash(), 'ONE', 'what it had is kept');
 });
+
+t.test('version 3 is made of version 2 for servers that have only that', async (t) => {
+  const { server, handlers, register, change, hash } = await started(t);
+  handlers.delete('/openapi/v3');
+  handlers.set('/openapi/v2', (_, response) =>
+    sendJson(response, {
+      ...v2,
+      paths: {
+        [`${ROOT}/flowers`]: {
+          parameters: [{ $ref: '#/parameters/pretty' }],
+          post: {
+            operationId: 'createFlower',
+            consumes: ['application/json'],
+            produces: ['application/json'],
+            parameters: [
+              { name: 'body', in: 'body', required: true, schema: { $ref: `#/definitions/${FLOWER}` } },
+              { name: 'dryRun', in: 'query', type: 'string', uniqueItems: true },
+            ],
+            responses: { 201: { description: 'Created', schema: { $ref: `#/definitions/${FLOWER}` } } },
+            'x-kubernetes-action': 'post',
+          },
+        },
+      },
+      definitions: {
+        ...v2.definitions,
+        [FLOWER]: {
+          ...flower,
+          properties: {
+            status: { description: 'how it is', $ref: `#/definitions/${STATUS}` },
+            petals: { type: 'array', items: { $ref: `#/definitions/${STATUS}` } },
+          },
+        },
+      },
+    }),
+  );
+  await register();
+  await eventually('its group version to be listed', async () => (await hash())?.length === 128);
+  const reference = { $ref: `#/components/schemas/${STATUS}` };
+  const schema = { $ref: `#/components/schemas/${FLOWER}` };
+  const { body } = await server.call('GET', `/openapi/v3/${NAME}?hash=${await hash()}`);
+  t.strictSame(body, {
+    openapi: '3.0.0',
+    info: { title: 'garden', version: '1' },
+    paths: {
+      [`${ROOT}/flowers`]: {
+        post: {
+          operationId: 'createFlower',
+          'x-kubernetes-action': 'post',
+          requestBody: { content: { 'application/json': { schema } } },
+          parameters: [{ name: 'dryRun', in: 'query', schema: { type: 'string', uniqueItems: true } }],
+          responses: { 201: { description: 'Created', content: { 'application/json': { schema } } } },
+        },
+        parameters: [{ name: 'pretty', in: 'query', schema: { type: 'string' } }],
+      },
+    },
+    components: {
+      schemas: {
+        [FLOWER]: {
+          type: 'object',
+          properties: {
+            status: { description: 'how it is', allOf: [reference] },
+            petals: { type: 'array', items: reference },
+          },
+          [GVK]: [{ group: GROUP, version: 'v1', kind: 'Flower' }],
+        },
+        [STATUS]: { type: 'object', description: 'another one' },
+      },
+    },
+  });
+  handlers.set('/openapi/v3', (_, response) => sendJson(response, index('OWN')));
+  await change();
+  await eventually('the document of its own to be taken', async () => (await hash()) === 'OWN');
+  t.strictSame((await server.call('GET', `/openapi/v3/${NAME}?hash=OWN`)).body, v3);
+});
