@@ -15,6 +15,16 @@ export function ipWarnings(field: string, text: string): string[] {
     : [];
 }
 
+interface Balanced {
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } };
+}
+
+/** Of a status with the addresses of a load balancer. */
+export const loadBalancerWarnings = ({ status }: Balanced): string[] =>
+  (status?.loadBalancer?.ingress ?? []).flatMap(({ ip = '' }, index) =>
+    ipWarnings(`status.loadBalancer.ingress[${index}]`, ip),
+  );
+
 export function cidrWarnings(field: string, text: string): string[] {
   const range = Cidr.parse(text);
   const address = IpAddress.parse(text.slice(0, text.indexOf('/')));

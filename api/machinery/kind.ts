@@ -125,6 +125,8 @@ export interface UpdateRules<T> {
   /** Runs after admission; changes the object. */
   prepare(object: T, old: T, context: HookContext): void;
   validate(object: T, old: T): FieldError[];
+  /** Warnings about a valid update; the default is none. */
+  warnings?(object: T, old: T): string[];
 }
 
 /** A subresource that is a part of the stored object, which clients get, update and patch: `status`, `approval`. */

@@ -4,7 +4,7 @@ type WithStatus = KubeObject & { status?: unknown };
 
 /** `status`: updates change the status and, within the rules of the kind, metadata. */
 export const statusSubresource = <T extends WithStatus>(
-  rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate' | 'resets'>> = {},
+  rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate' | 'resets' | 'warnings'>> = {},
 ): StoredSubresource<T> => ({
   name: 'status',
   verbs: ['get', 'patch', 'update'],

@@ -31,7 +31,7 @@ export const validatingAdmissionPolicies = defineKind<ValidatingAdmissionPolicy>
   schema: ValidatingAdmissionPolicy,
   hasGeneration: true,
   unconditionalUpdate: false,
-  subresources: [statusSubresource({ validate: validateStatus })],
+  subresources: [statusSubresource({ validate: validateStatus, warnings: reservedNameWarnings })],
   columns: [
     nameColumn(),
     integer('Validations', ({ spec }) => spec?.validations?.length ?? 0),

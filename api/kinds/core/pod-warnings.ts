@@ -3,7 +3,7 @@ import { ipWarnings } from '../../domain/address-warnings.ts';
 import { validateLabelName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
 import { canonicalQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
-import type { Container, EnvVar, EphemeralContainer, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import type { Container, EnvVar, EphemeralContainer, Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
 import { APP_ARMOR_ANNOTATION, appArmorDeprecation, isProfileOf } from './app-armor.ts';
 import { claimWarnings } from './claim-validation.ts';
@@ -53,6 +53,11 @@ type AnyContainer = Container | EphemeralContainer;
 export function podWarnings(spec: PodSpec | undefined, metadata: Metadata | undefined): string[] {
   return warningsOf(spec, metadata, '', false);
 }
+
+export const podStatusWarnings = ({ status }: Pod): string[] =>
+  (['podIPs', 'hostIPs'] as const).flatMap((field) =>
+    (status?.[field] ?? []).flatMap(({ ip }, index) => ipWarnings(`status.${field}[${index}].ip`, ip)),
+  );
 
 export function podNameWarnings(metadata: ObjectMeta | undefined): string[] {
   const problems = validateLabelName(metadata?.name ?? '');

@@ -20,7 +20,7 @@ import {
   validatePodUpdate,
 } from './pod-update-validation.ts';
 import { validatePod } from './pod-validation.ts';
-import { podNameWarnings, podWarnings } from './pod-warnings.ts';
+import { podNameWarnings, podStatusWarnings, podWarnings } from './pod-warnings.ts';
 import { podProxy } from './proxy-options.ts';
 import { Pod } from '../../types/core/v1.gen.ts';
 
@@ -67,6 +67,7 @@ export const pods: Kind<Pod> = defineKind<Pod>({
       resets: ['spec', 'metadata.deletionTimestamp', 'metadata.ownerReferences'],
       prepare: preparePodForStatusUpdate,
       validate: validatePodStatusUpdate,
+      warnings: podStatusWarnings,
     }),
   ],
   hasGeneration: true,

@@ -70,6 +70,7 @@ export const replicationControllers = defineKind<ReplicationController>({
   validate,
   warnings: (controller, old) => [
     ...nameWarnings(controller, old),
-    ...templateWarnings(controller.spec?.template, 'spec.template', controller, old),
+    // As upstream, an update warns of the template that was there before it.
+    ...templateWarnings((old ?? controller).spec?.template, 'spec.template', controller, old),
   ],
 });

@@ -159,8 +159,9 @@ function validateUnchangedScopes({ spec }: ResourceQuota, old: ResourceQuota): F
   return [immutableField('spec.scopes', spec?.scopes ?? null)];
 }
 
-/** Warns of requests that exceed limits, as upstream does on create. */
-function warnings({ spec }: ResourceQuota): string[] {
+/** Warns of requests that exceed limits, as upstream does on create only. */
+function warnings({ spec }: ResourceQuota, old?: ResourceQuota): string[] {
+  if (old) return [];
   const found: string[] = [];
   for (const name of COMPARED) {
     const named = `requests.${name}`;

@@ -5,13 +5,16 @@ import { type FieldError, invalid, required } from '../../machinery/field-error.
 import { validateConfigKeys, validateImmutable, validateTotalSize } from './config-data.ts';
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { Secret } from '../../types/core/v1.gen.ts';
+import { tlsPairProblem } from './tls-pair.ts';
+
+const TLS_TYPE = 'kubernetes.io/tls';
 
 /** The required keys of each type of Secret. */
 const NEEDED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['kubernetes.io/dockercfg', ['.dockercfg']],
   ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],
   ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
-  ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
+  [TLS_TYPE, ['tls.crt', 'tls.key']],
 ]);
 
 function applyDefaults(secret: Secret): void {
@@ -50,6 +53,13 @@ function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
   return errors;
 }
 
+function warnings({ type, data }: Secret): string[] {
+  if (type !== TLS_TYPE) return [];
+  const textOf = (key: string): string => Buffer.from(own(data, key) ?? '', 'base64').toString('latin1');
+  const problem = tlsPairProblem(textOf('tls.crt'), textOf('tls.key'));
+  return problem === undefined ? [] : [problem];
+}
+
 export const secrets = defineKind<Secret>({
   group: '',
   version: 'v1',
@@ -67,4 +77,5 @@ export const secrets = defineKind<Secret>({
   applyDefaults,
   validate,
   validateUpdate: (secret, old) => validateImmutable(secret, old, ['data']),
+  warnings,
 });

@@ -2,6 +2,7 @@ import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { serviceColumns } from './service-columns.ts';
 import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
+import { loadBalancerWarnings } from '../../domain/address-warnings.ts';
 import { validateLoadBalancerStatus } from './service-address-validation.ts';
 import { serviceWarnings } from './service-warnings.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
@@ -19,7 +20,10 @@ export const services = defineKind<Service>({
   namespaced: true,
   schema: Service,
   returnDeletedObject: true,
-  subresources: [serviceProxy, statusSubresource({ validate: validateLoadBalancerStatus })],
+  subresources: [
+    serviceProxy,
+    statusSubresource<Service>({ validate: validateLoadBalancerStatus, warnings: loadBalancerWarnings }),
+  ],
   validateName: validateLabel1035Name,
   createOnUpdate: true,
   columns: serviceColumns,

@@ -11,6 +11,7 @@ import {
   validateSubdomainName,
 } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
+import { loadBalancerWarnings } from '../../domain/address-warnings.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import type { TypedLocalObjectReference } from '../../types/core/v1.gen.ts';
 import {
@@ -165,7 +166,7 @@ export const ingresses = defineKind<Ingress>({
   namespaced: true,
   schema: Ingress,
   hasGeneration: true,
-  subresources: [statusSubresource({ validate: validateStatus })],
+  subresources: [statusSubresource<Ingress>({ validate: validateStatus, warnings: loadBalancerWarnings })],
   columns: [
     nameColumn(),
     text('Class', ({ spec }) => spec?.ingressClassName ?? '<none>'),

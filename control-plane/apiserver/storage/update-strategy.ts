@@ -83,4 +83,5 @@ const wholeRules = (kind: Kind): UpdateRules<Stored> => ({
     }
   },
   validate: (object, old) => [...kind.validate(object, old), ...kind.validateUpdate(object, old)],
+  warnings: (object, old) => kind.warnings(object, old),
 });

@@ -177,7 +177,7 @@ export class ObjectWriter {
     rules.prepare(object, old, hookContext(context));
     const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
-    for (const warning of subresource ? [] : kind.warnings(object, old)) context.warn(warning);
+    for (const warning of rules.warnings?.(object, old) ?? []) context.warn(warning);
     const shown = view.of(object);
     await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });
     // A write that changes nothing does not change its time, either.

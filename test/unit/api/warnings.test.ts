@@ -1,10 +1,16 @@
 /** Warnings about pods, their templates and other kinds, by table. */
+import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { replicationControllers } from '../../../api/kinds/core/replication-controller.ts';
+import { resourceQuotas } from '../../../api/kinds/core/resource-quota.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { ingresses } from '../../../api/kinds/networking/ingress.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { networkPolicies } from '../../../api/kinds/networking/network-policy.ts';
@@ -12,7 +18,7 @@ import { csiStorageCapacities } from '../../../api/kinds/storage/csi-storage-cap
 import { storageClasses } from '../../../api/kinds/storage/storage-class.ts';
 import type { ContainerPort } from '../../../api/types/core/v1.gen.ts';
 import { decoded, refused } from './kind-rules.ts';
-import { CONTEXT } from './updates.ts';
+import { CONTEXT, updateThrough } from './updates.ts';
 
 const container = (more: object = {}) => ({ name: 'c', image: 'i', ...more });
 const warnings = (spec: object, metadata: object = {}): string[] =>
@@ -194,3 +200,114 @@ t.test('other kinds', async (t) => {
     /^spec\.ingress\[0\]\.from\[0\]\.ipBlock\.cidr: IPv6 CIDR/,
   );
 });
+
+t.test('addresses in the status of pods, Services and Ingresses', async (t) => {
+  const wide = '2001:db8:0::1';
+  const canonical = 'should be in RFC 5952 canonical format ("2001:db8::1")';
+  const ingress = { status: { loadBalancer: { ingress: [{ hostname: 'a.example' }, { ip: wide }] } } };
+  const balanced = [`status.loadBalancer.ingress[1]: IPv6 address "${wide}" ${canonical}`];
+  const service = decoded(services, ingress);
+  t.strictSame(updateThrough(services, 'status').warnings?.(service, service), balanced);
+  const route = decoded(ingresses, ingress);
+  t.strictSame(updateThrough(ingresses, 'status').warnings?.(route, route), balanced);
+  const pod = decoded(pods, { status: { podIPs: [{ ip: wide }], hostIPs: [{ ip: wide }] } });
+  t.strictSame(
+    updateThrough(pods, 'status').warnings?.(pod, pod),
+    ['podIPs', 'hostIPs'].map((field) => `status.${field}[0].ip: IPv6 address "${wide}" ${canonical}`),
+  );
+});
+
+t.test('updates of quotas and replication controllers warn as upstream', async (t) => {
+  const hard = { 'requests.cpu': '2', 'limits.cpu': '1' };
+  const quota = decoded(resourceQuotas, { spec: { hard } });
+  t.equal(resourceQuotas.warnings(quota).length, 1);
+  t.strictSame(resourceQuotas.warnings(quota, quota), []);
+  const controller = (generation: number, seconds: number) =>
+    decoded(replicationControllers, {
+      metadata: { name: 'a', generation },
+      spec: { template: { spec: { containers: [container()], terminationGracePeriodSeconds: seconds } } },
+    });
+  const negative = /^spec\.template\.spec\.terminationGracePeriodSeconds: must be >= 0/;
+  t.match(replicationControllers.warnings(controller(2, 30), controller(1, -1)), [negative]);
+  t.strictSame(replicationControllers.warnings(controller(2, -1), controller(1, 30)), [], 'the template before counts');
+});
+
+t.test('a TLS Secret whose key is not that of its certificate', async (t) => {
+  const [rsa, other, ec] = [pair('rsa:2048'), pair('rsa:2048'), pair('ec')];
+  const rows: readonly (readonly [title: string, cert: string, key: string, warning: string | undefined])[] = [
+    ['a pair', rsa.cert, rsa.key, undefined],
+    ['a pair of another type, after other text', `# a comment\n${ec.cert}`, `x\n${ec.params}${ec.key}`, undefined],
+    [
+      'switched',
+      rsa.key,
+      rsa.cert,
+      'certificate PEM data in certificate input, but did find a private key; PEM inputs',
+    ],
+    ['no PEM', 'x', rsa.key, 'tls: failed to find any PEM data in certificate input'],
+    ['no key', rsa.cert, '', 'tls: failed to find any PEM data in key input'],
+    [
+      'two certificates',
+      rsa.cert,
+      rsa.cert,
+      'tls: found a certificate rather than a key in the PEM for the private key',
+    ],
+    ['another key', rsa.cert, other.key, 'tls: private key does not match public key'],
+    ['another type', rsa.cert, ec.key, 'tls: private key type does not match public key type'],
+    ['a broken certificate', pem('CERTIFICATE', 'AAAA'), rsa.key, 'x509: malformed certificate'],
+    ['a broken key', rsa.cert, pem('PRIVATE KEY', 'AAAA'), 'tls: failed to parse private key'],
+    ['other blocks', pem('A', 'AAAA') + pem('B', 'AAAA'), rsa.key, 'skipping PEM blocks of the following types: [A B]'],
+    [
+      'other blocks as keys',
+      rsa.cert,
+      pem('A', 'AAAA'),
+      'in key input after skipping PEM blocks of the following types: [A]',
+    ],
+    [
+      'an end of another type',
+      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END KEY-----\n',
+      rsa.key,
+      'any PEM data in certificate',
+    ],
+  ];
+  for (const [title, cert, key, warning] of rows) {
+    const data = { 'tls.crt': Buffer.from(cert).toString('base64'), 'tls.key': Buffer.from(key).toString('base64') };
+    const found = secrets.warnings(decoded(secrets, { type: 'kubernetes.io/tls', data }));
+    t.equal(found.length, warning === undefined ? 0 : 1, title);
+    t.ok(
+      found.every((text) => text.includes(warning ?? '')),
+      `${title}: ${found.join()}`,
+    );
+    t.strictSame(secrets.warnings(decoded(secrets, { type: 'Opaque', data })), []);
+  }
+});
+
+t.test('a text of many beginnings is read in linear time', async (t) => {
+  const text = Buffer.from(`${'-----BEGIN A-----\n'.repeat(50_000)}\n-----END B-----\n`).toString('base64');
+  const startedAt = performance.now();
+  secrets.warnings(decoded(secrets, { type: 'kubernetes.io/tls', data: { 'tls.crt': text, 'tls.key': text } }));
+  t.ok(performance.now() - startedAt < 1000);
+});
+
+const pem = (type: string, base64: string): string => `-----BEGIN ${type}-----\n${base64}\n-----END ${type}-----\n`;
+
+/** A self-signed certificate and its key. */
+function pair(algorithm: string): { cert: string; key: string; params: string } {
+  const more = algorithm === 'ec' ? ['-pkeyopt', 'ec_paramgen_curve:prime256v1'] : [];
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    algorithm,
+    ...more,
+    '-nodes',
+    '-subj',
+    '/CN=a',
+    '-days',
+    '1',
+    '-keyout',
+    '-',
+  ];
+  const out = execFileSync('openssl', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const block = (type: string) => out.match(new RegExp(`-----BEGIN ${type}[^]*?-----END ${type}-----\n`))?.[0] ?? '';
+  return { cert: block('CERTIFICATE'), key: block('PRIVATE KEY'), params: pem('EC PARAMETERS', 'BggqhkjOPQMBBw==') };
+}
