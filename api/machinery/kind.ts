@@ -275,6 +275,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly hasGeneration: boolean;
   /** Validates `metadata.name`; the default is a DNS subdomain. */
   validateName(name: string, prefix: boolean): string[];
+  /** Whether finalizers may have names without a domain: upstream validates those of some kinds less strictly. */
+  readonly freeFinalizers?: boolean;
   /** The warning to every request, when the kind is deprecated. */
   readonly deprecation?: string;
   /** As `resets` of an update of the whole object; the default is `status` for kinds that have the subresource. */

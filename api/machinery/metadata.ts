@@ -17,6 +17,8 @@ const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is 
 export interface Named {
   readonly namespaced: boolean;
   validateName(name: string, prefix: boolean): string[];
+  /** As `Kind.freeFinalizers`. */
+  readonly freeFinalizers?: boolean;
 }
 
 export function validateLabels(labels: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
@@ -75,13 +77,15 @@ function validateOwnerReferences(meta: ObjectMeta, path: string): FieldError[] {
   return errors;
 }
 
-function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
+export const isQualifiedFinalizer = (name: string): boolean => name.includes('/') || STANDARD_FINALIZERS.has(name);
+
+function validateFinalizers(meta: ObjectMeta, path: string, areFree: boolean): FieldError[] {
   const errors: FieldError[] = [];
   const at = `${path}.finalizers`;
   for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
     if (errors.length >= MAX_ERRORS) break;
     for (const error of validateQualifiedName(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, error));
-    if (finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)) continue;
+    if (areFree || isQualifiedFinalizer(finalizer)) continue;
     errors.push(invalid(`${at}[${index}]`, finalizer, UNQUALIFIED_FINALIZER));
   }
   if (meta.finalizers?.includes(ORPHAN_FINALIZER) && meta.finalizers.includes(FOREGROUND_FINALIZER)) {
@@ -108,7 +112,11 @@ function validateManagedFields(meta: ObjectMeta, path: string): FieldError[] {
 }
 
 /** Validation that create and update share: everything but the name. */
-function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
+function validateCommon(
+  meta: ObjectMeta,
+  path: string,
+  { freeFinalizers = false }: Pick<Named, 'freeFinalizers'>,
+): FieldError[] {
   const errors: FieldError[] = [];
   if ((meta.generation ?? 0) < 0) {
     errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
@@ -116,7 +124,7 @@ function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
   if (meta.labels) addErrors(errors, validateLabels(meta.labels, `${path}.labels`));
   if (meta.annotations) addErrors(errors, validateAnnotations(meta.annotations, `${path}.annotations`));
   if (meta.ownerReferences) addErrors(errors, validateOwnerReferences(meta, path));
-  if (meta.finalizers) addErrors(errors, validateFinalizers(meta, path));
+  if (meta.finalizers) addErrors(errors, validateFinalizers(meta, path, freeFinalizers));
   if (meta.managedFields) addErrors(errors, validateManagedFields(meta, path));
   return errors;
 }
@@ -141,7 +149,7 @@ export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metada
   } else if (meta.namespace) {
     errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'));
   }
-  addErrors(errors, validateCommon(meta, path));
+  addErrors(errors, validateCommon(meta, path, kind));
   return errors;
 }
 
@@ -172,8 +180,13 @@ export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
 }
 
 /** For update, after `inheritMetadata`. */
-export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
-  const errors = validateCommon(meta, path);
+export function validateObjectMetaUpdate(
+  meta: ObjectMeta,
+  old: ObjectMeta,
+  kind: Pick<Named, 'freeFinalizers'>,
+  path = 'metadata',
+): FieldError[] {
+  const errors = validateCommon(meta, path, kind);
   if (old.deletionTimestamp) {
     const before = new Set(old.finalizers);
     const added = (meta.finalizers ?? []).filter((finalizer) => !before.has(finalizer));

@@ -20,6 +20,7 @@ export const mutatingAdmissionPolicyBindings = defineKind<MutatingAdmissionPolic
   plural: 'mutatingadmissionpolicybindings',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: MutatingAdmissionPolicyBinding,
   hasGeneration: true,
   unconditionalUpdate: false,

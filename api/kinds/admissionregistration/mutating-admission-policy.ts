@@ -14,6 +14,7 @@ export const mutatingAdmissionPolicies = defineKind<MutatingAdmissionPolicy>({
   plural: 'mutatingadmissionpolicies',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: MutatingAdmissionPolicy,
   hasGeneration: true,
   unconditionalUpdate: false,

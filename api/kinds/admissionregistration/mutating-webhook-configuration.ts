@@ -10,6 +10,7 @@ export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfigura
   plural: 'mutatingwebhookconfigurations',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: MutatingWebhookConfiguration,
   hasGeneration: true,
   unconditionalUpdate: false,

@@ -33,6 +33,7 @@ export const validatingAdmissionPolicyBindings = defineKind<ValidatingAdmissionP
   plural: 'validatingadmissionpolicybindings',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: ValidatingAdmissionPolicyBinding,
   hasGeneration: true,
   unconditionalUpdate: false,

@@ -28,6 +28,7 @@ export const validatingAdmissionPolicies = defineKind<ValidatingAdmissionPolicy>
   plural: 'validatingadmissionpolicies',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: ValidatingAdmissionPolicy,
   hasGeneration: true,
   unconditionalUpdate: false,

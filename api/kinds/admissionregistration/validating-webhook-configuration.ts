@@ -10,6 +10,7 @@ export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfi
   plural: 'validatingwebhookconfigurations',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: ValidatingWebhookConfiguration,
   hasGeneration: true,
   unconditionalUpdate: false,

@@ -1,6 +1,7 @@
 /** The kind that a version of a CustomResourceDefinition defines: its strategy, made of the definition. */
-import { compileSchemaRules } from '../../machinery/cel/schema-rules.ts';
+import { compileSchemaRules, type RuleTimings } from '../../machinery/cel/schema-rules.ts';
 import { ageColumn, nameColumn } from '../../machinery/columns.ts';
+import { compareText } from '../../machinery/compare-text.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageOf } from '../../machinery/duration.ts';
@@ -17,6 +18,7 @@ import type {
   WebhookConversion,
 } from '../../machinery/kind.ts';
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
+import { isQualifiedFinalizer } from '../../machinery/metadata.ts';
 import { optional, string, struct } from '../../machinery/schema.ts';
 import { applyStructuralDefaults, completeStored } from '../../machinery/structural/defaults.ts';
 import { resourceFieldType } from '../../machinery/structural/field-type.ts';
@@ -59,6 +61,7 @@ const stepsOf = (path: string): readonly Step[] => path.slice(1).split('.');
  * Makes the kind of a version. @param stored of the version that is stored, for all others.
  * @param isTerminating whether instances can no longer be created.
  * @param convert when a webhook converts between the versions.
+ * @param timings told how long the rules take.
  */
 export function customKind(
   definition: CustomResourceDefinition,
@@ -66,13 +69,14 @@ export function customKind(
   stored: Kind | undefined,
   isTerminating: boolean,
   convert?: WebhookConversion['convert'],
+  timings?: RuleTimings,
 ): Kind {
   const { group, scope } = definition.spec;
   const names = definition.status?.acceptedNames ?? definition.spec.names;
   const props = version.schema?.openAPIV3Schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
   const schema = structuralOf(props);
   const check = compileSchema(props);
-  const checkRules = compileSchemaRules(schema);
+  const checkRules = compileSchemaRules(schema, true, timings);
   /** By the object that was validated: its rules are not evaluated again for the warnings. */
   const tolerated = new WeakMap<Custom, readonly FieldError[]>();
   const hasStatus = version.subresources?.status !== undefined;
@@ -88,6 +92,8 @@ export function customKind(
     }
     return errors;
   };
+  const toleratedWarnings = (object: Custom): string[] =>
+    (tolerated.get(object) ?? []).map(({ field, message }) => `${field}: ${message}`);
   const apiVersion = `${group}/${version.name}`;
   const kind: Kind<Custom> = defineKind<Custom>({
     group,
@@ -99,13 +105,14 @@ export function customKind(
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     namespaced: scope === 'Namespaced',
+    freeFinalizers: true,
     schema: struct(definitionName(group, version.name, names.kind), () => ({
       apiVersion: optional(undefined, string),
       kind: optional(undefined, string),
       metadata: optional(undefined, ObjectMeta),
     })),
     verbs: VERBS,
-    subresources: subresourcesOf(version, validate),
+    subresources: subresourcesOf(version, validate, toleratedWarnings),
     columns: columnsOf(version.additionalPrinterColumns ?? []),
     ...(stored && !convert
       ? { storedAs: conversion(apiVersion, stored, version) }
@@ -130,10 +137,21 @@ export function customKind(
       if (changed && object.metadata) object.metadata.generation = (old.metadata?.generation ?? 0) + 1;
     },
     validate,
-    warnings: (object) => (tolerated.get(object) ?? []).map(({ field, message }) => `${field}: ${message}`),
+    warnings: (object, old) => [...toleratedWarnings(object), ...finalizerWarnings(object.metadata, old?.metadata)],
   });
   const decode = (value: unknown) => prune(isJsonObject(value) ? value : {}, schema);
   return { ...kind, decode };
+}
+
+/** Of finalizers that no other kind takes: names without a domain and a path. */
+function finalizerWarnings(meta: ObjectMeta = {}, old: ObjectMeta = {}): string[] {
+  const before = new Set(old.finalizers);
+  const added = [...new Set(meta.finalizers)].filter((name) => !before.has(name) && !isQualifiedFinalizer(name));
+  return added.sort(compareText).map((name) => {
+    const what = name.includes('.') ? 'finalizer name including a path (/)' : 'finalizer name';
+    const quoted = JSON.stringify(name);
+    return `metadata.finalizers: ${quoted}: prefer a domain-qualified ${what} to avoid accidental conflicts with other finalizer writers`;
+  });
 }
 
 const storageVersionOf = ({ spec }: CustomResourceDefinition): string =>
@@ -221,8 +239,9 @@ function cellOf(type: string, value: unknown, now: number): string | number | bo
 function subresourcesOf(
   { subresources }: CustomResourceDefinitionVersion,
   validate: (object: Custom, old: Custom) => FieldError[],
+  warnings: (object: Custom) => string[],
 ): Subresource<Custom>[] {
-  const status = statusSubresource<Custom>({ validate });
+  const status = statusSubresource<Custom>({ validate, warnings });
   // Of metadata, an update of the status changes nothing.
   const merge = (wanted: Custom, old: Custom): Custom => ({
     ...status.update.merge(wanted, old),

@@ -41,6 +41,7 @@ const kind = defineKind<CustomResourceDefinition>({
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: CustomResourceDefinition,
   subresources: [statusSubresource()],
   columns: [nameColumn(), createdColumn()],

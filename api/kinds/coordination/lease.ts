@@ -8,6 +8,7 @@ export const leases = defineKind<Lease>({
   kind: 'Lease',
   plural: 'leases',
   namespaced: true,
+  freeFinalizers: true,
   schema: Lease,
   createOnUpdate: true,
   unconditionalUpdate: false,

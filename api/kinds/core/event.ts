@@ -61,6 +61,7 @@ export const events = defineKind<Event>({
   plural: 'events',
   shortNames: ['ev'],
   namespaced: true,
+  freeFinalizers: true,
   schema: Event,
   createOnUpdate: true,
   columns: eventColumns<Event>((event) => event),

@@ -29,6 +29,7 @@ export const runtimeClasses = defineKind<RuntimeClass>({
   kind: 'RuntimeClass',
   plural: 'runtimeclasses',
   namespaced: false,
+  freeFinalizers: true,
   schema: RuntimeClass,
   createOnUpdate: true,
   unconditionalUpdate: false,

@@ -33,6 +33,7 @@ export const podDisruptionBudgets = defineKind<PodDisruptionBudget>({
   plural: 'poddisruptionbudgets',
   shortNames: ['pdb'],
   namespaced: true,
+  freeFinalizers: true,
   schema: PodDisruptionBudget,
   subresources: [
     statusSubresource({ validate: ({ status }) => validateConditions(status?.conditions, 'status.conditions') }),

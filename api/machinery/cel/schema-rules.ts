@@ -70,15 +70,26 @@ export interface RuleResults {
 /** Evaluates all rules for a value, with the value before an update. @param path of the value; empty for a whole object. */
 export type EvaluateRules = (value: unknown, old?: unknown, path?: string) => RuleResults;
 
+/** Told how long rules have taken, in seconds: to compile those of one schema, to evaluate all of an object. */
+export interface RuleTimings {
+  compiled(seconds: number): void;
+  evaluated(seconds: number): void;
+}
+
 /**
  * The rules of a schema and of everything below it; undefined when there are none. They are compiled at the first use.
  * @param isResource whether it is the schema of a resource.
  */
-export function compileSchemaRules(schema: Structural, isResource = true): EvaluateRules | undefined {
+export function compileSchemaRules(
+  schema: Structural,
+  isResource = true,
+  timings?: RuleTimings,
+): EvaluateRules | undefined {
   if (!schema.hasRules) return undefined;
   let check: Check | undefined;
   return (value, old, path = '') => {
-    check ??= checkOf(schema, schemaType(schema, isResource));
+    check ??= checkOf(schema, schemaType(schema, isResource), timings);
+    const startedAt = performance.now();
     const run: Run = { errors: [], tolerated: [], budget: new CostBudget() };
     const current = old === undefined ? undefined : { value, old };
     try {
@@ -86,6 +97,7 @@ export function compileSchemaRules(schema: Structural, isResource = true): Evalu
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
     }
+    timings?.evaluated((performance.now() - startedAt) / 1000);
     return run;
   };
 }
@@ -93,19 +105,21 @@ export function compileSchemaRules(schema: Structural, isResource = true): Evalu
 const child = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
 
 /** The rules of a schema and of everything below it; undefined when there are none. */
-function checkOf(schema: Structural, type: DeclType | undefined): Check | undefined {
+function checkOf(schema: Structural, type: DeclType | undefined, timings?: RuleTimings): Check | undefined {
   if (!schema.hasRules || !type) return undefined;
+  const startedAt = performance.now();
   const rules = compileRules(schema, type);
+  if (rules.length > 0) timings?.compiled((performance.now() - startedAt) / 1000);
   const properties = new Map<string, Check>();
   for (const [name, property] of schema.properties) {
     const escaped = escapeName(name);
     const known = escaped === undefined ? schemaType(property, property.isEmbedded) : type.fields?.get(escaped);
-    const check = checkOf(property, known);
+    const check = checkOf(property, known, timings);
     if (check) properties.set(name, check);
   }
   const { additional, items } = schema;
-  const values = additional === undefined || additional === true ? undefined : checkOf(additional, type.items);
-  const eachItem = items && checkOf(items, type.items);
+  const values = additional === undefined || additional === true ? undefined : checkOf(additional, type.items, timings);
+  const eachItem = items && checkOf(items, type.items, timings);
   const keysOf = itemKeys(schema);
   const kind = type.fields ? 'object' : (schema.props.type ?? '');
   return (value, old, path, correlation, run) => {

@@ -27,6 +27,7 @@ import type { Reservers } from './reserver.ts';
 import type { AppliedChange, ApplyRequest, UpdateRequest } from './update-request.ts';
 import { updateRules, viewOf } from './update-strategy.ts';
 import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
 
@@ -94,7 +95,7 @@ export class ObjectWriter {
     // The kind's `prepare` may have set a name.
     const name = object.metadata.name ?? '';
     const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
-    if (errors.length > 0) throw invalidObject(kind, name, errors);
+    if (errors.length > 0) throw invalidObject(cachedKind(kind), name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
     if (resource.cache.get(namespace, name)) {
@@ -175,8 +176,8 @@ export class ObjectWriter {
     const object = view.applied(merged, resource, current);
     kind.applyDefaults(object);
     rules.prepare(object, old, hookContext(context));
-    const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
-    if (errors.length > 0) throw invalidObject(kind, name, errors);
+    const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata, kind), ...rules.validate(object, old)];
+    if (errors.length > 0) throw invalidObject(cachedKind(kind), name, errors);
     for (const warning of rules.warnings?.(object, old) ?? []) context.warn(warning);
     const shown = view.of(object);
     await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });

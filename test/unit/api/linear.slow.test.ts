@@ -294,7 +294,7 @@ function validateCreate(kind: Kind, value: unknown): void {
   const errors = [
     ...validateObjectMeta(meta, kind),
     ...kind.validate(object),
-    ...validateObjectMetaUpdate(meta, old.metadata ?? {}),
+    ...validateObjectMetaUpdate(meta, old.metadata ?? {}, kind),
     ...kind.validateUpdate(object, old),
     ...kind.subresources.filter(isStoredSubresource).flatMap(({ update }) => update.validate(object, old)),
   ];

@@ -2,6 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { customKind } from '../../../api/kinds/apiextensions/custom-kind.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { events } from '../../../api/kinds/core/event.ts';
+import { runtimeClasses } from '../../../api/kinds/node/runtime-class.ts';
+import { podDisruptionBudgets as disruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
+import { validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
+import type { CustomResourceDefinition } from '../../../api/types/apiextensions/v1.gen.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
@@ -311,3 +320,23 @@ function pair(algorithm: string): { cert: string; key: string; params: string } 
   const block = (type: string) => out.match(new RegExp(`-----BEGIN ${type}[^]*?-----END ${type}-----\n`))?.[0] ?? '';
   return { cert: block('CERTIFICATE'), key: block('PRIVATE KEY'), params: pem('EC PARAMETERS', 'BggqhkjOPQMBBw==') };
 }
+
+t.test('finalizers without a domain: refused by most kinds, warned of for custom resources', async (t) => {
+  const meta = { name: 'a', resourceVersion: '1', finalizers: ['b.example', 'orphan', 'b', 'a/b'] };
+  const refusedBy = (kind: Kind): string[] =>
+    validateObjectMetaUpdate(meta, meta, kind).map(({ field, message }) => `${field}: ${message}`);
+  t.match(refusedBy(configMaps as Kind), [/^metadata\.finalizers\[0\]: /, /^metadata\.finalizers\[2\]: /]);
+  for (const kind of [leases, events, disruptionBudgets, runtimeClasses] as readonly Kind[])
+    t.strictSame(refusedBy(kind), [], kind.plural);
+  const [version] = [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }];
+  const names = { plural: 'things', kind: 'Thing' };
+  const definition = { spec: { group: 'example.com', scope: 'Namespaced', names, versions: [version] } };
+  const things = customKind(definition as CustomResourceDefinition, version, undefined, false);
+  t.strictSame(refusedBy(things), []);
+  const writers = 'to avoid accidental conflicts with other finalizer writers';
+  t.strictSame(things.warnings({ metadata: meta }), [
+    `metadata.finalizers: "b": prefer a domain-qualified finalizer name ${writers}`,
+    `metadata.finalizers: "b.example": prefer a domain-qualified finalizer name including a path (/) ${writers}`,
+  ]);
+  t.strictSame(things.warnings({ metadata: meta }, { metadata: meta }), [], 'only new ones');
+});
