@@ -13,6 +13,7 @@ import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
 import { WebhookClient, type ResolveService } from './admission/webhooks/webhook-client.ts';
 import type { CallWebhook } from './catalogue/conversion-webhook.ts';
+import { CustomResourceMetrics } from './catalogue/metrics.ts';
 import { CustomResources } from './catalogue/custom-resources.ts';
 import { serviceAddress } from './nodes/proxy-target.ts';
 import { openRegistry, type Registry } from './catalogue/registry.ts';
@@ -49,6 +50,7 @@ export interface ApiCore {
   readonly api: LocalApi;
   /** Calls webhooks, those of admission and of conversion. */
   readonly webhookClient: WebhookClient;
+  readonly metrics: CustomResourceMetrics;
 }
 
 /** Reads the store. Authorizers and admission are built over `api` next, and then `serve` over it all. */
@@ -85,8 +87,9 @@ export async function openCore({
   );
   signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
   const callWebhook: CallWebhook = (config, review, limitMs) => webhookClient.call(config, review, limitMs, signal);
+  const metrics = new CustomResourceMetrics();
   if (kinds.includes(customResourceDefinitions))
-    await new CustomResources({ registry, api, callWebhook, logger, signal }).start();
+    await new CustomResources({ registry, api, callWebhook, metrics, logger, signal }).start();
   if (kinds.includes(validatingAdmissionPolicies)) checkPolicyTypes({ api, kinds: registry.kinds, logger, signal });
-  return { registry, writer, api, webhookClient };
+  return { registry, writer, api, webhookClient, metrics };
 }

@@ -18,7 +18,7 @@ import { NodeBackends } from './nodes/node-backend.ts';
 import { keepLocalApiServices } from './aggregation/auto-registration.ts';
 import { createAggregation } from './aggregation/main.ts';
 import type { ServiceAddress } from './admission/webhooks/webhook-client.ts';
-import { WebhookMetrics } from './admission/webhooks/metrics.ts';
+import { AdmissionMetrics } from './admission/metrics.ts';
 import { serviceAddress } from './nodes/proxy-target.ts';
 import { createSecurity } from './security.ts';
 import { serve, type ApiServer } from './server.ts';
@@ -70,7 +70,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
   const core = await openCore({ store, network, logger, signal: stopping.signal });
   const { api } = core;
-  const webhookMetrics = new WebhookMetrics();
+  const admissionMetrics = new AdmissionMetrics();
   const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
     serviceAddress(api, namespace, name, port);
   const security = createSecurity({
@@ -81,7 +81,8 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     allowPrivileged: config.allowPrivileged,
     enforceOwnerReferences: config.enforceOwnerReferences,
     podSecurity: podSecurityOptions(config),
-    webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, metrics: webhookMetrics, logger },
+    webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, logger },
+    admissionMetrics,
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const nodes = new NodeBackends(api, kubeletIdentity);
@@ -90,6 +91,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
     admission: security.admission,
+    admissionTimings: admissionMetrics,
     handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
@@ -105,7 +107,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     }),
-    metrics: [webhookMetrics.write],
+    metrics: [admissionMetrics.write],
     logger,
   });
   const close = async (): Promise<void> => {

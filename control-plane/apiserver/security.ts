@@ -1,5 +1,6 @@
 /** Who may do what on this server, put together: authentication, authorization, admission and the reviews about them. */
 import type { ClusterPki } from '../pki/cluster-pki.ts';
+import type { AdmissionMetrics } from './admission/metrics.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import type { PodSecurityOptions } from './admission/pod-security/pod-security.ts';
 import type { PublicDocument } from './documents/paths.ts';
@@ -41,7 +42,8 @@ export interface SecurityOptions {
   readonly allowPrivileged: boolean;
   readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
-  readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
+  readonly webhooks: Omit<WebhookOptions, 'matchConditions' | 'metrics'>;
+  readonly admissionMetrics: AdmissionMetrics;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** Called with what goes wrong in the background. */
@@ -111,6 +113,7 @@ export function createSecurity(options: SecurityOptions): Security {
       enforceOwnerReferences: options.enforceOwnerReferences,
       podSecurity: options.podSecurity,
       webhooks: options.webhooks,
+      metrics: options.admissionMetrics,
     }),
     actions: {
       ...accessReviewActions(authorizer, rbac),

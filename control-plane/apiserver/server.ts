@@ -6,7 +6,7 @@ import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials } from './access/credentials.ts';
 import { Pipeline } from './admission/pipeline.ts';
-import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { AdmissionPlugin, AdmissionTimings } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
 import { healthHandler } from './documents/health.ts';
@@ -44,6 +44,7 @@ export interface Aggregated {
   readonly openApi: RemoteOpenApi;
   readonly serve: PathHandler;
   readonly takes: (info: RequestInfo) => boolean;
+  readonly metrics: WriteMetrics;
 }
 
 const NOT_AGGREGATED: Aggregated = {
@@ -51,6 +52,7 @@ const NOT_AGGREGATED: Aggregated = {
   openApi: { revision: 0, specs: () => [], hashes: () => new Map(), document: () => undefined },
   serve: () => false,
   takes: () => false,
+  metrics: () => undefined,
 };
 
 export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 'port'> {
@@ -58,6 +60,7 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly authenticators: readonly Authenticator[];
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
+  readonly admissionTimings?: AdmissionTimings;
   readonly handlers: Omit<Handlers, 'actions'> & { readonly actions: Omit<Handlers['actions'], PodAction> };
   /** More JSON documents, by path. */
   readonly documents?: ReadonlyMap<string, PublicDocument>;
@@ -119,15 +122,15 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     gate: { authenticators, authorizer },
     credentials: new ConnectionCredentials(),
     fairness,
-    admission,
+    admission: { plugins: admission, timings: options.admissionTimings },
   });
+  const aggregated = options.aggregated ?? NOT_AGGREGATED;
   const metrics = new ApiServerMetrics({
     kinds: core.registry.kinds,
     watches,
     inFlight: fairness,
-    more: [...(options.metrics ?? []), fairness.write],
+    more: [...(options.metrics ?? []), core.metrics.write, fairness.write, aggregated.metrics],
   });
-  const aggregated = options.aggregated ?? NOT_AGGREGATED;
   let ready = false;
   const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();

@@ -90,12 +90,26 @@ export class Histogram {
   }
 
   observe(value: number, ...labelValues: readonly string[]): void {
+    this.#add(value, this.#distribution(labelValues));
+  }
+
+  /** Observes values of one series: for callers whose labels do not change, and to whom the lookup matters. */
+  series(...labelValues: readonly string[]): (value: number) => void {
+    const distribution = this.#distribution(labelValues);
+    return (value) => this.#add(value, distribution);
+  }
+
+  #distribution(labelValues: readonly string[]): Distribution {
     const key = labelValues.join(SEPARATOR);
     let distribution = this.#distributions.get(key);
     if (!distribution) {
       distribution = { counts: new Array<number>(this.#bounds.length + 1).fill(0), sum: 0 };
       this.#distributions.set(key, distribution);
     }
+    return distribution;
+  }
+
+  #add(value: number, distribution: Distribution): void {
     const found = this.#bounds.findIndex((bound) => value <= bound);
     const bucket = found === -1 ? this.#bounds.length : found;
     distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1;

@@ -12,37 +12,78 @@ export interface VersionedRequest {
   readonly old: KubeObject | undefined;
 }
 
-/** The request in another version of its kind. */
-export function versioned(request: AdmissionRequest, kind: Kind): VersionedRequest {
+/** A request in versions of its kind, each converted once. */
+export class RequestForms {
+  readonly #request: AdmissionRequest;
+  readonly #known = new Map<Kind, Promise<VersionedRequest>>();
+
+  constructor(request: AdmissionRequest) {
+    this.#request = request;
+  }
+
+  /** Rejects with a 500 StatusError when a webhook cannot convert the object. */
+  of(kind: Kind): Promise<VersionedRequest> {
+    let form = this.#known.get(kind);
+    if (!form) {
+      form = versioned(this.#request, kind);
+      this.#known.set(kind, form);
+    }
+    return form;
+  }
+
+  /** The object has changed. */
+  forget(): void {
+    this.#known.clear();
+  }
+}
+
+async function versioned(request: AdmissionRequest, kind: Kind): Promise<VersionedRequest> {
   const { object, old } = request;
   const objectKind = request.objectKind ?? kind;
   if (kind === request.kind || request.objectKind) return { kind, objectKind, object, old };
-  const convert = (one: KubeObject | undefined) => one && converted(one, request.kind, kind);
-  return { kind, objectKind, object: convert(object), old: convert(old) };
+  const given = [object, old].filter((one) => one !== undefined);
+  const shown = await converted(given, request.kind, kind);
+  return { kind, objectKind, object: object && shown[0], old: old && shown.at(-1) };
 }
 
-/** Converts by way of the version that is stored. The result is complete, and may be changed. */
-function converted(object: KubeObject, from: Kind, to: Kind): KubeObject {
-  const stored = from.storedAs ? from.storedAs.toStored(object) : object;
-  const shown = to.storedAs ? to.storedAs.fromStored(stored) : stored;
-  return decodeObject(to, { ...shown, apiVersion: to.group ? `${to.group}/${to.version}` : to.version, kind: to.kind })
-    .object;
+/**
+ * Converts by way of the version that is stored, or by the webhook of the definition. The results are complete, and may be changed.
+ * Rejects with a 500 StatusError.
+ */
+async function converted(objects: readonly KubeObject[], from: Kind, to: Kind): Promise<KubeObject[]> {
+  const webhook = to.custom?.conversion;
+  const typed = (object: KubeObject, { group, version, kind }: Kind): KubeObject => ({
+    ...object,
+    apiVersion: group ? `${group}/${version}` : version,
+    kind,
+  });
+  const shown = webhook
+    ? await webhook.convert(
+        objects.map((object) => typed(object, from)),
+        to.version,
+      )
+    : objects.map((object) => {
+        const stored = from.storedAs ? from.storedAs.toStored(object) : object;
+        return to.storedAs ? to.storedAs.fromStored(stored) : stored;
+      });
+  return shown.map((object) => decodeObject(to, typed(object, to)).object);
 }
 
 /**
  * The object of a request's kind that a mutated one of `asked.kind` stands for: decoded (which drops unknown fields, told by
- * `problems`), defaulted and converted. Throws DecodeError or RangeError.
+ * `problems`), defaulted and converted. Rejects with a DecodeError, a RangeError or a 500 StatusError.
  */
-export function completed(
+export async function completed(
   request: AdmissionRequest,
   asked: VersionedRequest,
   mutated: Record<string, unknown>,
-): { readonly object: KubeObject; readonly problems: readonly string[] } {
+): Promise<{ readonly object: KubeObject; readonly problems: readonly string[] }> {
   const { kind, objectKind = kind } = request;
   if (!request.objectKind && asked.kind !== kind) {
     const { object, problems } = asked.kind.decode(mutated);
     asked.kind.applyDefaults(object);
-    return { object: converted(object, asked.kind, kind), problems };
+    const [result = object] = await converted([object], asked.kind, kind);
+    return { object: result, problems };
   }
   const { object, problems } = objectKind.decode?.(mutated) ?? { object: mutated, problems: [] };
   objectKind.applyDefaults?.(object);

@@ -18,18 +18,25 @@ import { impersonatedUser } from '../access/impersonation.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { RequestFairness } from '../fairness/request-fairness.ts';
 import type { User } from '../http/user.ts';
-import { admit, type AdmissionOrigin, type AdmissionPlugin, type AdmissionRequest, type ObjectKind } from './plugin.ts';
+import {
+  admit,
+  NO_ADMISSION,
+  type AdmissionChain,
+  type AdmissionOrigin,
+  type AdmissionRequest,
+  type ObjectKind,
+} from './plugin.ts';
 
 declare const AUTHORIZED: unique symbol;
 
 /** A request whose user is known and may do what it asks. */
 export type AuthorizedRequest = Exchange & { readonly [AUTHORIZED]: true };
 
-/** The user of a write, its options, and the admission plugins that it has to pass. */
+/** The user of a write, its options, and the admission that it has to pass. */
 class WriteContext {
   readonly user: User;
   readonly dryRun: boolean;
-  readonly admission: readonly AdmissionPlugin[];
+  readonly admission: AdmissionChain;
   readonly warn: (message: string) => void;
   /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
   readonly authorizeCreate: () => void;
@@ -43,7 +50,7 @@ class WriteContext {
   constructor(
     user: User,
     dryRun: boolean,
-    admission: readonly AdmissionPlugin[],
+    admission: AdmissionChain,
     warn: (message: string) => void,
     authorizeCreate: () => void,
     manager: string,
@@ -77,7 +84,7 @@ class AdmittedCreate {
    */
   writeContext(dryRun = false): WriteContext {
     const { user, warn, authorizeCreate, manager, origin } = this.#context;
-    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate, manager, origin);
+    return new WriteContext(user, this.#context.dryRun || dryRun, NO_ADMISSION, warn, authorizeCreate, manager, origin);
   }
 }
 
@@ -100,8 +107,7 @@ export interface PipelineOptions {
   readonly gate: Gate;
   readonly credentials: ConnectionCredentials;
   readonly fairness: Pick<RequestFairness, 'run'>;
-  /** In the order in which they run. */
-  readonly admission: readonly AdmissionPlugin[];
+  readonly admission: AdmissionChain;
 }
 
 export class Pipeline {
@@ -230,7 +236,7 @@ export const ownWriteContext = (): WriteContext =>
   new WriteContext(
     { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },
     false,
-    [],
+    NO_ADMISSION,
     () => undefined,
     () => undefined,
     'kube-apiserver',

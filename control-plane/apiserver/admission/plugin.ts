@@ -51,26 +51,67 @@ export interface AdmissionPlugin {
   readonly validate?: (request: AdmissionRequest) => void | Promise<void>;
 }
 
+export type AdmissionStep = 'mutate' | 'validate';
+
+/** Notes how long a plugin or a whole step has taken, and whether it has rejected the request. */
+export interface AdmissionTimings {
+  plugin(
+    plugin: AdmissionPlugin,
+    step: AdmissionStep,
+    request: AdmissionRequest,
+    seconds: number,
+    rejected: boolean,
+  ): void;
+  step(step: AdmissionStep, request: AdmissionRequest, seconds: number, rejected: boolean): void;
+}
+
+/** The plugins that a request passes, in their order. */
+export interface AdmissionChain {
+  readonly plugins: readonly AdmissionPlugin[];
+  readonly timings?: AdmissionTimings | undefined;
+}
+
+export const NO_ADMISSION: AdmissionChain = { plugins: [] };
+
 /** Runs one step of each plugin, in their order. */
-export async function admit(
-  plugins: readonly AdmissionPlugin[],
-  step: 'mutate' | 'validate',
-  request: AdmissionRequest,
-): Promise<void> {
-  const changed = await runOnce(plugins, step, request, false);
-  if (changed) await runOnce(plugins, step, request, true);
+export async function admit(chain: AdmissionChain, step: AdmissionStep, request: AdmissionRequest): Promise<void> {
+  const { plugins, timings } = chain;
+  if (plugins.length === 0) return;
+  const startedAt = performance.now();
+  let rejected = true;
+  try {
+    const changed = await runOnce(chain, step, request, false);
+    if (changed) await runOnce(chain, step, request, true);
+    rejected = false;
+  } finally {
+    timings?.step(step, request, secondsSince(startedAt), rejected);
+  }
 }
 
 async function runOnce(
-  plugins: readonly AdmissionPlugin[],
-  step: 'mutate' | 'validate',
+  { plugins, timings }: AdmissionChain,
+  step: AdmissionStep,
   request: AdmissionRequest,
   again: boolean,
 ): Promise<boolean> {
   let changed = false;
+  let startedAt = performance.now();
   for (const plugin of plugins) {
-    const pending = plugin[step]?.(request, again);
-    if (pending && (pending === REINVOKE || (await pending) === REINVOKE)) changed = true;
+    if (!plugin[step]) continue;
+    let rejected = true;
+    try {
+      const pending = plugin[step](request, again);
+      if (pending && (pending === REINVOKE || (await pending) === REINVOKE)) changed = true;
+      rejected = false;
+    } finally {
+      if (timings) {
+        const now = performance.now();
+        timings.plugin(plugin, step, request, (now - startedAt) / 1000, rejected);
+        startedAt = now;
+      }
+    }
   }
   return changed;
 }
+
+const secondsSince = (then: number): number => (performance.now() - then) / 1000;

@@ -10,6 +10,7 @@ import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { deviceAdminAccess } from './device-admin-access.ts';
 import { limitRanger } from './limit-ranger.ts';
+import type { AdmissionMetrics } from './metrics.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts';
@@ -47,7 +48,8 @@ export interface AdmissionOptions {
   /** Whether OwnerReferencesPermissionEnforcement is on. */
   readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
-  readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
+  readonly webhooks: Omit<WebhookOptions, 'matchConditions' | 'metrics'>;
+  readonly metrics: AdmissionMetrics;
 }
 
 /**
@@ -66,6 +68,7 @@ export const admissionPlugins = ({
   enforceOwnerReferences,
   podSecurity: podSecurityOptions,
   webhooks,
+  metrics,
 }: AdmissionOptions): AdmissionPlugin[] => [
   // Upstream's validation, before any plugin's.
   ...(allowPrivileged ? [] : [unprivileged]),
@@ -92,10 +95,20 @@ export const admissionPlugins = ({
   rbacEscalation({ authorizer, rbac, index }),
   deviceAdminAccess(api),
   paramAccess({ api, kinds: webhooks.kinds, authorizer }),
-  mutatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer }),
-  mutatingAdmissionWebhook({ ...webhooks, matchConditions: webhookConditions(authorizer) }),
-  validatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer }),
-  validatingAdmissionWebhook({ ...webhooks, matchConditions: webhookConditions(authorizer) }),
+  mutatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer, metrics }),
+  mutatingAdmissionWebhook(webhookOptions(webhooks, authorizer, metrics)),
+  validatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer, metrics }),
+  validatingAdmissionWebhook(webhookOptions(webhooks, authorizer, metrics)),
   // Last, as upstream: a charge is not rolled back when a later plugin rejects the request.
   resourceQuota(api),
 ];
+
+const webhookOptions = (
+  webhooks: AdmissionOptions['webhooks'],
+  authorizer: Authorizer,
+  metrics: AdmissionMetrics,
+): WebhookOptions => ({
+  ...webhooks,
+  metrics: metrics.webhooks,
+  matchConditions: webhookConditions(authorizer, metrics.conditions),
+});

@@ -19,6 +19,7 @@ import { backendUrl, dialFailure } from '../nodes/backend.ts';
 import { sendRequest } from '../nodes/relay.ts';
 import { remoteUserHeaders } from './aggregation-proxy.ts';
 import { boundedBody } from '../nodes/bounded-body.ts';
+import type { AvailabilityMetrics } from './metrics.ts';
 import { remoteBackend, type RemoteApi, type RemoteApis, type ResolveService } from './remote-apis.ts';
 
 /** Upstream's. */
@@ -40,6 +41,7 @@ export interface AvailabilityOptions {
   readonly identity: () => KeyPair;
   /** Called whenever a server has answered. */
   readonly onPassed: (remote: RemoteApi) => void;
+  readonly metrics: AvailabilityMetrics;
   readonly logger: Pick<Logger, 'error'>;
   /** Ends the checks. */
   readonly signal: AbortSignal;
@@ -87,7 +89,7 @@ export class Availability {
 
   /** Checks what changes, and all of them every 30 s as long as there are any. */
   start(): void {
-    const { api, apis, signal } = this.#options;
+    const { api, apis, metrics, signal } = this.#options;
     const ofService = (namespace: string, name: string | undefined): void => {
       if (apis.isEmpty) return;
       for (const { name: remote, service } of apis.all)
@@ -101,6 +103,7 @@ export class Availability {
         if (service.namespace === namespace && (name === undefined || service.name === name)) this.#check(remote);
     });
     apis.onChange((name) => {
+      if (!apis.get(name)) metrics.removed(name);
       this.#schedule();
       this.#check(name);
     });
@@ -184,11 +187,12 @@ export class Availability {
   }
 
   async #write(name: string, verdict: Verdict): Promise<void> {
-    const { api } = this.#options;
+    const { api, metrics } = this.#options;
     const object = api.get(apiServices, '', name);
     if (!object?.spec?.service) return;
     const conditions = object.status?.conditions ?? [];
     const before = conditions.find(({ type }) => type === AVAILABLE);
+    metrics.checked(name, before?.status === 'True', verdict.status === 'True', verdict.reason ?? '');
     if (before?.status === verdict.status && before.reason === verdict.reason && before.message === verdict.message)
       return;
     const since = before?.status === verdict.status ? before.lastTransitionTime : timeOf(Date.now());

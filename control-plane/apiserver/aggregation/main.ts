@@ -5,6 +5,7 @@ import type { LocalApi } from '../catalogue/local-api.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import { AggregationProxy } from './aggregation-proxy.ts';
 import { Availability } from './availability.ts';
+import { AvailabilityMetrics } from './metrics.ts';
 import { RemoteApis, type RemoteApi, type ResolveService } from './remote-apis.ts';
 import { RemoteDocuments } from './remote-documents.ts';
 import { yieldToRemote } from './yielding.ts';
@@ -26,7 +27,8 @@ export function createAggregation({ api, kinds, resolve, identity, logger, signa
   yieldToRemote(kinds, apis);
   const proxy = new AggregationProxy(apis, resolve, identity);
   const openApi = new RemoteDocuments({ apis, resolve, identity, logger, signal });
+  const metrics = new AvailabilityMetrics();
   const onPassed = (remote: RemoteApi): void => openApi.refresh(remote);
-  new Availability({ api, apis, resolve, identity, onPassed, logger, signal }).start();
-  return { discovery: apis, openApi, serve: proxy.serve, takes: proxy.takes };
+  new Availability({ api, apis, resolve, identity, onPassed, metrics, logger, signal }).start();
+  return { discovery: apis, openApi, serve: proxy.serve, takes: proxy.takes, metrics: metrics.write };
 }

@@ -10,6 +10,7 @@ import { isJsonObject, own, setOwn } from '../../../api/machinery/own.ts';
 import { unclassified } from '../../../api/machinery/status-error.ts';
 import type { CustomResourceDefinition, WebhookClientConfig } from '../../../api/types/apiextensions/v1.gen.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
+import type { ConversionFailure, CustomResourceMetrics } from './metrics.ts';
 
 /** Posts a review to a webhook and returns its parsed answer. Throws an Error that says why there is none. */
 export type CallWebhook = (config: WebhookClientConfig, review: object, limitMs: number) => Promise<unknown>;
@@ -34,13 +35,17 @@ export class ConversionWebhook {
   readonly #config: WebhookClientConfig;
   readonly #reviewVersion: string | undefined;
   readonly #call: CallWebhook;
+  readonly #definition: string;
+  readonly #metrics: CustomResourceMetrics;
 
-  constructor({ spec }: CustomResourceDefinition, call: CallWebhook) {
+  constructor({ metadata, spec }: CustomResourceDefinition, call: CallWebhook, metrics: CustomResourceMetrics) {
     this.#group = spec.group;
     const { clientConfig = {}, conversionReviewVersions = [] } = spec.conversion?.webhook ?? {};
     this.#config = clientConfig;
     this.#reviewVersion = conversionReviewVersions.find((version) => KNOWN_VERSIONS.includes(version));
     this.#call = call;
+    this.#definition = metadata?.name ?? '';
+    this.#metrics = metrics;
   }
 
   /**
@@ -59,7 +64,7 @@ export class ConversionWebhook {
     for (let from = 0; from < asked.length;) {
       const to = endOfBatch(asked, from);
       const batch = asked.slice(from, to);
-      const answers = await this.#review(
+      const answers = await this.#measured(
         batch.map(({ object }) => object),
         apiVersion,
       );
@@ -69,7 +74,28 @@ export class ConversionWebhook {
     return converted;
   };
 
-  async #review(objects: readonly KubeObject[], desiredAPIVersion: string): Promise<KubeObject[]> {
+  async #measured(objects: readonly KubeObject[], desiredAPIVersion: string): Promise<KubeObject[]> {
+    const startedAt = performance.now();
+    const [from, to] = [objects[0]?.apiVersion ?? '', desiredAPIVersion].map(versionOf);
+    let succeeded = false;
+    const call: { failure?: ConversionFailure | undefined } = {};
+    try {
+      const answers = await this.#review(objects, desiredAPIVersion, call);
+      succeeded = true;
+      return answers;
+    } finally {
+      const seconds = (performance.now() - startedAt) / 1000;
+      this.#metrics.converted(this.#definition, from ?? '', to ?? '', succeeded, seconds);
+      if (succeeded || call.failure) this.#metrics.called(call.failure, seconds);
+    }
+  }
+
+  /** @param call takes the kind of a failure of the webhook */
+  async #review(
+    objects: readonly KubeObject[],
+    desiredAPIVersion: string,
+    call: { failure?: ConversionFailure | undefined },
+  ): Promise<KubeObject[]> {
     const version = this.#reviewVersion;
     if (version === undefined) throw unclassified('no supported conversion review versions');
     const [first = {}] = objects;
@@ -83,21 +109,29 @@ export class ConversionWebhook {
     };
     let answers: readonly unknown[];
     try {
+      call.failure = 'conversion_webhook_call_failure';
       const answer = await this.#call(this.#config, review, LIMIT_MS);
+      call.failure = 'conversion_webhook_malformed_response_failure';
       answers = convertedObjects(answer, uid, version);
     } catch (error) {
       throw unclassified(`${what} failed: ${error instanceof Error ? error.message : String(error)}`);
     }
+    call.failure = 'conversion_webhook_partial_response_failure';
     if (answers.length !== objects.length)
       throw unclassified(`${what} returned ${answers.length} objects, expected ${objects.length}`);
+    call.failure = 'conversion_webhook_invalid_converted_object_failure';
     try {
-      return objects.map((object, index) => verified(object, answers[index], desiredAPIVersion, index));
+      const converted = objects.map((object, index) => verified(object, answers[index], desiredAPIVersion, index));
+      call.failure = undefined;
+      return converted;
     } catch (error) {
       if (error instanceof BadAnswer) throw unclassified(`${what} returned ${error.message}`);
       throw error;
     }
   }
 }
+
+const versionOf = (apiVersion: string): string => apiVersion.slice(apiVersion.indexOf('/') + 1);
 
 /** An object without fields is the same in every version. */
 const isEmpty = ({ apiVersion: _, kind: __, metadata = {}, ...rest }: KubeObject): boolean =>

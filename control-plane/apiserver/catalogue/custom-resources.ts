@@ -23,6 +23,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { WorkQueue } from '../../../client/work-queue.ts';
 import { ConversionWebhook, type CallWebhook } from './conversion-webhook.ts';
 import type { LocalApi } from './local-api.ts';
+import type { CustomResourceMetrics } from './metrics.ts';
 import type { Registry } from './registry.ts';
 
 /** Resources and kinds have names of their own. */
@@ -36,6 +37,7 @@ export interface CustomResourcesOptions {
   readonly api: LocalApi;
   /** Calls the webhooks that convert between versions. */
   readonly callWebhook: CallWebhook;
+  readonly metrics: CustomResourceMetrics;
   readonly logger: Logger;
   /** Aborted when the server stops. */
   readonly signal: AbortSignal;
@@ -190,8 +192,9 @@ export class CustomResources {
     const [first, ...others] = servedVersions(definition);
     if (!first) return this.#remove(name);
     const isByWebhook = spec.conversion?.strategy === 'Webhook';
-    const convert = isByWebhook ? new ConversionWebhook(definition, this.#options.callWebhook).convert : undefined;
-    const stored = customKind(definition, first, undefined, isTerminating, convert);
+    const { callWebhook, metrics } = this.#options;
+    const convert = isByWebhook ? new ConversionWebhook(definition, callWebhook, metrics).convert : undefined;
+    const stored = customKind(definition, first, undefined, isTerminating, convert, metrics);
     const [previous, ...shared] = before?.kinds ?? [];
     // Those that share the cache go first and come last.
     for (const kind of shared) registry.remove(kind);
@@ -204,7 +207,7 @@ export class CustomResources {
     this.#served.set(name, { kinds: [stored], made: undefined });
     const kinds = [stored];
     for (const version of others) {
-      const kind = customKind(definition, version, stored, isTerminating, convert);
+      const kind = customKind(definition, version, stored, isTerminating, convert, metrics);
       await registry.add(kind);
       kinds.push(kind);
       this.#served.set(name, { kinds: [...kinds], made: undefined });

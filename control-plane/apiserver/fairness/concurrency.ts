@@ -60,9 +60,11 @@ interface Bounds {
 const least = ({ isExempt, limits, highWatermark }: Demand): number =>
   Math.max(limits.lower, isExempt ? highWatermark : Math.min(limits.nominal, highWatermark));
 
+/** The seats that would satisfy the demand. */
+export const targetSeats = (demand: Demand): number => Math.max(least(demand), demand.smoothed);
+
 function boundsOf(demand: Demand): Bounds {
-  const floor = least(demand);
-  return { least: floor, target: Math.max(MIN_TARGET, floor, demand.smoothed), upper: demand.limits.upper };
+  return { least: least(demand), target: Math.max(MIN_TARGET, targetSeats(demand)), upper: demand.limits.upper };
 }
 
 const within = ({ least, target, upper }: Bounds, fraction: number): number =>

@@ -42,7 +42,8 @@ const nameOf = ({ metadata }: Source<unknown>): string => metadata?.name ?? '';
 const precedenceOf = ({ spec }: Source<FlowSchemaSpec>): number => spec?.matchingPrecedence ?? 0;
 
 function sharesOf({ limited, exempt }: PriorityLevelConfigurationSpec): Shares {
-  const { nominalConcurrencyShares: shares = 0, lendablePercent = 0 } = limited ?? exempt ?? {};
+  const { nominalConcurrencyShares, lendablePercent = 0 } = limited ?? exempt ?? {};
+  const shares = nominalConcurrencyShares ?? 0;
   return { shares, lendablePercent, borrowingLimitPercent: limited ? limited.borrowingLimitPercent : 0 };
 }
 

@@ -91,6 +91,7 @@ export class RequestFairness implements Disposable {
     const { level } = flow;
     const seats = level.isExempt ? 1 : seatsOf(exchange, level.maxSeats);
     const seated = { flow, counts: this.#metrics.of(flow), seats };
+    seated.counts.observe.estimated(seats);
     if (level.take(user.name, seats)) return this.#execute(seated, exchange, serve);
     if (!level.isQueuing) return this.#reject(exchange, flow, 'concurrency-limit');
     return this.#wait(seated, exchange, serve);
@@ -100,20 +101,28 @@ export class RequestFairness implements Disposable {
   #execute(seated: Seated, exchange: Exchange, serve: Serve, end?: () => void): void | Promise<void> {
     const { flow, counts, seats } = seated;
     counts.dispatched++;
+    const { executed, watched } = counts.observe;
+    const startedAt = performance.now();
+    const stop = (): void => {
+      const seconds = (performance.now() - startedAt) / 1000;
+      if (exchange.info.verb === 'watch') watched(seconds);
+      else executed(seconds);
+      end?.();
+    };
     let isHeld = false;
     try {
       const pending = serve(exchange) ?? exchange.underWay;
       isHeld = pending !== undefined;
-      return pending && this.#hold(seated, exchange, pending, end);
+      return pending && this.#hold(seated, exchange, pending, stop);
     } finally {
       if (!isHeld) {
         flow.level.give(seats);
-        end?.();
+        stop();
       }
     }
   }
 
-  async #hold(seated: Seated, exchange: Exchange, done: Promise<void>, end?: () => void): Promise<void> {
+  async #hold(seated: Seated, exchange: Exchange, done: Promise<void>, stop: () => void): Promise<void> {
     const { flow, counts, seats } = seated;
     const { user } = exchange;
     const { verb } = exchange.info;
@@ -129,7 +138,7 @@ export class RequestFairness implements Disposable {
       if (verb !== 'watch') this.#inFlight[kind]--;
       flow.level.letGo(user.name, seats);
       flow.level.give(seats);
-      end?.();
+      stop();
     });
     exchange.initialized = release;
     const timer = verb === 'watch' ? setTimeout(release, MAX_INITIALIZATION_MS) : undefined;
@@ -181,7 +190,8 @@ export class RequestFairness implements Disposable {
     counts.seatsWaiting += seats;
     this.#scheduleAdjustment();
     const queue = level.wait(hashOfFlow(flow.schema, distinguisherOf(flow, exchange)), request);
-    if (!queue) {
+    if (queue) this.#metrics.queued(flow, queue.waiting.length);
+    else {
       stopWaiting(false);
       resolve(this.#reject(exchange, flow, 'queue-full'));
     }

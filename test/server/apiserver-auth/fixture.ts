@@ -12,7 +12,7 @@ import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { UNRESTRICTED } from '../../../control-plane/apiserver/admission/pod-security/policy.ts';
 import type { PodSecurityOptions } from '../../../control-plane/apiserver/admission/pod-security/pod-security.ts';
-import { WebhookMetrics } from '../../../control-plane/apiserver/admission/webhooks/metrics.ts';
+import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
 import { WebhookClient } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
@@ -67,9 +67,9 @@ export async function startSecurity(t: Test, podSecurity: Partial<PodSecurityOpt
       api: core.api,
       kinds: core.registry.kinds,
       client: webhooks,
-      metrics: new WebhookMetrics(),
       logger,
     },
+    admissionMetrics: new AdmissionMetrics(),
     clusterDomain: 'cluster.local',
     onError: (error) => failures.push(error),
   });

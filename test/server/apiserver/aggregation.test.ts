@@ -346,6 +346,10 @@ t.test('discovery shows what other servers serve, and marks it stale when they f
     type: 'application/merge-patch+json',
   });
   t.match(await available(garden, 'FailedDiscoveryCheck'), { message: /bad status from .*500/ });
+  const { text: metrics } = await server.call('GET', '/metrics');
+  const name = 'name="v1.garden.example.com"';
+  t.ok(metrics.includes(`aggregator_unavailable_apiservice{${name}} 1`));
+  t.ok(metrics.includes(`aggregator_unavailable_apiservice_total{${name},reason="FailedDiscoveryCheck"} 1`));
   t.match(await aggregated(), { versions: [{ freshness: 'Stale', resources: [{ resource: 'flowers' }] }] });
   await server.call('DELETE', `${API_SERVICES}/v1.garden.example.com`);
   t.equal(await aggregated(), undefined);

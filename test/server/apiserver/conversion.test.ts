@@ -2,9 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
+import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
+import { mutatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/mutating-admission-policy.ts';
+import { validatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/validating-admission-policy.ts';
+import { mutatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/mutating-admission-webhook.ts';
+import { validatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/validating-admission-webhook.ts';
 import { eventually } from '../../support/wait.ts';
 import { readJson, sendJson, startHttpsServer, type HttpsServer } from './https-peer.ts';
-import { take, TestServer, type Answer, type Json, type TestServerOptions } from './server.ts';
+import { silent, take, TestServer, type Answer, type Json, type TestServerOptions } from './server.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const DEFINITION = `${DEFINITIONS}/endpoints.example.com`;
@@ -589,4 +594,153 @@ t.test('how a conversion must not be defined', async (t) => {
     messageOf(changed),
     `spec.conversion.webhookClientConfig.caBundle: Invalid value: "${caBundle}": unable to load root certificates: unable to parse bytes as PEM block`,
   );
+});
+
+const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
+const RULE = { operations: ['*'], apiGroups: ['example.com'], apiVersions: ['v2'], resources: ['endpoints'] };
+const EVERYTHING = { authorize: () => ({ allowed: true, reason: '' }) };
+
+/** With the plugins that ask webhooks and policies. */
+const WITH_ADMISSION: TestServerOptions = {
+  admission: ({ api, registry: { kinds }, webhookClient: client }) => {
+    const metrics = new AdmissionMetrics();
+    const policies = { api, kinds, authorizer: EVERYTHING, metrics };
+    const webhooks = { api, kinds, client, metrics: metrics.webhooks, logger: silent, matchConditions: () => true };
+    return [
+      mutatingAdmissionPolicy(policies),
+      mutatingAdmissionWebhook(webhooks),
+      validatingAdmissionPolicy(policies),
+      validatingAdmissionWebhook(webhooks),
+    ];
+  },
+};
+
+interface AdmissionRequest {
+  uid: string;
+  object: Endpoint;
+  oldObject: Endpoint | null;
+  [more: string]: unknown;
+}
+
+t.test('webhooks of another version see the object as their version has it', async (t) => {
+  const { converter, server } = await started(t, 'v1', WITH_ADMISSION);
+  const asked: AdmissionRequest[] = [];
+  const peer = await startHttpsServer((request, response) => {
+    void readJson(request).then((body) => {
+      const review = (body as { request: AdmissionRequest }).request;
+      asked.push(review);
+      const operations = [{ op: 'replace', path: '/port', value: '9' }];
+      const patch = request.url?.startsWith('/mutate')
+        ? { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') }
+        : {};
+      sendJson(response, {
+        kind: 'AdmissionReview',
+        apiVersion: 'admission.k8s.io/v1',
+        response: { uid: review.uid, allowed: review.object.host !== 'forbidden', ...patch },
+      });
+    });
+  });
+  t.teardown(() => peer[Symbol.asyncDispose]());
+  const hook = (path: string, more: object = {}) => ({
+    name: `${path}.example.com`,
+    clientConfig: { url: `${peer.url}/${path}`, caBundle: peer.caBundle },
+    rules: [RULE],
+    sideEffects: 'None',
+    admissionReviewVersions: ['v1'],
+    ...more,
+  });
+  for (const [type, webhooks] of [
+    ['mutating', [hook('mutate'), hook('exact', { matchPolicy: 'Exact' })]],
+    ['validating', [hook('validate'), hook('again')]],
+  ] as const)
+    await server.call('POST', `${ADMISSION}/${type}webhookconfigurations`, {
+      body: { metadata: { name: 'a' }, webhooks },
+    });
+
+  const created = await server.call('POST', at('v1'), { body: v1('a') });
+  t.equal(created.status, 201, created.text);
+  t.match(created.body, { apiVersion: 'example.com/v1', hostPort: 'localhost:9' }, 'the patch is converted back');
+  t.equal(asked.length, 3);
+  t.match(asked[0], {
+    kind: { group: 'example.com', version: 'v2', kind: 'Endpoint' },
+    requestKind: { version: 'v1' },
+    object: { apiVersion: 'example.com/v2', kind: 'Endpoint', host: 'localhost', port: '8080' },
+    oldObject: null,
+  });
+  for (const validating of asked.slice(1)) t.match(validating.object, { host: 'localhost', port: '9' });
+
+  asked.length = converter.reviews.length = 0;
+  const changed = await server.call('PATCH', `${at('v1')}/a`, { body: { hostPort: 'forbidden:1' }, type: MERGE });
+  t.match(changed.body, {
+    code: 400,
+    message: 'admission webhook "mutate.example.com" denied the request without explanation',
+  });
+  t.match(asked[0], { object: { host: 'forbidden', port: '1' }, oldObject: { host: 'localhost', port: '9' } });
+  t.equal(converter.reviews.length, 1, 'both are converted at once');
+
+  converter.answer = (review) => ({ ...success(review, []), response: { uid: review.request.uid, result: {} } });
+  t.match((await server.call('POST', at('v1'), { body: v1('b') })).body, {
+    code: 500,
+    message: /^conversion webhook for example.com\/v1, Kind=Endpoint failed/,
+  });
+});
+
+t.test('policies of another version see the object as their version has it', async (t) => {
+  const { converter, server } = await started(t, 'v1', WITH_ADMISSION);
+  await server.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'default' } } });
+  const matchConstraints = { resourceRules: [RULE] };
+  for (const [plural, body] of [
+    [
+      'mutatingadmissionpolicies',
+      {
+        matchConstraints,
+        reinvocationPolicy: 'Never',
+        mutations: [
+          {
+            patchType: 'JSONPatch',
+            jsonPatch: { expression: '[JSONPatch{op: "replace", path: "/port", value: "9"}]' },
+          },
+        ],
+      },
+    ],
+    ['mutatingadmissionpolicybindings', { policyName: 'a' }],
+    [
+      'validatingadmissionpolicies',
+      {
+        matchConstraints,
+        validations: [{ expression: 'object.host != "forbidden" && object.port == "9"', message: 'no' }],
+      },
+    ],
+    ['validatingadmissionpolicybindings', { policyName: 'a', validationActions: ['Deny'] }],
+  ] as const) {
+    const created = await server.call('POST', `${ADMISSION}/${plural}`, {
+      body: { metadata: { name: 'a' }, spec: body },
+    });
+    t.equal(created.status, 201, created.text);
+  }
+  t.match((await server.call('POST', at('v1'), { body: v1('a') })).body, { hostPort: 'localhost:9' });
+  t.match((await server.call('POST', at('v1'), { body: v1('b', 'forbidden:1') })).body, {
+    code: 422,
+    message: /denied request: no$/,
+  });
+  converter.answer = (review) => ({ ...success(review, []), response: { uid: review.request.uid, result: {} } });
+  t.equal((await server.call('POST', at('v1'), { body: v1('c') })).status, 500);
+});
+
+t.test('conversions are counted', async (t) => {
+  const { converter, server } = await started(t);
+  await server.call('POST', at('v1'), { body: v1('a') });
+  await server.call('GET', `${at('v2')}/a`);
+  converter.answer = (review) => success(review, []);
+  await server.call('GET', `${at('v2')}/a`);
+  const { text } = await server.call('GET', '/metrics');
+  const labels = 'crd_name="endpoints.example.com",from_version="v1",to_version="v2"';
+  for (const line of [
+    `apiserver_crd_conversion_webhook_duration_seconds_count{${labels},succeeded="true"} 1`,
+    `apiserver_crd_conversion_webhook_duration_seconds_count{${labels},succeeded="false"} 1`,
+    'apiserver_conversion_webhook_request_total{result="success",failure_type=""} 1',
+    'apiserver_conversion_webhook_request_total{result="failure",failure_type="conversion_webhook_partial_response_failure"} 1',
+    'apiserver_conversion_webhook_duration_seconds_count{result="success",failure_type=""} 1',
+  ])
+    t.ok(text.includes(line), line);
 });

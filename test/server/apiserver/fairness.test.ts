@@ -150,6 +150,14 @@ t.test('what fits into no queue is rejected, and so is what has waited for too l
     const line = `apiserver_flowcontrol_rejected_requests_total{priority_level="small",flow_schema="small",reason="${reason}"} 1`;
     t.ok(text.includes(line), reason);
   }
+  const labels = 'priority_level="small",flow_schema="small"';
+  t.ok(text.includes(`apiserver_flowcontrol_request_queue_length_after_enqueue_count{${labels}} 1`));
+  t.match(text, new RegExp(`apiserver_flowcontrol_work_estimated_seats_count\\{${labels}\\} [1-9]`));
+  t.match(
+    text,
+    /apiserver_flowcontrol_request_execution_seconds_count\{priority_level="[^"]+",flow_schema="[^"]+",type="regular"\} [1-9]/,
+  );
+  t.match(text, /apiserver_flowcontrol_target_seats\{priority_level="small"\} [0-9]/);
 
   const waiting = server.call('GET', CONFIG_MAPS, { user: ALICE });
   await eventually('a request to wait', async () => {

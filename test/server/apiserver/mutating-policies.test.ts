@@ -1,5 +1,6 @@
 /** MutatingAdmissionPolicies in a real api-server. */
 import t from 'tap';
+import { Exposition } from '../../../daemon/metrics/exposition.ts';
 import { configuration, deployment, DEPLOYMENT_RULE, DEPLOYMENTS, operations, startPolicies } from './policies.ts';
 import { CONFIG_MAPS } from './server.ts';
 
@@ -155,4 +156,20 @@ t.test('the identity of an object cannot be changed', async (t) => {
     status: 400,
     body: { message: 'the namespace of the provided object does not match the namespace sent on the request' },
   });
+});
+
+t.test('mutations are counted by policy, binding and failure', async (t) => {
+  const { metrics, mutate, createMap } = await startPolicies(t);
+  await mutate('good', [operations('[JSONPatch{op: "add", path: "/data/x", value: "y"}]')]);
+  await mutate('bad', [operations('[JSONPatch{op: "remove", path: "/data/none"}]')], { failurePolicy: 'Ignore' });
+  t.equal((await createMap('a')).status, 201);
+  const to = new Exposition();
+  metrics.write(to);
+  const labels = (name: string, error: string) => `{policy="${name}",policy_binding="${name}",error_type="${error}"} 1`;
+  for (const line of [
+    `apiserver_mutating_admission_policy_check_total${labels('good', 'no_error')}`,
+    `apiserver_mutating_admission_policy_check_total${labels('bad', 'invalid_error')}`,
+    `apiserver_mutating_admission_policy_check_duration_seconds_count${labels('good', 'no_error')}`,
+  ])
+    t.ok(to.toString().includes(line), line);
 });

@@ -5,7 +5,13 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { Scale } from '../../../api/types/autoscaling/v1.gen.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
-import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
+import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
+import {
+  admit,
+  type AdmissionPlugin,
+  type AdmissionRequest,
+} from '../../../control-plane/apiserver/admission/plugin.ts';
+import { Exposition } from '../../../daemon/metrics/exposition.ts';
 import type { Connector } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { SomeHandlers } from '../../support/handlers.ts';
 import { configMap, CONFIG_MAPS, pod, PODS, SERVICES, TestServer } from './server.ts';
@@ -302,4 +308,33 @@ t.test('an upgrade pipelined behind a pending request ends only its own connecti
   for await (const chunk of socket) t.notMatch(String(chunk), / 101 /);
   t.strictSame(reached, []);
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
+});
+
+t.test('plugins and steps of admission are timed', async (t) => {
+  const metrics = new AdmissionMetrics();
+  const chain = (...plugins: AdmissionPlugin[]) => ({ plugins, timings: metrics });
+  const request = { operation: 'CREATE' } as AdmissionRequest;
+  const refusing: AdmissionPlugin = {
+    name: 'Refusing',
+    validate: () => {
+      throw new Error('no');
+    },
+  };
+  const passing: AdmissionPlugin = { name: 'Passing', mutate: () => undefined, validate: async () => undefined };
+  await admit(chain(passing, refusing), 'mutate', request);
+  await t.rejects(admit(chain(passing, refusing), 'validate', request), /no/);
+  const to = new Exposition();
+  metrics.write(to);
+  const text = to.toString();
+  const controller = 'apiserver_admission_controller_admission_duration_seconds_count';
+  const step = 'apiserver_admission_step_admission_duration_seconds_count';
+  for (const line of [
+    `${controller}{name="Passing",type="admit",operation="CREATE",rejected="false"} 1`,
+    `${controller}{name="Passing",type="validate",operation="CREATE",rejected="false"} 1`,
+    `${controller}{name="Refusing",type="validate",operation="CREATE",rejected="true"} 1`,
+    `${step}{type="admit",operation="CREATE",rejected="false"} 1`,
+    `${step}{type="validate",operation="CREATE",rejected="true"} 1`,
+  ])
+    t.ok(text.includes(line), line);
+  t.notMatch(text, /name="Refusing",type="admit"/, 'it has no such step');
 });

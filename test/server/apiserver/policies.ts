@@ -1,6 +1,7 @@
 /** A real api-server with the plugins of admission policies, and what tests put into it. */
 import type { Test } from 'tap';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
+import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
 import { mutatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/mutating-admission-policy.ts';
 import { paramAccess } from '../../../control-plane/apiserver/admission/policies/param-access.ts';
 import { validatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/validating-admission-policy.ts';
@@ -46,10 +47,11 @@ function noting(plugin: AdmissionPlugin, annotations: Map<string, string>): Admi
 /** @param authorizer whom expressions and the checks of parameters ask */
 export async function startPolicies(t: Test, authorizer = EVERYTHING) {
   const annotations = new Map<string, string>();
+  const metrics = new AdmissionMetrics();
   const server = await TestServer.start({
     authorizer: EVERYTHING,
     admission: ({ api, registry }) => {
-      const options = { api, kinds: registry.kinds, authorizer };
+      const options = { api, kinds: registry.kinds, authorizer, metrics };
       return [
         paramAccess(options),
         mutatingAdmissionPolicy(options),
@@ -66,6 +68,7 @@ export async function startPolicies(t: Test, authorizer = EVERYTHING) {
   return {
     server,
     annotations,
+    metrics,
     create,
     /** A ValidatingAdmissionPolicy for ConfigMaps and a binding that denies, both named `name`. */
     validate: async (name: string, spec: object, binding: object = {}) => {

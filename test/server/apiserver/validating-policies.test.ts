@@ -1,5 +1,6 @@
 /** ValidatingAdmissionPolicies in a real api-server. */
 import t from 'tap';
+import { Exposition } from '../../../daemon/metrics/exposition.ts';
 import { eventually } from '../../support/wait.ts';
 import { CONFIG_MAP_RULE, deployment, DEPLOYMENT_RULE, DEPLOYMENTS, POLICIES, startPolicies } from './policies.ts';
 import { configMap, CONFIG_MAPS, type Json } from './server.ts';
@@ -357,4 +358,36 @@ t.test('the expressions of a policy are checked against the kinds that it names'
       ],
     },
   });
+});
+
+t.test('violations, ignored failures and match conditions are counted by policy, binding and action', async (t) => {
+  const { metrics, validate, createMap } = await startPolicies(t);
+  const never = [{ expression: 'false', message: 'never' }];
+  await validate('deny', { validations: never }, { validationActions: ['Deny', 'Audit'] });
+  await validate('warn', { validations: never }, { validationActions: ['Warn'] });
+  await validate('broken', { failurePolicy: 'Ignore', validations: [{ expression: 'object.data.none == ""' }] });
+  await validate('excluded', { validations: never, matchConditions: [{ name: 'c', expression: 'false' }] });
+  await validate('unmatched', {
+    failurePolicy: 'Ignore',
+    validations: never,
+    matchConditions: [{ name: 'c', expression: 'object.data.none == ""' }],
+  });
+  t.equal((await createMap('a')).status, 422);
+  const to = new Exposition();
+  metrics.write(to);
+  const text = to.toString();
+  const check = (name: string, action: string) =>
+    `policy="${name}",policy_binding="${name}",error_type="invalid_error",enforcement_action="${action}"`;
+  const condition = (name: string) => `name="${name}",kind="policy",type="validate",operation="CREATE"`;
+  for (const line of [
+    `apiserver_validating_admission_policy_check_total{${check('deny', 'deny')}} 1`,
+    `apiserver_validating_admission_policy_check_total{${check('deny', 'audit')}} 1`,
+    `apiserver_validating_admission_policy_check_total{${check('warn', 'warn')}} 1`,
+    `apiserver_validating_admission_policy_check_total{${check('broken', 'allow')}} 1`,
+    `apiserver_validating_admission_policy_check_duration_seconds_count{${check('deny', 'deny')}} 1`,
+    `apiserver_admission_match_condition_evaluation_seconds_count{${condition('excluded')}} 1`,
+    `apiserver_admission_match_condition_evaluation_errors_total{${condition('unmatched')}} 1`,
+  ])
+    t.ok(text.includes(line), line);
+  t.notMatch(text, /policy="(excluded|unmatched)"/);
 });

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { Exposition } from '../../../daemon/metrics/exposition.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { webhookConditions } from '../../../control-plane/apiserver/admission/policies/match-conditions.ts';
-import { WebhookMetrics } from '../../../control-plane/apiserver/admission/webhooks/metrics.ts';
+import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
 import { mutatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/mutating-admission-webhook.ts';
 import { validatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/validating-admission-webhook.ts';
 import {
@@ -95,12 +95,22 @@ const noService: ResolveService = () => {
 
 async function started(t: Test, more: { resolve?: ResolveService; before?: AdmissionPlugin[] } = {}) {
   const client = new WebhookClient(more.resolve ?? noService);
-  const metrics = new WebhookMetrics();
+  const metrics = new AdmissionMetrics();
   const webhooks = await Webhooks.start();
   const server = await TestServer.start({
     admission: ({ api, registry }) => {
-      const matchConditions = webhookConditions({ authorize: () => ({ allowed: true, reason: '' }) });
-      const options = { api, kinds: registry.kinds, client, metrics, logger: silent, matchConditions };
+      const matchConditions = webhookConditions(
+        { authorize: () => ({ allowed: true, reason: '' }) },
+        metrics.conditions,
+      );
+      const options = {
+        api,
+        kinds: registry.kinds,
+        client,
+        metrics: metrics.webhooks,
+        logger: silent,
+        matchConditions,
+      };
       return [...(more.before ?? []), mutatingAdmissionWebhook(options), validatingAdmissionWebhook(options)];
     },
   });
@@ -466,4 +476,15 @@ t.test('match conditions that do not compile are refused', async (t) => {
       });
       t.match(answer, { status: 422, body: { message: wanted } });
     }
+});
+
+t.test('requests that match conditions exclude are counted', async (t) => {
+  const { webhooks, metrics, configure, create } = await started(t);
+  const matchConditions = [{ name: 'c', expression: 'false' }];
+  await configure('validating', 'a', webhooks.at('never', { matchConditions }));
+  t.equal((await create('x')).status, 201);
+  const exposition = new Exposition();
+  metrics.write(exposition);
+  const labels = 'name="never.example.com",kind="webhook",type="validating",operation="CREATE"';
+  t.ok(exposition.toString().includes(`apiserver_admission_match_condition_exclusions_total{${labels}} 1`));
 });

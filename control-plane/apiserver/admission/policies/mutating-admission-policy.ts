@@ -3,12 +3,12 @@ import { mutatingAdmissionPolicyBindings } from '../../../../api/kinds/admission
 import { fieldTypeOf, type FieldType } from '../../../../api/machinery/fieldset/field-type.ts';
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 import { DecodeError } from '../../../../api/machinery/schema-decoder.ts';
-import { internalError, serviceUnavailable } from '../../../../api/machinery/status-error.ts';
+import { internalError, serviceUnavailable, StatusError } from '../../../../api/machinery/status-error.ts';
 import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
 } from '../../../../api/types/admissionregistration/v1.gen.ts';
-import { completed, takeOver, versioned, type VersionedRequest } from '../mutated-object.ts';
+import { completed, RequestForms, takeOver, type VersionedRequest } from '../mutated-object.ts';
 import { REINVOKE, type AdmissionPlugin, type AdmissionRequest, type Mutation } from '../plugin.ts';
 import { Reinvocation } from '../reinvocation.ts';
 import { failedPolicies } from './denial.ts';
@@ -29,6 +29,7 @@ interface Round {
   readonly again: boolean;
   readonly failures: Failures;
   readonly turn: Turn;
+  readonly forms: RequestForms;
   readonly seen: Pick<Inputs, 'request' | 'namespace' | 'authorizer'>;
 }
 
@@ -60,7 +61,7 @@ class Failures {
  * Runs mutating policies, one after the other, each with what the one before has made of the object:
  * https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/
  */
-export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOptions): AdmissionPlugin {
+export function mutatingAdmissionPolicy({ api, kinds, authorizer, metrics }: PolicyOptions): AdmissionPlugin {
   const policies = new PolicyList(
     api,
     mutatingAdmissionPolicies,
@@ -86,7 +87,7 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
       namespace: matched.length > 0 ? matcher.namespaceObject(request) : undefined,
       authorizer: authorizeFor(authorizer, request.user),
     };
-    const round = { reinvocation, again, failures, turn: new Turn(request), seen };
+    const round = { reinvocation, again, failures, turn: new Turn(request), forms: new RequestForms(request), seen };
     for (const each of matched)
       for (const params of each.params) if (await invoke(each, params, request, round)) isMutated = true;
     // As upstream: a policy that has run counts as one that has changed something.
@@ -101,12 +102,17 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     { hook, bound, kind }: Matched,
     params: KubeObject | undefined,
     request: AdmissionRequest,
-    { reinvocation, again, failures, turn, seen }: Round,
+    { reinvocation, again, failures, turn, forms, seen }: Round,
   ): Promise<boolean> {
     const fail = (why: string): void => failures.add(hook.policy, bound.binding, why, 'Invalid');
-    const inputsNow = (): Inputs => ({ ...seen, asked: versioned(request, kind), params });
+    const inputsNow = async (): Promise<Inputs> => ({ ...seen, asked: await forms.of(kind), params });
     const policy = hook.compiled();
-    const { matches, error } = evaluateConditions(policy.conditions, inputsNow());
+    const { matches, error } = evaluateConditions(
+      policy.conditions,
+      await inputsNow(),
+      { name: hook.name, kind: 'policy', type: 'validate' },
+      metrics.conditions,
+    );
     if (error !== undefined) fail(error);
     if (!matches) return false;
     const key = [hook.name, bound.name, params?.metadata?.namespace, params?.metadata?.name].join('/');
@@ -115,12 +121,20 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     for (const mutation of policy.mutations) {
       if (!request.object) continue;
       if (turn.isOver) await turn.next();
+      const startedAt = performance.now();
+      const count = (failure?: string): void =>
+        metrics.mutatingPolicies.mutated(hook.name, bound.name, failure, (performance.now() - startedAt) / 1000);
       try {
-        const inputs = inputsNow();
+        const inputs = await inputsNow();
         const mutated = mutate(policy, mutation, fieldTypeFor(request, inputs.asked), inputs);
-        if (mutated) replaceObject(request, inputs.asked, mutated);
+        if (mutated) {
+          await replaceObject(request, inputs.asked, mutated);
+          forms.forget();
+        }
         isMutated = true;
+        count();
       } catch (error) {
+        if (error instanceof MutationError || error instanceof StatusError) count(error.message);
         if (!(error instanceof MutationError)) throw error;
         fail(error.message);
       }
@@ -149,12 +163,16 @@ function fieldTypeFor({ objectKind }: AdmissionRequest, { kind }: VersionedReque
   );
 }
 
-/** Throws a 500 StatusError for what is no object of its kind any more. */
-function replaceObject(request: AdmissionRequest, asked: VersionedRequest, mutated: Record<string, unknown>): void {
+/** Rejects with a 500 StatusError for what is no object of its kind any more. */
+async function replaceObject(
+  request: AdmissionRequest,
+  asked: VersionedRequest,
+  mutated: Record<string, unknown>,
+): Promise<void> {
   const { object } = request;
   if (!object) return;
   try {
-    const result = completed(request, asked, mutated);
+    const result = await completed(request, asked, mutated);
     if (result.problems.length > 0 && !asked.kind.custom)
       throw internalError(`strict decoding error: ${result.problems.join(', ')}`);
     takeOver(request, object, result.object);

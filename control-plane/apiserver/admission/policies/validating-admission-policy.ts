@@ -1,6 +1,7 @@
 import { validatingAdmissionPolicies } from '../../../../api/kinds/admissionregistration/validating-admission-policy.ts';
 import { validatingAdmissionPolicyBindings } from '../../../../api/kinds/admissionregistration/validating-admission-policy-binding.ts';
 import type { Kind } from '../../../../api/machinery/kind.ts';
+import { StatusError } from '../../../../api/machinery/status-error.ts';
 import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
@@ -8,28 +9,42 @@ import type {
 import type { Authorizer } from '../../access/authorization/authorizer.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
-import { versioned, type VersionedRequest } from '../mutated-object.ts';
+import type { AdmissionMetrics } from '../metrics.ts';
+import { RequestForms, type VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts';
 import { AuditAnnotations } from './audit-annotations.ts';
 import { denied } from './denial.ts';
 import { authorizeFor, type Inputs } from './evaluation.ts';
+import type { Enforcement } from './metrics.ts';
 import { PolicyList } from './policy-list.ts';
 import { Turn } from './turn.ts';
 import { isExemptFromPolicies, PolicyMatcher, type MatchedBinding } from './policy-matcher.ts';
-import { compileValidatingPolicy, evaluatePolicy, type CompiledValidatingPolicy, type Decision } from './validator.ts';
+import {
+  compileValidatingPolicy,
+  evaluatePolicy,
+  type CompiledValidatingPolicy,
+  type Decision,
+  type Timed,
+} from './validator.ts';
 
+const ENFORCEMENTS: ReadonlyMap<string, Enforcement> = new Map([
+  ['Deny', 'deny'],
+  ['Audit', 'audit'],
+  ['Warn', 'warn'],
+]);
 const FAILURE = 'validation.policy.admission.k8s.io/validation_failure';
 
 export interface PolicyOptions {
   readonly api: Pick<LocalApi, 'get' | 'subscribe'>;
   readonly kinds: ServedKinds;
   readonly authorizer: Authorizer;
+  readonly metrics: AdmissionMetrics;
 }
 
 type Matched = MatchedBinding<ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, CompiledValidatingPolicy>;
 
 /** https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/ */
-export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOptions): AdmissionPlugin {
+export function validatingAdmissionPolicy({ api, kinds, authorizer, metrics }: PolicyOptions): AdmissionPlugin {
   const policies = new PolicyList(
     api,
     validatingAdmissionPolicies,
@@ -50,7 +65,7 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
     });
     const annotations = new AuditAnnotations();
     const turn = new Turn(request);
-    const forms = new Map<Kind, VersionedRequest>();
+    const forms = new RequestForms(request);
     let common: Pick<Inputs, 'request' | 'namespace' | 'authorizer'> | undefined;
     for (const each of matched) {
       const { hook, bound, kind, params } = each;
@@ -59,16 +74,24 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
         namespace: matcher.namespaceObject(request),
         authorizer: authorizeFor(authorizer, request.user),
       };
-      const asked = forms.get(kind) ?? versioned(request, kind);
-      forms.set(kind, asked);
+      if (params.length === 0) continue;
+      const asked = await converted(forms, kind, hook.policy, (why) => deny(hook.name, bound.name, why));
+      if (!asked) continue;
       for (const param of params) {
         if (turn.isOver) await turn.next();
-        const verdict = await evaluatePolicy(hook.compiled(), { ...common, asked, params: param }, turn);
+        const inputs = { ...common, asked, params: param };
+        const verdict = await evaluatePolicy(hook.name, hook.compiled(), inputs, turn, metrics.conditions);
+        const count = ({ message, seconds }: Timed, action: Enforcement): void =>
+          metrics.validatingPolicies.checked(hook.name, bound.name, message, action, seconds);
         for (const decision of verdict.decisions)
           if (decision.denied)
-            act(each, decision, request, () => deny(hook.name, bound.name, decision.message, decision.reason));
+            act(each, decision, request, count, () => deny(hook.name, bound.name, decision.message, decision.reason));
+          else count(decision, 'allow');
         for (const [key, value] of verdict.annotations) annotations.add(`${hook.name}/${key}`, value);
-        for (const error of verdict.annotationErrors) deny(hook.name, bound.name, error);
+        for (const error of verdict.annotationErrors) {
+          deny(hook.name, bound.name, error.message);
+          count(error, 'deny');
+        }
       }
     }
     annotations.publish(request.origin);
@@ -85,15 +108,36 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
   };
 }
 
+/** Undefined when a webhook cannot convert the object. @param deny called when the policy does not ignore that */
+async function converted(
+  forms: RequestForms,
+  kind: Kind,
+  { spec }: ValidatingAdmissionPolicy,
+  deny: (why: string) => void,
+): Promise<VersionedRequest | undefined> {
+  try {
+    return await forms.of(kind);
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    if (spec?.failurePolicy !== 'Ignore')
+      deny(`failed to configure binding: failed to convert object version: ${error.message}`);
+    return undefined;
+  }
+}
+
 /** Does what the binding says is to be done about a violation. */
 function act(
   { hook, bound }: Matched,
-  { index, message }: Decision,
+  decision: Decision,
   request: AdmissionRequest,
+  count: (decision: Decision, action: Enforcement) => void,
   deny: () => void,
 ): void {
+  const { index, message } = decision;
   const actions = bound.binding.spec.validationActions;
   for (const action of actions) {
+    const enforcement = ENFORCEMENTS.get(action);
+    if (enforcement) count(decision, enforcement);
     if (action === 'Deny') deny();
     else if (action === 'Warn')
       request.warn(

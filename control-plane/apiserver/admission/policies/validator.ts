@@ -8,16 +8,22 @@ import type {
 } from '../../../../api/types/admissionregistration/v1.gen.ts';
 import { Activation, OutOfBudgetError, type ComposedVariables, type Inputs, type Result } from './evaluation.ts';
 import { compileConditions, evaluateConditions, type CompiledConditions } from './match-conditions.ts';
+import type { MatchConditionMetrics } from '../metrics.ts';
 import type { Turn } from './turn.ts';
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
 
-export interface Decision {
+/** What is wrong, and how long its expression has taken. */
+export interface Timed {
+  readonly message: string;
+  readonly seconds: number;
+}
+
+export interface Decision extends Timed {
   /** The place of the expression in `spec.validations`; 0 for what concerns all. */
   readonly index: number;
   /** A failure that the policy ignores is admitted. */
   readonly denied: boolean;
-  readonly message: string;
   readonly reason: string | undefined;
 }
 
@@ -27,7 +33,7 @@ export interface Verdict {
   /** Key and value. */
   readonly annotations: readonly (readonly [string, string])[];
   /** Of audit annotations: they deny the request, whatever the binding's actions are. */
-  readonly annotationErrors: readonly string[];
+  readonly annotationErrors: readonly Timed[];
 }
 
 interface CompiledValidation {
@@ -72,9 +78,20 @@ export function compileValidatingPolicy({ spec = {} }: ValidatingAdmissionPolicy
 const NOTHING: Verdict = { decisions: [], annotations: [], annotationErrors: [] };
 
 /** @param inputs with the authorizer */
-export async function evaluatePolicy(policy: CompiledValidatingPolicy, inputs: Inputs, turn: Turn): Promise<Verdict> {
-  const failed = (message: string): Verdict => ({ ...NOTHING, decisions: [failure(policy, message)] });
-  const { matches, error } = evaluateConditions(policy.conditions, inputs);
+export async function evaluatePolicy(
+  name: string,
+  policy: CompiledValidatingPolicy,
+  inputs: Inputs,
+  turn: Turn,
+  metrics: MatchConditionMetrics,
+): Promise<Verdict> {
+  const failed = (message: string): Verdict => ({ ...NOTHING, decisions: [failure(policy, { message, seconds: 0 })] });
+  const { matches, error } = evaluateConditions(
+    policy.conditions,
+    inputs,
+    { name, kind: 'policy', type: 'validate' },
+    metrics,
+  );
   if (error !== undefined) return policy.ignoresFailures ? NOTHING : failed(error);
   if (!matches) return NOTHING;
   try {
@@ -86,10 +103,10 @@ export async function evaluatePolicy(policy: CompiledValidatingPolicy, inputs: I
   }
 }
 
-const failure = ({ ignoresFailures }: CompiledValidatingPolicy, message: string, index = 0): Decision => ({
+const failure = ({ ignoresFailures }: CompiledValidatingPolicy, what: Timed, index = 0): Decision => ({
+  ...what,
   index,
   denied: !ignoresFailures,
-  message,
   reason: undefined,
 });
 
@@ -99,18 +116,18 @@ const withoutAuthorizer = (inputs: Inputs): Inputs => ({ ...inputs, authorizer: 
 async function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs, turn: Turn): Promise<Decision[]> {
   const budget = new CostBudget();
   const activation = new Activation(inputs, policy.variables);
-  const results: Result[] = [];
+  const results: (Result & Pick<Timed, 'seconds'>)[] = [];
   for (const { expression } of policy.validations) {
     if (turn.isOver) await turn.next();
-    results.push(activation.evaluate(expression, budget));
+    results.push(timed(() => activation.evaluate(expression, budget)));
   }
   let forMessages: Activation | undefined;
   const decisions: Decision[] = [];
-  for (const [index, { value, error }] of results.entries()) {
+  for (const [index, { value, error, seconds }] of results.entries()) {
     const compiled = policy.validations[index];
     if (!compiled || value === true) continue;
     if (error !== undefined) {
-      decisions.push(failure(policy, error, index));
+      decisions.push(failure(policy, { message: error, seconds }, index));
       continue;
     }
     const { validation, message } = compiled;
@@ -119,15 +136,21 @@ async function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs, tur
     try {
       const told = message && forMessages ? evaluatedMessage(forMessages.evaluate(message, budget)) : '';
       decisions.push({
-        ...{ index, denied: true, reason: validation.reason ?? 'Invalid' },
+        ...{ index, denied: true, seconds, reason: validation.reason ?? 'Invalid' },
         message: told || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`,
       });
     } catch (error) {
       if (!(error instanceof OutOfBudgetError)) throw error;
-      decisions.push(failure(policy, `failed messageExpression: ${error.message}`, index));
+      decisions.push(failure(policy, { message: `failed messageExpression: ${error.message}`, seconds }, index));
     }
   }
   return decisions;
+}
+
+function timed(evaluate: () => Result): Result & Pick<Timed, 'seconds'> {
+  const startedAt = performance.now();
+  const result = evaluate();
+  return { ...result, seconds: (performance.now() - startedAt) / 1000 };
 }
 
 /** '' for a message that cannot be shown: the fixed one takes its place. */
@@ -142,15 +165,15 @@ async function annotationsOf(
   turn: Turn,
 ): Promise<Omit<Verdict, 'decisions'>> {
   const annotations: [string, string][] = [];
-  const annotationErrors: string[] = [];
+  const annotationErrors: Timed[] = [];
   if (policy.annotations.length === 0) return { annotations, annotationErrors };
   const budget = new CostBudget();
   const activation = new Activation(withoutAuthorizer(inputs), policy.variables);
   for (const { annotation, value: expression } of policy.annotations) {
     if (turn.isOver) await turn.next();
-    const { value, error } = activation.evaluate(expression, budget);
+    const { value, error, seconds } = timed(() => activation.evaluate(expression, budget));
     if (error !== undefined) {
-      if (!policy.ignoresFailures) annotationErrors.push(error);
+      if (!policy.ignoresFailures) annotationErrors.push({ message: error, seconds });
     } else if (typeof value === 'string' && value.trim() !== '') annotations.push([annotation.key, value.trim()]);
   }
   return { annotations, annotationErrors };

@@ -13,7 +13,7 @@ import type {
 import type { Logger } from '../../../../client/logger.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
-import { versioned, type VersionedRequest } from '../mutated-object.ts';
+import type { RequestForms, VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 import { compileMatch, Matcher, type ResourceMatch } from './matching.ts';
 import type { RejectionType, WebhookMetrics, WebhookType } from './metrics.ts';
@@ -22,13 +22,15 @@ import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
+/** The conditions of a webhook, which has some. */
+export interface ConditionedHook {
+  readonly webhook: Pick<ValidatingWebhook, 'name' | 'failurePolicy'>;
+  readonly conditions: readonly MatchCondition[];
+  readonly type: WebhookType;
+}
+
 /** Whether all conditions hold, in CEL. Throws a StatusError when one cannot be evaluated and the policy is to fail. */
-export type MatchConditions = (
-  conditions: readonly MatchCondition[],
-  failurePolicy: string,
-  request: AdmissionRequest,
-  asked: VersionedRequest,
-) => boolean;
+export type MatchConditions = (hook: ConditionedHook, request: AdmissionRequest, asked: VersionedRequest) => boolean;
 
 export interface WebhookOptions {
   readonly api: Pick<LocalApi, 'get' | 'subscribe'>;
@@ -101,17 +103,19 @@ export class Dispatcher {
     this.#matcher = new Matcher(options.api, options.kinds);
   }
 
-  /** Undefined when the webhook is not to be called. Throws a StatusError. */
-  invocation<W extends ValidatingWebhook | MutatingWebhook>(
+  /** Undefined when the webhook is not to be called. Rejects with a StatusError. */
+  async invocation<W extends ValidatingWebhook | MutatingWebhook>(
     hook: Hook<W>,
     request: AdmissionRequest,
-  ): Invocation<W> | undefined {
+    forms: RequestForms,
+  ): Promise<Invocation<W> | undefined> {
     const kind = this.#matcher.match(hook.match, request);
     if (!kind) return undefined;
-    const { matchConditions = [], failurePolicy = 'Fail' } = hook.webhook;
-    if (matchConditions.length > 0) {
+    const { webhook } = hook;
+    const { matchConditions: conditions = [] } = webhook;
+    if (conditions.length > 0) {
       const { matchConditions: areMet } = this.#options;
-      if (!areMet(matchConditions, failurePolicy, request, versioned(request, kind))) return undefined;
+      if (!areMet({ webhook, conditions, type: this.type }, request, await forms.of(kind))) return undefined;
     }
     return { hook, kind };
   }
@@ -123,8 +127,9 @@ export class Dispatcher {
   async call<W extends ValidatingWebhook | MutatingWebhook, T>(
     { hook, kind }: Invocation<W>,
     request: AdmissionRequest,
+    forms: RequestForms,
     failedOpenKey: string,
-    take: (response: ReviewResponse, asked: VersionedRequest) => T,
+    take: (response: ReviewResponse, asked: VersionedRequest) => T | Promise<T>,
   ): Promise<T | undefined> {
     const { webhook } = hook;
     const { operation, origin } = request;
@@ -136,10 +141,10 @@ export class Dispatcher {
       if (why) metrics.rejected(webhook.name, this.type, operation, why, code);
     };
     try {
-      const asked = versioned(request, kind);
+      const asked = await forms.of(kind);
       const response = await this.#review(webhook, request, asked);
       if (!response.allowed) throw refusal(webhook.name, response.result);
-      const taken = take(response, asked);
+      const taken = await take(response, asked);
       done(200, false);
       return taken;
     } catch (error) {

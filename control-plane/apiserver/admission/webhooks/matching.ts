@@ -2,6 +2,7 @@
 import { namespaces } from '../../../../api/kinds/core/namespace.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { selectorFrom, type Labels, type Selector } from '../../../../api/machinery/selectors.ts';
+import { cachedKind } from '../../../../api/machinery/stored-as.ts';
 import { notFound } from '../../../../api/machinery/status-error.ts';
 import type { NamedRuleWithOperations } from '../../../../api/types/admissionregistration/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
@@ -74,13 +75,11 @@ const ruleMatches = (rule: Rule, request: AdmissionRequest, kind: Kind): boolean
   has(rule.apiVersions, kind.version) &&
   hasResource(rule.resources, kind.plural, request.subresource);
 
-const storedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind;
-
 /** The other groups and versions in which the objects of a kind are served. */
 export function equivalentKinds(kinds: ServedKinds, kind: Kind): Kind[] {
   const others: Kind[] = [];
   for (const { kind: other } of kinds.resources)
-    if (other !== kind && storedKind(other) === storedKind(kind)) others.push(other);
+    if (other !== kind && cachedKind(other) === cachedKind(kind)) others.push(other);
   return others;
 }
 

@@ -5,7 +5,7 @@ import { isJsonObject } from '../../../../api/machinery/own.ts';
 import { applyJsonPatch } from '../../../../api/machinery/patch/json.ts';
 import { internalError, StatusError } from '../../../../api/machinery/status-error.ts';
 import type { MutatingWebhook } from '../../../../api/types/admissionregistration/v1.gen.ts';
-import { completed, takeOver, type VersionedRequest } from '../mutated-object.ts';
+import { completed, RequestForms, takeOver, type VersionedRequest } from '../mutated-object.ts';
 import { REINVOKE, type AdmissionPlugin, type AdmissionRequest, type Mutation } from '../plugin.ts';
 import { Reinvocation } from '../reinvocation.ts';
 import { Dispatcher, failed, mutatingHooks, type Hook, type WebhookOptions } from './dispatcher.ts';
@@ -29,15 +29,18 @@ export function mutatingAdmissionWebhook(options: WebhookOptions): AdmissionPlug
     reinvocations.set(request, reinvocation);
     if (again && reinvocation.isChanged(request.object)) reinvocation.requireAll();
     let anyChange = false;
+    const forms = new RequestForms(request);
     for (const [index, hook] of hooks.all.entries()) {
-      const invocation = dispatcher.invocation(hook, request);
+      const invocation = await dispatcher.invocation(hook, request, forms);
       // The second round calls no webhook for the first time.
       if (!invocation || (again && !reinvocation.isDue(hook))) continue;
       const at = `round_${again ? 1 : 0}_index_${index}`;
-      const changed = await dispatcher.call(invocation, request, `failed-open.${MUTATION}${at}`, (response, asked) =>
+      const key = `failed-open.${MUTATION}${at}`;
+      const changed = await dispatcher.call(invocation, request, forms, key, (response, asked) =>
         mutated(hook, request, response, asked, at),
       );
       if (changed) {
+        forms.forget();
         anyChange = true;
         reinvocation.requireAll();
       }
@@ -57,13 +60,13 @@ export function mutatingAdmissionWebhook(options: WebhookOptions): AdmissionPlug
 }
 
 /** Applies the patch of a response to the request's object; returns whether that has changed it. */
-function mutated(
+async function mutated(
   { configuration, webhook }: Hook<MutatingWebhook>,
   request: AdmissionRequest,
   { patch, patchType }: ReviewResponse,
   asked: VersionedRequest,
   at: string,
-): boolean {
+): Promise<boolean> {
   const { origin } = request;
   const note = (isMutated: boolean): boolean => {
     origin?.annotate(`${MUTATION}${at}`, JSON.stringify({ configuration, webhook: webhook.name, mutated: isMutated }));
@@ -79,7 +82,7 @@ function mutated(
     );
   if (patchType !== 'JSONPatch') throw failed(webhook.name, `unsupported patch type ${JSON.stringify(patchType)}`);
   const before = JSON.parse(JSON.stringify(object)) as KubeObject;
-  const result = patched(request, asked, operations);
+  const result = await patched(request, asked, operations);
   takeOver(request, object, result);
   origin?.annotate(
     `${PATCH}${at}`,
@@ -100,12 +103,16 @@ function parsedPatch(webhook: string, patch: string): unknown[] {
 }
 
 /** The patched object; what it does not know is dropped. */
-function patched(request: AdmissionRequest, asked: VersionedRequest, operations: readonly unknown[]): KubeObject {
+async function patched(
+  request: AdmissionRequest,
+  asked: VersionedRequest,
+  operations: readonly unknown[],
+): Promise<KubeObject> {
   try {
     const copy: unknown = JSON.parse(JSON.stringify(asked.object));
     const result = applyJsonPatch(copy, operations);
     if (!isJsonObject(result)) throw internalError('the patch leaves no object');
-    return completed(request, asked, result).object;
+    return (await completed(request, asked, result)).object;
   } catch (error) {
     if (error instanceof StatusError || error instanceof DecodeError || error instanceof RangeError)
       throw internalError(error.message);

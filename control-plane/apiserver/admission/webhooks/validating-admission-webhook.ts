@@ -1,3 +1,4 @@
+import { RequestForms } from '../mutated-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts';
 import { Dispatcher, validatingHooks, type WebhookOptions } from './dispatcher.ts';
 import { isExempt } from './matching.ts';
@@ -13,12 +14,17 @@ export function validatingAdmissionWebhook(options: WebhookOptions): AdmissionPl
   const dispatcher = new Dispatcher('validating', options);
 
   async function run(request: AdmissionRequest): Promise<void> {
-    const invocations = hooks.all.flatMap((hook) => dispatcher.invocation(hook, request) ?? []);
+    const forms = new RequestForms(request);
+    const invocations = [];
+    for (const hook of hooks.all) {
+      const invocation = await dispatcher.invocation(hook, request, forms);
+      if (invocation) invocations.push(invocation);
+    }
     // The first refusal is told, and no call is left behind.
     let refused: { readonly error: unknown } | undefined;
     const calls = invocations.map((invocation, index) =>
       dispatcher
-        .call(invocation, request, `${FAILED_OPEN}round_0_index_${index}`, () => undefined)
+        .call(invocation, request, forms, `${FAILED_OPEN}round_0_index_${index}`, () => undefined)
         .catch((error: unknown) => {
           refused ??= { error };
         }),
