@@ -55,6 +55,7 @@ export const defaultServerConfig = {
   controllers: ALL_CONTROLLERS,
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
+  schedulerConfig: '',
   logLevel: 'info',
 };
 
@@ -99,6 +100,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     "controllers to run: * for all, NAME for one, -NAME for all but one, as kube-controller-manager's (docs/stock-parts.md)",
   kubeconfig: 'kubeconfig of the scheduler and controllers when the api-server is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a lease renewal after which a node is marked unhealthy',
+  schedulerConfig:
+    'YAML file of the scheduler: a KubeSchedulerConfiguration, as upstream (docs/scheduling.md); the defaults when empty',
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
 

@@ -14,6 +14,7 @@ import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
 import type { ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
+import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
@@ -34,11 +35,14 @@ const THREAD_YOUNG_GENERATION_MB = 4;
 /** Runs `kedge server` until the signal is aborted. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const roles = new Set(config.roles);
+  const scheduler = roles.has('scheduler') ? await schedulerSettings(config) : undefined;
   await using stack = new AsyncDisposableStack();
   const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
   if (!access) collectWhenIdle(signal);
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
-  const running = threads.map((role) => keepRunning(() => roleOptions(role, config, access), access, signal, logger));
+  const running = threads.map((role) =>
+    keepRunning(() => roleOptions(role, config, access, scheduler), access, signal, logger),
+  );
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.all([stopped, ...running]);
 }
@@ -120,10 +124,18 @@ async function runApiServer(
   return access;
 }
 
+async function schedulerSettings({ schedulerConfig }: ServerConfig): Promise<SchedulerSettings | undefined> {
+  if (!schedulerConfig) return undefined;
+  // Loaded on demand: it knows all plugins, which run on a thread of their own.
+  const { loadSchedulerSettings } = await import('./scheduler/configuration/load.ts');
+  return loadSchedulerSettings(schedulerConfig);
+}
+
 async function roleOptions(
   role: RoleOptions['role'],
   config: ServerConfig,
   access: Access | undefined,
+  scheduler: SchedulerSettings | undefined,
 ): Promise<RoleOptions> {
   const { controllers, clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, logLevel } = config;
   const common = {
@@ -134,6 +146,7 @@ async function roleOptions(
     clusterCidr,
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
+    scheduler,
     isBesideApiServer: access !== undefined,
     identity: access ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
   };

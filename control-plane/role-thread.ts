@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { kubernetesVersion } from '../api/version.ts';
+import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
 
 /** A role's options, passed to its thread by structured clone. */
@@ -26,6 +27,8 @@ export interface RoleOptions {
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly nodeMonitorGracePeriodSeconds: number;
+  /** Undefined when there is no configuration file. */
+  readonly scheduler: SchedulerSettings | undefined;
 }
 
 /** Upstream's lease names: its scheduler and controller manager can take part in the election. */
@@ -39,10 +42,15 @@ const LEASES: Readonly<Record<RoleOptions['role'], string>> = {
  */
 const COLOCATED_TIMING: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
 
-/** A message of the main thread to a running role: stop, or replace the credentials. */
 const USER_AGENTS = { scheduler: 'kube-scheduler', controllers: 'kube-controller-manager' } as const;
 
-export type RoleMessage = 'stop' | Credentials;
+/** A message of the main thread to a running role: stop, say its metrics, or replace the credentials. */
+export type RoleMessage = 'stop' | 'metrics' | Credentials;
+
+/** What it answers to `metrics`: Prometheus' text format, empty while it does not lead. */
+export interface RoleReport {
+  readonly metrics: string;
+}
 
 /** Runs the role whenever it leads, until the main thread sends `stop`. */
 export async function runRoleThread(options: RoleOptions): Promise<void> {
@@ -56,8 +64,10 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
     userAgent: `${USER_AGENTS[options.role]}/${kubernetesVersion.gitVersion}`,
     logger,
   });
+  let metrics = (): string => '';
   parentPort?.on('message', (message: RoleMessage) => {
     if (message === 'stop') stopping.abort();
+    else if (message === 'metrics') parentPort?.postMessage({ metrics: metrics() } satisfies RoleReport);
     else void client.replaceCredentials(message);
   });
   try {
@@ -67,17 +77,23 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
       namespace: 'kube-system',
       name: LEASES[role],
       ...(isBesideApiServer && { timing: COLOCATED_TIMING }),
-      lead: (term) => runRole(options, client, logger, term),
+      lead: (term) => runRole(options, client, logger, term, (current) => void (metrics = current)),
     });
   } finally {
     parentPort?.close();
   }
 }
 
-async function runRole(options: RoleOptions, client: ApiClient, logger: Logger, signal: AbortSignal): Promise<void> {
+async function runRole(
+  options: RoleOptions,
+  client: ApiClient,
+  logger: Logger,
+  signal: AbortSignal,
+  onMetrics: (metrics: () => string) => void,
+): Promise<void> {
   if (options.role === 'scheduler') {
-    const { Scheduler } = await import('./scheduler/scheduler.ts');
-    await new Scheduler({ client, logger }).run(signal);
+    const { runScheduler } = await import('./scheduler/main.ts');
+    await runScheduler({ client, logger, signal, settings: options.scheduler, onMetrics });
     return;
   }
   const { runControllers } = await import('./controllers/main.ts');

@@ -12,12 +12,14 @@ import { NominatedPods } from './framework/nominated-pods.ts';
 import { PodIndex } from './framework/pod-index.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
 import { NO_STORAGE, type Storage } from './framework/storage.ts';
+import { NO_WORKLOADS, type Workloads } from './framework/workloads.ts';
 
 export class SchedulingCache implements Cluster {
   readonly #nodes = new Map<string, NodeInfo>();
   #list: readonly NodeInfo[] | undefined;
   readonly pods = new PodIndex(this.#nodes);
   readonly storage: Storage;
+  readonly workloads: Workloads;
   readonly nominated = new NominatedPods();
   readonly #budgets = new Map<string, DisruptionBudget>();
   #budgetList: readonly DisruptionBudget[] | undefined;
@@ -28,9 +30,10 @@ export class SchedulingCache implements Cluster {
   /** Nodes of the assumed pods, by the pods' uid. */
   readonly #assumed = new Map<string, string>();
 
-  /** @param storage of a cluster without claims when absent */
-  constructor(storage: Storage = NO_STORAGE) {
+  /** @param storage of a cluster without claims when absent @param workloads likewise without Services and controllers */
+  constructor(storage: Storage = NO_STORAGE, workloads: Workloads = NO_WORKLOADS) {
     this.storage = storage;
+    this.workloads = workloads;
   }
 
   get nodes(): readonly NodeInfo[] {
@@ -133,6 +136,17 @@ export class SchedulingCache implements Cluster {
     this.#withoutNode.delete(uid);
     this.#take(this.#nodes.get(nodeName), uid);
     return true;
+  }
+
+  /** On nodes, bound or assumed. */
+  get podCount(): number {
+    let count = this.#withoutNode.size;
+    for (const node of this.#nodes.values()) count += node.podCount;
+    return count;
+  }
+
+  get assumedCount(): number {
+    return this.#assumed.size;
   }
 
   isAssumed(uid: string): boolean {

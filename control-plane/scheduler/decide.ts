@@ -1,10 +1,11 @@
 /** Which node a pod goes to: a function of the pod, the cluster and the plugins, up to the point where something is reserved. */
 import type { Cluster } from './framework/cluster.ts';
-import { Cycle } from './framework/cycle.ts';
+import { Cycle, type ObservePoint } from './framework/cycle.ts';
 import type { NodeInfo } from './framework/node-info.ts';
 import type { NodeSampling } from './framework/node-sampling.ts';
-import type { Plugin } from './framework/plugin.ts';
+import type { PostFilterResult } from './framework/plugin.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
+import type { Profile } from './framework/profile.ts';
 
 /** No node can take the pod. */
 export interface Unschedulable {
@@ -29,23 +30,45 @@ export type Decision =
 export function decide(
   pod: PendingPod,
   cluster: Cluster,
-  plugins: readonly Plugin[],
+  profile: Profile,
   sampling: NodeSampling,
-  tieBreak: (count: number) => number,
+  tieBreak: TieBreak,
+  observe?: ObservePoint,
 ): Decision {
-  const cycle = new Cycle(plugins, pod, cluster);
-  const feasible = cycle.feasibleNodes(sampling);
-  const [only, second] = feasible;
-  if (!only) {
-    const { message, nominatedNodeName, victims } = cluster.nodes.length > 0 ? cycle.postFilter() : {};
-    const { diagnosis } = cycle;
-    return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName, victims };
-  }
-  if (!second) return { node: only.facts.name, cycle };
+  const cycle = new Cycle(profile, pod, cluster, sampling, observe);
+  const feasible = feasibleNodes(cycle);
+  if (feasible.length === 0) return unschedulable(cycle, cluster.nodes.length > 0 ? cycle.postFilter() : {});
+  return chosen(cycle, feasible, () => cycle.score(feasible), tieBreak);
+}
 
-  let highest = -1;
+export type TieBreak = (count: number) => number;
+
+export function feasibleNodes(cycle: Cycle): NodeInfo[] {
+  if (!cycle.preFilter()) return [];
+  const nominated = cycle.nominatedNode();
+  return nominated ? [nominated] : cycle.feasibleNodes();
+}
+
+export function unschedulable(
+  { diagnosis }: Cycle,
+  { message, nominatedNodeName, victims }: PostFilterResult,
+): Unschedulable {
+  return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName, victims };
+}
+
+/** One of the nodes with the highest score. @param scores is not called for a single node */
+export function chosen(
+  cycle: Cycle,
+  feasible: readonly NodeInfo[],
+  scores: () => readonly number[],
+  tieBreak: TieBreak,
+): Decision {
+  const [only, second] = feasible;
+  if (!only) throw new Error('there is no node to choose');
+  if (!second) return { node: only.facts.name, cycle };
+  let highest = -Infinity;
   let best: NodeInfo[] = [];
-  for (const [index, score] of cycle.score(feasible).entries()) {
+  for (const [index, score] of scores().entries()) {
     const node = feasible[index];
     if (!node || score < highest) continue;
     if (score > highest) best = [];

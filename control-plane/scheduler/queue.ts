@@ -8,16 +8,21 @@ import type { Logger } from '../../client/logger.ts';
 import { canHelp, type ClusterEvent, type EventType, type QueueingHints } from './framework/cluster-event.ts';
 import type { Plugin } from './framework/plugin.ts';
 import type { PendingPod } from './framework/pod-info.ts';
+import type { Profile } from './framework/profile.ts';
 import { change } from './framework/topology-counts.ts';
 
 /** Upstream's podInitialBackoffSeconds and podMaxBackoffSeconds. */
-const INITIAL_BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 10_000;
+const DEFAULT_BACKOFF: PodBackoff = { initialMs: 1_000, maxMs: 10_000 };
 /** Upstream's podMaxInUnschedulablePodsDuration: after this a pod is tried again, in case an event was missed. */
 const MAX_UNSCHEDULABLE_MS = 5 * 60_000;
 
+/** Upstream's name of what brings a pod back that was tried in vain. */
+const ATTEMPT_FAILED = 'ScheduleAttemptFailure';
+
 export interface QueuedPod {
   pod: PendingPod;
+  /** When it was tried for the first time, ms since the epoch; undefined before. */
+  readonly firstAttempt: number | undefined;
   readonly attempts: number;
   /** When the last attempt ended, ms since the epoch. */
   readonly lastAttempt: number;
@@ -27,6 +32,18 @@ export interface QueuedPod {
   readonly gated: boolean;
   /** How many events there had been when the attempt began. */
   readonly eventsBefore: number;
+}
+
+/** What the queue needs of a profile. */
+interface QueueProfile {
+  readonly gates: readonly Plugin[];
+  /** By the name of a plugin that may reject pods. */
+  readonly hints: ReadonlyMap<string, QueueingHints>;
+}
+
+function queueProfile({ preEnqueue, preFilter, filter, reserve, permit }: Profile): QueueProfile {
+  const rejecting = [...preEnqueue, ...preFilter, ...filter, ...reserve, ...permit];
+  return { gates: preEnqueue, hints: new Map(rejecting.map(({ name, queueingHints = {} }) => [name, queueingHints])) };
 }
 
 /** The pods that wait for an event, and how many of them each plugin has rejected. */
@@ -61,8 +78,20 @@ class UnschedulablePods extends Map<string, QueuedPod> {
   }
 }
 
+export interface PodBackoff {
+  readonly initialMs: number;
+  readonly maxMs: number;
+}
+
+/** Where a pod can be in the queue, as metrics name it. */
+export type QueueName = 'active' | 'backoff' | 'unschedulable';
+
 export interface SchedulingQueueOptions {
-  readonly plugins: readonly Plugin[];
+  /** Of different schedulers' names; the queue's pods are theirs. */
+  readonly profiles: readonly Profile[];
+  readonly backoff?: PodBackoff;
+  /** A pod has come into a part of the queue because of an event. */
+  readonly onIncoming?: (queue: QueueName, event: string) => void;
   readonly logger: Logger;
   /** Called whenever a pod has become active. */
   readonly wake: () => void;
@@ -71,8 +100,12 @@ export interface SchedulingQueueOptions {
 }
 
 export class SchedulingQueue {
-  readonly #gates: readonly Plugin[];
-  readonly #hints: ReadonlyMap<string, QueueingHints>;
+  /** By the scheduler's name. */
+  readonly #profiles: ReadonlyMap<string, QueueProfile>;
+  /** By the name of a plugin: the events that it has hints for, in some profile. */
+  readonly #eventTypes: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #backoffTimes: PodBackoff;
+  readonly #onIncoming: (queue: QueueName, event: string) => void;
   readonly #logger: Logger;
   readonly #wake: () => void;
   readonly #now: () => number;
@@ -85,9 +118,18 @@ export class SchedulingQueue {
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
 
-  constructor({ plugins, logger, wake, now = Date.now }: SchedulingQueueOptions) {
-    this.#gates = plugins.filter((plugin) => plugin.preEnqueue !== undefined);
-    this.#hints = new Map(plugins.map(({ name, queueingHints = {} }) => [name, queueingHints]));
+  constructor(options: SchedulingQueueOptions) {
+    const { profiles, backoff = DEFAULT_BACKOFF, onIncoming = () => undefined, logger, wake, now = Date.now } = options;
+    this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, queueProfile(profile)]));
+    const hints = [...this.#profiles.values()].flatMap((profile) => [...profile.hints]);
+    this.#eventTypes = new Map(
+      [...Map.groupBy(hints, ([plugin]) => plugin)].map(([plugin, of]) => [
+        plugin,
+        new Set(of.flatMap(([, types]) => Object.keys(types))),
+      ]),
+    );
+    this.#backoffTimes = backoff;
+    this.#onIncoming = onIncoming;
     this.#logger = logger;
     this.#wake = wake;
     this.#now = now;
@@ -101,8 +143,12 @@ export class SchedulingQueue {
       return;
     }
     this.delete(pod.uid);
-    const added = { pod, attempts: 0, lastAttempt: 0, rejectedBy: new Set<string>(), gated: false, eventsBefore: 0 };
-    if (this.#activate(known ? { ...known, pod } : added)) this.#wake();
+    const added: QueuedPod = {
+      ...{ pod, firstAttempt: undefined, attempts: 0, lastAttempt: 0 },
+      ...{ rejectedBy: new Set<string>(), gated: false, eventsBefore: 0 },
+    };
+    const event = known ? 'UnscheduledPodUpdate' : 'UnscheduledPodAdd';
+    if (this.#activate(known ? { ...known, pod } : added, event)) this.#wake();
   }
 
   delete(uid: string): void {
@@ -121,7 +167,7 @@ export class SchedulingQueue {
     const next = this.#active.get(highest)?.values().next().value;
     if (!next) return undefined;
     this.delete(next.pod.uid);
-    return { ...next, eventsBefore: this.#events };
+    return { ...next, firstAttempt: next.firstAttempt ?? this.#now(), eventsBefore: this.#events };
   }
 
   /** Gives back a pod that plugins have rejected: it waits for an event. */
@@ -129,7 +175,7 @@ export class SchedulingQueue {
     const tried = { ...this.#afterAttempt(entry), rejectedBy };
     // An event during the attempt may be the one that it would wait for.
     if (this.#events !== entry.eventsBefore) this.#backOff(tried);
-    else this.#hold(tried);
+    else this.#hold(tried, ATTEMPT_FAILED);
   }
 
   /** Gives back a pod whose attempt failed for no fault of its own: it is tried again after its back-off. */
@@ -146,6 +192,7 @@ export class SchedulingQueue {
       if (!this.#isWorthRequeuing(entry, event)) continue;
       this.#unschedulable.delete(uid);
       this.#backoff.set(uid, entry);
+      this.#onIncoming('backoff', event.type);
       moved = true;
     }
     if (moved) this.flush();
@@ -157,6 +204,20 @@ export class SchedulingQueue {
     return { active, backoff: this.#backoff.size, unschedulable: this.#unschedulable.size - gated, gated };
   }
 
+  /** How many pods each plugin keeps out, by profile. */
+  unschedulableByPlugin(): { plugin: string; profile: string; count: number }[] {
+    const found = new Map<string, { plugin: string; profile: string; count: number }>();
+    for (const { pod, rejectedBy } of this.#unschedulable.values())
+      for (const plugin of rejectedBy) {
+        const profile = pod.pending.schedulerName;
+        const key = `${plugin}/${profile}`;
+        const known = found.get(key) ?? { plugin, profile, count: 0 };
+        known.count++;
+        found.set(key, known);
+      }
+    return [...found.values()];
+  }
+
   /** From now on no pod is handed out; what is on its way may still be given back. */
   close(): void {
     this.#isClosed = true;
@@ -166,7 +227,8 @@ export class SchedulingQueue {
   /** Whether a plugin that has rejected pods looks at such events: what most events do not change costs nothing. */
   #concerns(type: EventType): boolean {
     if (this.#unschedulable.hasUnrejected) return true;
-    for (const plugin of this.#unschedulable.rejectingPlugins()) if (this.#hints.get(plugin)?.[type]) return true;
+    for (const plugin of this.#unschedulable.rejectingPlugins())
+      if (this.#eventTypes.get(plugin)?.has(type) !== false) return true;
     return false;
   }
 
@@ -174,10 +236,12 @@ export class SchedulingQueue {
     // Its own reservation, which it has given back, is nothing new.
     if (event.type === 'AssignedPodDelete' && event.pod.uid === pod.uid) return false;
     if (rejectedBy.size === 0) return true;
+    const profile = this.#profiles.get(pod.pending.schedulerName);
     for (const name of rejectedBy) {
-      const hints = this.#hints.get(name);
+      const hints = profile?.hints.get(name);
       try {
-        if (hints && canHelp(hints, pod, event)) return true;
+        // What is no plugin is an extender, of which nobody knows what helps.
+        if (!hints || canHelp(hints, pod, event)) return true;
       } catch (error) {
         const about = { pod: `${pod.namespace}/${pod.name}`, podUID: pod.uid, plugin: name, event: event.type };
         this.#logger.error({ ...about, err: error }, 'queueing hint failed, requeuing pod');
@@ -203,31 +267,34 @@ export class SchedulingQueue {
 
   #backOff(entry: QueuedPod): void {
     this.#backoff.set(entry.pod.uid, entry);
-    this.#arm(backoffEnd(entry));
+    this.#onIncoming('backoff', ATTEMPT_FAILED);
+    this.#arm(this.#backoffEnd(entry));
   }
 
-  #hold(entry: QueuedPod): void {
+  #hold(entry: QueuedPod, event: string): void {
     this.#unschedulable.set(entry.pod.uid, entry);
+    this.#onIncoming('unschedulable', event);
     this.#arm(unschedulableEnd(entry));
   }
 
   /** Returns false when pre-enqueue rejects the pod. */
-  #activate(entry: QueuedPod): boolean {
+  #activate(entry: QueuedPod, event: string): boolean {
     const { pod } = entry;
     const gate = this.#gateOf(pod);
     if (gate !== undefined) {
-      this.#hold({ ...entry, rejectedBy: new Set([gate]), gated: true });
+      this.#hold({ ...entry, rejectedBy: new Set([gate]), gated: true }, event);
       return false;
     }
     const { priority } = pod;
     const entries = this.#active.get(priority) ?? new Map<string, QueuedPod>();
     this.#active.set(priority, entries.set(pod.uid, { ...entry, gated: false }));
+    this.#onIncoming('active', event);
     return true;
   }
 
   /** The plugin whose pre-enqueue rejects the pod. One that fails rejects it, too, as upstream's does. */
   #gateOf(pod: PendingPod): string | undefined {
-    for (const plugin of this.#gates) {
+    for (const plugin of this.#profiles.get(pod.pending.schedulerName)?.gates ?? []) {
       const about = { pod: `${pod.namespace}/${pod.name}`, podUID: pod.uid, plugin: plugin.name };
       try {
         const rejection = plugin.preEnqueue?.(pod);
@@ -249,9 +316,9 @@ export class SchedulingQueue {
     const now = this.#now();
     let activated = false;
     let next = Infinity;
-    for (const [entries, endOf] of [
-      [this.#backoff, backoffEnd],
-      [this.#unschedulable, unschedulableEnd],
+    for (const [entries, endOf, event] of [
+      [this.#backoff, this.#backoffEnd, 'BackoffComplete'],
+      [this.#unschedulable, unschedulableEnd, 'UnschedulableTimeout'],
     ] as const) {
       for (const [uid, entry] of entries) {
         const end = endOf(entry);
@@ -260,12 +327,17 @@ export class SchedulingQueue {
           continue;
         }
         entries.delete(uid);
-        if (this.#activate(entry)) activated = true;
+        if (this.#activate(entry, event)) activated = true;
       }
     }
     this.#arm(next);
     if (activated) this.#wake();
   }
+
+  readonly #backoffEnd = ({ attempts, lastAttempt }: QueuedPod): number => {
+    const { initialMs, maxMs } = this.#backoffTimes;
+    return lastAttempt + Math.min(initialMs * 2 ** Math.max(0, attempts - 1), maxMs);
+  };
 
   #arm(due: number): void {
     if (this.#isClosed || due >= this.#timerAt) return;
@@ -274,9 +346,6 @@ export class SchedulingQueue {
     this.#timer = setTimeout(() => this.flush(), Math.max(0, due - this.#now()));
   }
 }
-
-const backoffEnd = ({ attempts, lastAttempt }: QueuedPod): number =>
-  lastAttempt + Math.min(INITIAL_BACKOFF_MS * 2 ** Math.max(0, attempts - 1), MAX_BACKOFF_MS);
 
 const unschedulableEnd = ({ gated, lastAttempt }: QueuedPod): number =>
   gated ? Infinity : lastAttempt + MAX_UNSCHEDULABLE_MS;

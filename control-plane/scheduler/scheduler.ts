@@ -8,6 +8,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
+import { withoutManagedFields } from '../../client/managed-fields.ts';
 import { logFailure } from '../../client/outage.ts';
 import {
   namespaces as namespacesResource,
@@ -16,28 +17,43 @@ import {
   pods as podsResource,
 } from '../../client/resources.gen.ts';
 import { SchedulingCache } from './cache.ts';
-import { decide, type Unschedulable } from './decide.ts';
+import { decide, type Decision, type Unschedulable } from './decide.ts';
+import { decideWithExtenders } from './decide-with-extenders.ts';
+import { Extenders, type WholeObjects } from './extenders/extenders.ts';
+import { ExtenderError, type HttpExtender } from './extenders/http-extender.ts';
 import { nodeUpdateEvents } from './framework/cluster-event.ts';
-import type { Cycle } from './framework/cycle.ts';
+import type { Cycle, ObservePoint } from './framework/cycle.ts';
 import { disruptionBudget, type DisruptionBudget } from './framework/disruption-budget.ts';
 import { Diagnosis } from './framework/diagnosis.ts';
 import { nodeFacts, type NodeFacts } from './framework/node-info.ts';
 import { NodeSampling } from './framework/node-sampling.ts';
-import type { Plugin } from './framework/plugin.ts';
 import { isPending, podInfo, type PendingPod, type PodInfo } from './framework/pod-info.ts';
+import { profileOf, type Profile } from './framework/profile.ts';
 import type { PluginRejection } from './framework/rejection.ts';
+import { SchedulerMetrics } from './metrics.ts';
 import { defaultPlugins } from './plugins/index.ts';
 import { PodReporter, logFields } from './pod-reporter.ts';
 import { Preemptor } from './preemptor.ts';
-import { SchedulingQueue, type QueuedPod } from './queue.ts';
+import { SchedulingQueue, type PodBackoff, type QueuedPod } from './queue.ts';
 import { StorageCache } from './storage-cache.ts';
+import { WorkloadCache } from './workload-cache.ts';
 
 export interface SchedulerOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
-  /** Pods whose spec.schedulerName is another are left to others. */
-  readonly schedulerName?: string;
-  readonly plugins?: readonly Plugin[];
+  /** Pods whose spec.schedulerName is of none of them are left to others; the default one when absent. */
+  readonly profiles?: readonly Profile[];
+  readonly backoff?: PodBackoff;
+  /** Closed by whom has opened them. */
+  readonly extenders?: readonly HttpExtender[];
+}
+
+/** What there is for each profile. */
+interface RunningProfile {
+  readonly profile: Profile;
+  readonly reporter: PodReporter;
+  readonly preemptor: Preemptor;
+  readonly observe: ObservePoint;
 }
 
 /** Pods that are scheduled before the event loop goes on to what has arrived meanwhile. */
@@ -59,35 +75,62 @@ interface Placement {
   readonly entry: QueuedPod;
   readonly cycle: Cycle;
   readonly node: string;
+  /** `performance.now()` when the attempt began. */
+  readonly start: number;
   /** Aborted when the pod is deleted, and when the scheduler stops. */
   readonly abort: AbortController;
 }
 
+/** A pod about which extenders are being asked. */
+interface AskedPod {
+  readonly entry: QueuedPod;
+  /** Likewise. */
+  readonly abort: AbortController;
+  /** It is another one now than the one that they were asked about. */
+  hasChanged: boolean;
+}
+
+const randomly = (candidates: number): number => Math.floor(Math.random() * candidates);
+
+type WholeNodes = Informer<Node, Node>;
+
+const wholeNodes = (client: ApiClient, logger: Logger): WholeNodes =>
+  new Informer<Node, Node>({ client, logger, resource: nodesResource, select: withoutManagedFields });
+
+const needsWholeNodes = ({ config }: HttpExtender): boolean =>
+  !config.nodeCacheCapable && Boolean(config.filterVerb ?? config.prioritizeVerb);
+
 export class Scheduler {
   readonly #client: ApiClient;
   readonly #logger: Logger;
-  readonly #schedulerName: string;
-  readonly #plugins: readonly Plugin[];
+  /** By the scheduler's name. */
+  readonly #profiles: ReadonlyMap<string, RunningProfile>;
+  readonly #metrics = new SchedulerMetrics();
+  readonly #extenders: Extenders | undefined;
+  /** What is needed for the extenders only. */
+  readonly #wholeNodes: WholeNodes | undefined;
   readonly #nodes: Informer<Node, NodeFacts>;
   readonly #pods: Informer<Pod, PodInfo>;
   readonly #namespaces: Informer<Namespace, NamespaceFacts>;
   readonly #budgets: Informer<PodDisruptionBudget, DisruptionBudget>;
-  readonly #reporter: PodReporter;
-  readonly #preemptor: Preemptor;
   readonly #queue: SchedulingQueue;
   readonly #storage: StorageCache;
+  readonly #workloads: WorkloadCache;
   readonly #cache: SchedulingCache;
   readonly #sampling = new NodeSampling();
   /** By the pod's uid. */
   readonly #placements = new Map<string, Placement>();
   #isWoken = false;
   #isSynced = false;
+  /** The pod about which extenders are being asked: until they have answered no other is scheduled. */
+  #asked: AskedPod | undefined;
 
-  constructor({ client, logger, schedulerName = 'default-scheduler', plugins = defaultPlugins }: SchedulerOptions) {
+  constructor({ client, logger, profiles = [profileOf(defaultPlugins)], backoff, extenders = [] }: SchedulerOptions) {
     this.#client = client;
     this.#logger = logger;
-    this.#schedulerName = schedulerName;
-    this.#plugins = plugins;
+    this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, this.#running(profile)]));
+    this.#wholeNodes = extenders.some(needsWholeNodes) ? wholeNodes(client, logger) : undefined;
+    if (extenders.length > 0) this.#extenders = new Extenders(extenders, this.#wholeObjects(), logger);
     this.#nodes = new Informer({ client, logger, resource: nodesResource, select: nodeFacts });
     this.#pods = new Informer({ client, logger, resource: podsResource, select: podInfo });
     this.#namespaces = new Informer({
@@ -98,15 +141,52 @@ export class Scheduler {
       metadataOnly: true,
     });
     this.#budgets = new Informer({ client, logger, resource: budgetsResource, select: disruptionBudget });
-    this.#reporter = new PodReporter({ client, logger, schedulerName });
-    this.#preemptor = new Preemptor({ client, logger, schedulerName });
-    this.#queue = new SchedulingQueue({ plugins, logger, wake: () => this.#wake() });
+    this.#queue = new SchedulingQueue({
+      ...{ profiles, logger, wake: () => this.#wake() },
+      ...(backoff && { backoff }),
+      onIncoming: this.#metrics.incoming,
+    });
     this.#storage = new StorageCache({
       ...{ client, logger },
       onEvent: (event) => this.#queue.moveAll(event),
       onSynced: () => this.#onStorageSynced(),
     });
-    this.#cache = new SchedulingCache(this.#storage);
+    this.#workloads = new WorkloadCache({ client, logger });
+    this.#cache = new SchedulingCache(this.#storage, this.#workloads);
+  }
+
+  #running(profile: Profile): RunningProfile {
+    const { schedulerName } = profile;
+    const options = { client: this.#client, logger: this.#logger, schedulerName };
+    return {
+      profile,
+      reporter: new PodReporter(options),
+      preemptor: new Preemptor(options),
+      observe: this.#metrics.pointsOf(schedulerName),
+    };
+  }
+
+  #wholeObjects(): WholeObjects {
+    return {
+      pod: async ({ namespace, name, uid }) => {
+        const pod = await this.#client.get(podsResource, namespace, name);
+        if (pod.metadata?.uid === uid) return pod;
+        throw new ExtenderError(`pod ${namespace}/${name} is another one now`);
+      },
+      node: (name) => this.#wholeNodes?.get('', name),
+    };
+  }
+
+  /** In Prometheus' text format. */
+  metrics(): string {
+    return this.#metrics.text({ queue: this.#queue, cache: this.#cache });
+  }
+
+  /** Of a pod that is ours. */
+  #profileOf({ pending: { schedulerName } }: PendingPod): RunningProfile {
+    const running = this.#profiles.get(schedulerName);
+    if (!running) throw new Error(`there is no profile ${schedulerName}`);
+    return running;
   }
 
   /** Schedules until the signal is aborted. */
@@ -132,7 +212,8 @@ export class Scheduler {
       onUpdate: (_, pod) => this.#onPod(pod),
       onDelete: (pod) => this.#onPodGone(pod),
     });
-    const informers = [nodes, pods, namespaces, budgets];
+    const wholeNodes = this.#wholeNodes ? [this.#wholeNodes] : [];
+    const informers = [nodes, pods, namespaces, budgets, ...this.#workloads.informers, ...wholeNodes];
     const running = [...informers, this.#storage].map((cache) => cache.run(signal));
     const scheduling = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
@@ -149,6 +230,7 @@ export class Scheduler {
     } finally {
       this.#queue.close();
       for (const { abort } of this.#placements.values()) abort.abort(signal.reason);
+      this.#asked?.abort.abort(signal.reason);
     }
   }
 
@@ -176,6 +258,8 @@ export class Scheduler {
     } else if (!this.#isOurs(pod)) {
       this.#queue.delete(pod.uid);
       this.#abandon(pod, 'is being deleted');
+    } else if (pod.uid === this.#asked?.entry.pod.uid) {
+      this.#asked.hasChanged = true;
     } else if (!this.#cache.isAssumed(pod.uid)) {
       this.#renominate(pod);
       if (pod.claims.length === 0 || this.#storage.isSynced) this.#queue.add(pod);
@@ -206,12 +290,14 @@ export class Scheduler {
 
   /** Ends what plugins still wait for before the pod is bound. */
   #abandon({ namespace, name, uid }: PodInfo, why: string): void {
-    this.#placements.get(uid)?.abort.abort(new Error(`pod ${namespace}/${name} ${why}`));
+    const reason = new Error(`pod ${namespace}/${name} ${why}`);
+    this.#placements.get(uid)?.abort.abort(reason);
+    if (this.#asked?.entry.pod.uid === uid) this.#asked.abort.abort(reason);
   }
 
   /** Schedules on the next turn of the event loop, once for all that has become active by then. */
   #wake(): void {
-    if (this.#isWoken || !this.#isSynced) return;
+    if (this.#isWoken || !this.#isSynced || this.#asked) return;
     this.#isWoken = true;
     setImmediate(() => {
       this.#isWoken = false;
@@ -223,6 +309,10 @@ export class Scheduler {
     for (let count = 0; count < BATCH; count++) {
       const entry = this.#queue.pop();
       if (!entry) return;
+      if (this.#extenders?.isInterested(entry.pod)) {
+        this.#ask(this.#extenders, entry);
+        return;
+      }
       try {
         this.#scheduleOne(entry);
       } catch (error) {
@@ -234,15 +324,47 @@ export class Scheduler {
 
   /** The scheduling cycle. Throws when a plugin does; the pod is then in no queue and nothing is reserved. */
   #scheduleOne(entry: QueuedPod): void {
+    const start = performance.now();
+    const { profile, observe } = this.#profileOf(entry.pod);
+    const decision = decide(entry.pod, this.#cache, profile, this.#sampling, randomly, observe);
+    this.#metrics.decided(start);
+    this.#carryOut(entry, decision, start);
+  }
+
+  /** The same for a pod in which extenders have a say; returns before they have answered. */
+  #ask(extenders: Extenders, entry: QueuedPod): void {
+    const start = performance.now();
+    const abort = new AbortController();
+    const asked: AskedPod = { entry, abort, hasChanged: false };
+    this.#asked = asked;
+    const { profile, observe } = this.#profileOf(entry.pod);
+    const deciding = { cluster: this.#cache, profile, sampling: this.#sampling, tieBreak: randomly, observe };
+    decideWithExtenders(entry.pod, deciding, extenders, abort.signal)
+      .then((decision) => {
+        this.#metrics.decided(start);
+        const pod = this.#latest(entry.pod);
+        // What has changed since may be what it would wait for.
+        if (pod) this.#carryOut({ ...entry, pod, ...(asked.hasChanged && { eventsBefore: -1 }) }, decision, start);
+      })
+      .catch((error: unknown) => {
+        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error);
+      })
+      .finally(() => {
+        this.#asked = undefined;
+        this.#wake();
+      });
+  }
+
+  /** Throws when a plugin does. */
+  #carryOut(entry: QueuedPod, decision: Decision, start: number): void {
     const { pod } = entry;
-    const pick = (candidates: number): number => Math.floor(Math.random() * candidates);
-    const decision = decide(pod, this.#cache, this.#plugins, this.#sampling, pick);
     if (decision.node === undefined) {
+      this.#metrics.attempted('unschedulable', pod.pending.schedulerName, start);
       this.#unschedulable(entry, decision);
       return;
     }
     const { node, cycle } = decision;
-    const placement = { entry, cycle, node, abort: new AbortController() };
+    const placement = { entry, cycle, node, start, abort: new AbortController() };
     this.#cache.assume(pod, node);
     this.#cache.nominated.delete(pod.uid);
     const permitted = this.#reserveAndPermit(placement);
@@ -278,7 +400,9 @@ export class Scheduler {
       await cycle.preBind(node, abort.signal);
       await this.#bind(placement);
       this.#logger.debug({ ...logFields(pod), node }, 'bound pod to node');
-      this.#reporter.bound(pod, node);
+      this.#metrics.attempted('scheduled', pod.pending.schedulerName, placement.start);
+      this.#metrics.bound(entry, Date.now());
+      this.#profileOf(pod).reporter.bound(pod, node);
     } catch (error) {
       this.#undo(placement, () => {
         if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error);
@@ -288,7 +412,8 @@ export class Scheduler {
     }
   }
 
-  async #bind({ entry, node }: Placement): Promise<void> {
+  async #bind({ entry, node, abort }: Placement): Promise<void> {
+    if (await this.#extenders?.bind(entry.pod, node, abort.signal)) return;
     const { namespace, name, uid } = entry.pod;
     const binding: Binding = {
       apiVersion: 'v1',
@@ -327,12 +452,13 @@ export class Scheduler {
   #unschedulable(entry: QueuedPod, { message, rejectedBy, nominatedNodeName, victims }: Unschedulable): void {
     const pod = this.#latest(entry.pod);
     if (!pod) return;
+    if (nominatedNodeName !== undefined) this.#metrics.preempted(victims?.length ?? 0);
     if (nominatedNodeName === undefined) this.#renominate(pod);
     else this.#nominate(pod, nominatedNodeName);
     if (nominatedNodeName && victims) this.#preempt(victims, pod, nominatedNodeName);
     this.#queue.rejected({ ...entry, pod }, rejectedBy);
     this.#logger.debug({ ...logFields(pod), reason: message, nominatedNodeName }, 'pod is unschedulable');
-    this.#reporter.failed(pod, { reason: 'Unschedulable', message, nominatedNodeName });
+    this.#profileOf(pod).reporter.failed(pod, { reason: 'Unschedulable', message, nominatedNodeName });
   }
 
   /** Keeps the node for the pod; '' for none. Pods of lower priority, for which it was kept, have to look for another. */
@@ -342,7 +468,7 @@ export class Scheduler {
     if (!nodeName) return;
     for (const other of nominated.behind(pod, nodeName)) {
       nominated.delete(other.uid);
-      this.#reporter.notNominated(other);
+      this.#profileOf(other).reporter.notNominated(other);
     }
     nominated.set(pod, nodeName);
   }
@@ -355,19 +481,20 @@ export class Scheduler {
 
   #preempt(victims: readonly PodInfo[], by: PendingPod, nodeName: string): void {
     for (const victim of victims) this.#abandon(victim, 'was preempted');
-    this.#preemptor.remove(victims, by, nodeName);
+    this.#profileOf(by).preemptor.remove(victims, by, nodeName);
   }
 
   #failed(entry: QueuedPod, error: unknown): void {
     const pod = this.#latest(entry.pod);
     if (!pod) return;
+    this.#metrics.attempted('error', pod.pending.schedulerName, performance.now());
     this.#renominate(pod);
     this.#queue.failed({ ...entry, pod });
     const err = error instanceof Error ? error : new Error(String(error));
     logFailure(this.#logger, err, logFields(pod), 'failed to schedule pod, retrying');
     // Nobody would hear of it while the api-server is away.
     if (!(err instanceof ConnectionError))
-      this.#reporter.failed(pod, { reason: 'SchedulerError', message: err.message });
+      this.#profileOf(pod).reporter.failed(pod, { reason: 'SchedulerError', message: err.message });
   }
 
   /** The pod as it is now; undefined when it is not to be scheduled any more. */
@@ -378,6 +505,6 @@ export class Scheduler {
 
   /** Whether the pod is this scheduler's to schedule. */
   #isOurs({ terminated, deleting, pending }: PendingPod): boolean {
-    return !terminated && !deleting && pending.schedulerName === this.#schedulerName;
+    return !terminated && !deleting && this.#profiles.has(pending.schedulerName);
   }
 }

@@ -1,17 +1,31 @@
 /**
- * The scheduler's cache of claims, volumes and storage classes. It follows the api-server from the first pod with a claim on, so that
+ * The scheduler's cache of claims, volumes, storage classes and what CSI drivers say. It follows the api-server from the first pod with a claim on, so that
  * clusters without claims do not pay for it.
  */
 import { once } from 'node:events';
 import { classOf } from '../../api/domain/storage-class.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../api/types/core/v1.gen.ts';
-import type { StorageClass } from '../../api/types/storage/v1.gen.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+} from '../../api/types/storage/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer, objectKey } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { withoutManagedFields } from '../../client/managed-fields.ts';
-import { persistentVolumeClaims, persistentVolumes, storageClasses } from '../../client/resources.gen.ts';
+import {
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
+  persistentVolumeClaims,
+  persistentVolumes,
+  storageClasses,
+  volumeAttachments,
+} from '../../client/resources.gen.ts';
 import type { ClusterEvent } from './framework/cluster-event.ts';
 import type { Storage, StorageChanges } from './framework/storage.ts';
 
@@ -48,6 +62,10 @@ export class StorageCache implements Storage {
   readonly #claims: Informer<PersistentVolumeClaim>;
   readonly #volumes: Informer<PersistentVolume>;
   readonly #classes: Informer<StorageClass>;
+  readonly #drivers: Informer<CSIDriver>;
+  readonly #nodes: Informer<CSINode>;
+  readonly #capacities: Informer<CSIStorageCapacity>;
+  readonly #attachments: Informer<VolumeAttachment>;
   readonly #assumedClaims = new Assumed<PersistentVolumeClaim>();
   readonly #assumedVolumes = new Assumed<PersistentVolume>();
   readonly #started = Promise.withResolvers<void>();
@@ -65,6 +83,20 @@ export class StorageCache implements Storage {
       indexes: { class: (volume) => [classOf(volume)] },
     });
     this.#classes = new Informer({ ...common, resource: storageClasses, select: withoutManagedFields });
+    this.#drivers = new Informer({ ...common, resource: csiDrivers, select: withoutManagedFields });
+    this.#nodes = new Informer({ ...common, resource: csiNodes, select: withoutManagedFields });
+    this.#capacities = new Informer({
+      ...common,
+      resource: csiStorageCapacities,
+      select: withoutManagedFields,
+      indexes: { class: ({ storageClassName }) => [storageClassName] },
+    });
+    this.#attachments = new Informer({
+      ...common,
+      resource: volumeAttachments,
+      select: withoutManagedFields,
+      indexes: { node: ({ spec }) => [spec.nodeName] },
+    });
   }
 
   /** Whether everything is in the cache. */
@@ -82,7 +114,11 @@ export class StorageCache implements Storage {
     await Promise.race([this.#started.promise, once(signal, 'abort')]);
     if (signal.aborted) return;
     this.#listen();
-    const informers = [this.#claims, this.#volumes, this.#classes];
+    this.#listenToDrivers();
+    const informers = [
+      ...[this.#claims, this.#volumes, this.#classes],
+      ...[this.#drivers, this.#nodes, this.#capacities, this.#attachments],
+    ];
     const synced = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
         this.#isSynced = true;
@@ -118,6 +154,25 @@ export class StorageCache implements Storage {
     });
   }
 
+  #listenToDrivers(): void {
+    const { onEvent } = this.#options;
+    this.#drivers.addHandlers({
+      onAdd: (driver) => onEvent({ type: 'CSIDriverAdd', driver }),
+      onUpdate: (old, now) => onEvent({ type: 'CSIDriverUpdate', old, now }),
+    });
+    this.#nodes.addHandlers({
+      onAdd: (node) => onEvent({ type: 'CSINodeAdd', node }),
+      onUpdate: (old, now) => onEvent({ type: 'CSINodeUpdate', old, now }),
+    });
+    this.#capacities.addHandlers({
+      onAdd: (capacity) => onEvent({ type: 'CSIStorageCapacityAdd', capacity }),
+      onUpdate: (old, now) => onEvent({ type: 'CSIStorageCapacityUpdate', old, now }),
+    });
+    this.#attachments.addHandlers({
+      onDelete: (attachment) => onEvent({ type: 'VolumeAttachmentDelete', attachment }),
+    });
+  }
+
   readonly stored = {
     claim: (namespace: string, name: string): PersistentVolumeClaim | undefined => this.#claims.get(namespace, name),
     volume: (name: string): PersistentVolume | undefined => this.#volumes.get('', name),
@@ -137,6 +192,22 @@ export class StorageCache implements Storage {
 
   storageClass(name: string): StorageClass | undefined {
     return this.#classes.get('', name);
+  }
+
+  csiDriver(name: string): CSIDriver | undefined {
+    return this.#drivers.get('', name);
+  }
+
+  csiNode(nodeName: string): CSINode | undefined {
+    return this.#nodes.get('', nodeName);
+  }
+
+  capacitiesOf(storageClass: string): Iterable<CSIStorageCapacity> {
+    return this.#capacities.byIndex('class', storageClass);
+  }
+
+  attachmentsOf(nodeName: string): Iterable<VolumeAttachment> {
+    return this.#attachments.byIndex('node', nodeName);
   }
 
   assume({ volumes, claims }: StorageChanges): void {

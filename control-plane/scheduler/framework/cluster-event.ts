@@ -4,7 +4,13 @@
  */
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
-import type { StorageClass } from '../../../api/types/storage/v1.gen.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+} from '../../../api/types/storage/v1.gen.ts';
 import type { NodeFacts } from './node-info.ts';
 import type { PendingPod, PodInfo } from './pod-info.ts';
 
@@ -38,6 +44,13 @@ interface EventFields {
   PersistentVolumeUpdate: Update<PersistentVolume>;
   StorageClassAdd: { readonly storageClass: StorageClass };
   StorageClassUpdate: Update<StorageClass>;
+  CSIDriverAdd: { readonly driver: CSIDriver };
+  CSIDriverUpdate: Update<CSIDriver>;
+  CSINodeAdd: { readonly node: CSINode };
+  CSINodeUpdate: Update<CSINode>;
+  CSIStorageCapacityAdd: { readonly capacity: CSIStorageCapacity };
+  CSIStorageCapacityUpdate: Update<CSIStorageCapacity>;
+  VolumeAttachmentDelete: { readonly attachment: VolumeAttachment };
 }
 
 export type EventType = keyof EventFields;

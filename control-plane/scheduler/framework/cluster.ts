@@ -5,6 +5,7 @@ import type { NominatedPods } from './nominated-pods.ts';
 import type { PodIndex } from './pod-index.ts';
 import type { NamespaceLabels } from './pod-terms.ts';
 import type { Storage } from './storage.ts';
+import type { Workloads } from './workloads.ts';
 
 export interface Cluster {
   readonly nodes: readonly NodeInfo[];
@@ -14,6 +15,7 @@ export interface Cluster {
   readonly budgets: readonly DisruptionBudget[];
   readonly namespaceLabels: NamespaceLabels;
   readonly storage: Storage;
+  readonly workloads: Workloads;
   /** Grows with each change of a namespace's labels. */
   readonly namespacesVersion: number;
 }

@@ -6,18 +6,22 @@ import type { NodeInfo } from './node-info.ts';
 import type { NodeSampling } from './node-sampling.ts';
 import { MAX_SCORE, type PermitWait, type Plugin, type PostFilterResult, type WhatIf } from './plugin.ts';
 import type { PendingPod, PodInfo } from './pod-info.ts';
+import type { Profile } from './profile.ts';
 import { unschedulable, type PluginRejection, type Rejection } from './rejection.ts';
 
 /** Upstream's maxTimeout of permit. */
 const MAX_PERMIT_WAIT_MS = 15 * 60_000;
-/** For one plugin: above upstream's bindTimeoutSeconds of volume binding (600), the slowest there is, which says itself that it is over. */
+/** For one plugin that has no limit of its own. */
 const PRE_BIND_LIMIT_MS = 11 * 60_000;
 
-/** A plugin that takes part in the cycle, and what its pre-filter returned. */
+/** A plugin at one of its points, and what its pre-filter returned. */
 interface Participant {
   readonly plugin: Plugin;
   readonly state: unknown;
 }
+
+/** How long a point took from `start` (`performance.now()`), in upstream's name of it, and whether it let the pod go on. */
+export type ObservePoint = (point: string, start: number, succeeded: boolean) => void;
 
 interface PluginWait extends PermitWait {
   readonly plugin: string;
@@ -51,33 +55,95 @@ function addTo(node: NodeInfo, participants: readonly Participant[], pod: PodInf
 
 export class Cycle {
   readonly pod: PendingPod;
-  /** Filled by `feasibleNodes`. */
+  /** Filled by the filters. */
   readonly diagnosis: Diagnosis;
-  readonly #plugins: readonly Plugin[];
+  readonly #profile: Profile;
   readonly #cluster: Cluster;
-  #participants: readonly Participant[] = [];
+  readonly #sampling: NodeSampling;
+  readonly #observe: ObservePoint;
+  readonly #skipped = new Set<Plugin>();
+  readonly #states = new Map<Plugin, unknown>();
+  #filters: readonly Participant[] = [];
+  #candidates: readonly NodeInfo[] = [];
   #preFilterRejection: Rejection | undefined;
 
-  constructor(plugins: readonly Plugin[], pod: PendingPod, cluster: Cluster) {
+  /** @param sampling which nodes are looked at @param observe is told how long the points take */
+  constructor(
+    profile: Profile,
+    pod: PendingPod,
+    cluster: Cluster,
+    sampling: NodeSampling,
+    observe: ObservePoint = () => undefined,
+  ) {
     this.pod = pod;
     this.diagnosis = new Diagnosis(cluster.nodes.length);
-    this.#plugins = plugins;
+    this.#profile = profile;
     this.#cluster = cluster;
+    this.#sampling = sampling;
+    this.#observe = observe;
   }
 
-  /** Pre-filter and filter: nodes that can take the pod. To be called once, before the points that take a state. */
-  feasibleNodes(sampling: NodeSampling): NodeInfo[] {
-    const candidates = this.#preFilter();
-    const filters = this.#participants.filter(({ plugin }) => plugin.filter !== undefined);
+  /** Comes first. Returns false when a plugin has rejected the pod for all nodes. */
+  preFilter(): boolean {
+    const start = performance.now();
+    const narrowing: string[] = [];
+    let names: ReadonlySet<string> | undefined;
+    for (const plugin of this.#profile.preFilter) {
+      const result = plugin.preFilter?.(this.pod, this.#cluster);
+      if (result === undefined) continue;
+      if (result === 'skip') {
+        this.#skipped.add(plugin);
+        continue;
+      }
+      if ('rejection' in result) {
+        this.#preFilterRejection = result.rejection;
+        this.diagnosis.preFilterRejected({ plugin: plugin.name, rejection: result.rejection });
+        this.#observe('PreFilter', start, false);
+        return false;
+      }
+      this.#states.set(plugin, result.state);
+      if (!result.nodeNames) continue;
+      narrowing.push(plugin.name);
+      names = names?.intersection(result.nodeNames) ?? result.nodeNames;
+    }
+    this.#filters = this.#participants(this.#profile.filter);
+    const { nodes } = this.#cluster;
+    if (names) this.diagnosis.narrowed(narrowing);
+    this.#candidates = names ? nodes.filter(({ facts }) => names.has(facts.name)) : nodes;
+    this.#observe('PreFilter', start, true);
+    return true;
+  }
+
+  /** The node that was cleared for the pod, when it can take the pod: it is as good as chosen. */
+  nominatedNode(): NodeInfo | undefined {
     const nominated = this.#cluster.nominated.nodeOf(this.pod.uid);
-    const kept = nominated !== undefined && candidates.find(({ facts }) => facts.name === nominated);
-    // The node that was cleared for the pod is as good as chosen.
-    if (kept && !this.#rejection(kept, filters)) return [kept];
-    return sampling.findFeasible(candidates, (node) => {
-      const rejected = this.#rejection(node, filters);
-      if (rejected) this.diagnosis.nodeRejected(node.facts.name, rejected);
-      return !rejected;
-    });
+    if (nominated === undefined) return undefined;
+    const kept = this.#candidates.find(({ facts }) => facts.name === nominated);
+    return kept && !this.#rejection(kept, this.#filters) ? kept : undefined;
+  }
+
+  /** Nodes that can take the pod. */
+  feasibleNodes(): NodeInfo[] {
+    const start = performance.now();
+    const feasible = this.#sampling.findFeasible(
+      this.#candidates,
+      (node) => {
+        const rejected = this.#rejection(node, this.#filters);
+        if (rejected) this.diagnosis.nodeRejected(node.facts.name, rejected);
+        return !rejected;
+      },
+      this.#profile.percentageOfNodesToScore,
+    );
+    this.#observe('Filter', start, feasible.length > 0);
+    return feasible;
+  }
+
+  /** Those whose points that take the state are to be called. */
+  #participants(plugins: readonly Plugin[]): Participant[] {
+    const participants: Participant[] = [];
+    for (const plugin of plugins)
+      if (!this.#skipped.has(plugin)) participants.push({ plugin, state: this.#states.get(plugin) });
+    return participants;
   }
 
   /** Pods that the node is kept for may or may not come to run there: the pod has to fit with them and without. */
@@ -92,35 +158,11 @@ export class Cycle {
     return firstRejection(participants, this.pod, node);
   }
 
-  #preFilter(): readonly NodeInfo[] {
-    const participants: Participant[] = [];
-    const narrowing: string[] = [];
-    let names: ReadonlySet<string> | undefined;
-    for (const plugin of this.#plugins) {
-      const result = plugin.preFilter ? plugin.preFilter(this.pod, this.#cluster) : { state: undefined };
-      if (result === 'skip') continue;
-      if ('rejection' in result) {
-        this.#preFilterRejection = result.rejection;
-        this.diagnosis.preFilterRejected({ plugin: plugin.name, rejection: result.rejection });
-        return [];
-      }
-      participants.push({ plugin, state: result.state });
-      if (!result.nodeNames) continue;
-      narrowing.push(plugin.name);
-      names = names?.intersection(result.nodeNames) ?? result.nodeNames;
-    }
-    this.#participants = participants;
-    const { nodes } = this.#cluster;
-    if (!names) return nodes;
-    this.diagnosis.narrowed(narrowing);
-    return nodes.filter(({ facts }) => names.has(facts.name));
-  }
-
   /** Asks the plugins what can be done for a pod that no node can take. */
   postFilter(): PostFilterResult {
     const messages: string[] = [];
     let nominatedNodeName: string | undefined;
-    for (const plugin of this.#plugins) {
+    for (const plugin of this.#profile.postFilter) {
       const result = plugin.postFilter?.(this.pod, this.#cluster, this.diagnosis, (node) => this.#whatIf(node));
       if (result?.message) messages.push(result.message);
       if (result?.nominatedNodeName) return { ...result, message: messages.join(' ') };
@@ -130,7 +172,7 @@ export class Cycle {
   }
 
   #whatIf(original: NodeInfo): WhatIf {
-    const { copy: node, states } = copied(original, this.#participants);
+    const { copy: node, states } = copied(original, this.#filters);
     return {
       node,
       addPod: (pod: PodInfo) => addTo(node, states, pod),
@@ -148,7 +190,8 @@ export class Cycle {
    */
   score(feasible: readonly NodeInfo[]): number[] {
     const totals = new Array<number>(feasible.length).fill(0);
-    for (const plugin of this.#plugins) {
+    const start = performance.now();
+    for (const { plugin, weight } of this.#profile.score) {
       if (!plugin.score) continue;
       const result = plugin.preScore ? plugin.preScore(this.pod, feasible, this.#cluster) : { state: undefined };
       if (result === 'skip') continue;
@@ -158,15 +201,16 @@ export class Cycle {
       for (const [index, score] of scores.entries()) {
         if (!(score >= 0 && score <= MAX_SCORE))
           throw new Error(`plugin ${plugin.name} returned the score ${score}: not within 0 and ${MAX_SCORE}`);
-        totals[index] = (totals[index] ?? 0) + score * (plugin.weight ?? 1);
+        totals[index] = (totals[index] ?? 0) + score * weight;
       }
     }
+    this.#observe('Score', start, true);
     return totals;
   }
 
   /** A rejection is to be followed by `unreserve`, and so is an exception. */
   reserve(nodeName: string): PluginRejection | undefined {
-    for (const { plugin, state } of this.#participants) {
+    for (const { plugin, state } of this.#participants(this.#profile.reserve)) {
       const rejection = plugin.reserve?.(this.pod, nodeName, state);
       if (rejection) return { plugin: plugin.name, rejection };
     }
@@ -176,7 +220,7 @@ export class Cycle {
   /** In the reverse order of `reserve`; throws the plugins' errors once all were called. */
   unreserve(nodeName: string): void {
     const errors: unknown[] = [];
-    for (const { plugin, state } of this.#participants.toReversed()) {
+    for (const { plugin, state } of this.#participants(this.#profile.reserve).toReversed()) {
       try {
         plugin.unreserve?.(this.pod, nodeName, state);
       } catch (error) {
@@ -189,7 +233,7 @@ export class Cycle {
   /** Returns a promise when the pod has to wait: of its rejection, or of undefined once every plugin lets it go on. */
   permit(nodeName: string, signal: AbortSignal): PluginRejection | Promise<PluginRejection | undefined> | undefined {
     const waits: PluginWait[] = [];
-    for (const { plugin, state } of this.#participants) {
+    for (const { plugin, state } of this.#participants(this.#profile.permit)) {
       const result = plugin.permit?.(this.pod, nodeName, state);
       if (!result) continue;
       if ('reasons' in result) return { plugin: plugin.name, rejection: result };
@@ -202,9 +246,10 @@ export class Cycle {
 
   /** Rejects with the first plugin's error, and when the signal is aborted. */
   async preBind(nodeName: string, signal: AbortSignal): Promise<void> {
-    for (const { plugin, state } of this.#participants) {
+    for (const { plugin, state } of this.#participants(this.#profile.preBind)) {
       if (!plugin.preBind) continue;
-      await withDeadline({ what: `pre-bind of ${plugin.name}`, limitMs: PRE_BIND_LIMIT_MS, signal }, async (inner) =>
+      const limitMs = plugin.preBindLimitMs ?? PRE_BIND_LIMIT_MS;
+      await withDeadline({ what: `pre-bind of ${plugin.name}`, limitMs, signal }, async (inner) =>
         plugin.preBind?.(this.pod, nodeName, state, inner),
       );
     }

@@ -8,15 +8,19 @@ import type { NodeInfo } from './node-info.ts';
 /** Upstream's minFeasibleNodesToFind, and the percentage that it computes from the number of nodes. */
 const MIN_FEASIBLE = 100;
 const MIN_PERCENT = 5;
-const percentOf = (nodes: number): number => Math.max(MIN_PERCENT, 50 - Math.floor(nodes / 125));
+const adaptivePercent = (nodes: number): number => Math.max(MIN_PERCENT, 50 - Math.floor(nodes / 125));
 
 export class NodeSampling {
   #next = 0;
 
-  /** Looks at nodes until enough of them fit; each call begins where the last one ended. */
-  findFeasible(nodes: readonly NodeInfo[], fits: (node: NodeInfo) => boolean): NodeInfo[] {
+  /**
+   * Looks at nodes until enough of them fit; each call begins where the last one ended.
+   * @param percent upstream's percentageOfNodesToScore; 0: as the number of nodes suggests
+   */
+  findFeasible(nodes: readonly NodeInfo[], fits: (node: NodeInfo) => boolean, percent = 0): NodeInfo[] {
     const { length } = nodes;
-    const enough = Math.max(MIN_FEASIBLE, Math.floor((length * percentOf(length)) / 100));
+    const share = percent || adaptivePercent(length);
+    const enough = Math.max(MIN_FEASIBLE, Math.floor((length * share) / 100));
     const start = length > 0 ? this.#next % length : 0;
     const feasible: NodeInfo[] = [];
     let looked = 0;

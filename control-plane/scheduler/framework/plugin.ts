@@ -11,6 +11,7 @@ import type { QueueingHints } from './cluster-event.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { PendingPod, PodInfo } from './pod-info.ts';
+import type { PreemptionCandidate } from './preemption.ts';
 import type { Rejection } from './rejection.ts';
 
 /** The highest score, upstream's MaxNodeScore; the lowest is 0. */
@@ -50,6 +51,8 @@ export interface PostFilterResult {
   readonly nominatedNodeName?: string;
   /** Pods to be removed from that node. */
   readonly victims?: readonly PodInfo[];
+  /** The nodes that it was chosen of, so that extenders may narrow the choice. */
+  readonly candidates?: readonly PreemptionCandidate[];
   /** Appended to the message of the FailedScheduling event. */
   readonly message?: string;
 }
@@ -66,7 +69,7 @@ interface ExtensionPoints<F, S> {
   readonly name: string;
   /** Which events can make a pod schedulable that this plugin has rejected. */
   readonly queueingHints?: QueueingHints;
-  /** How much the score counts; 1 when absent. */
+  /** How much the score counts, unless the profile says otherwise; 1 when absent. */
   readonly weight?: number;
   /** Keeps a pod out of the active queue until an event or an update of the pod. Reads nothing but the pod. */
   preEnqueue?(pod: PendingPod): Rejection | undefined;
@@ -92,6 +95,8 @@ interface ExtensionPoints<F, S> {
   /** Undoes `reserve`. Called for every later failure, also when this plugin's reserve was not reached. */
   unreserve?(pod: PendingPod, nodeName: string, state: F): void;
   permit?(pod: PendingPod, nodeName: string, state: F): Rejection | PermitWait | undefined;
+  /** After this pre-bind has failed; 11 minutes when absent. */
+  readonly preBindLimitMs?: number;
   /** What has to be done before the pod is bound. The signal is aborted when the pod is deleted or the scheduler stops. */
   preBind?(pod: PendingPod, nodeName: string, state: F, signal: AbortSignal): Promise<void>;
 }

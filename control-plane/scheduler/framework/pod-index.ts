@@ -3,7 +3,7 @@
  * term of affinity. Each count is made once, when it is first asked for, and then changes with each pod and node.
  */
 import { own } from '../../../api/machinery/own.ts';
-import type { Labels } from '../../../api/machinery/selectors.ts';
+import type { Labels, Selector } from '../../../api/machinery/selectors.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { PodTerm } from './pod-terms.ts';
@@ -15,6 +15,8 @@ export interface PodMatcher {
   readonly id: string;
   /** The only namespaces in which pods match; undefined for any. */
   readonly namespaces: ReadonlySet<string> | undefined;
+  /** A label without which no pod matches: most pods are not looked at then. */
+  readonly label?: string | undefined;
   matches(pod: PodInfo): boolean;
 }
 
@@ -33,8 +35,8 @@ export interface TermHolders {
 export type TermKind = 'required' | 'requiredAnti' | 'preferred';
 const TERM_KINDS: readonly TermKind[] = ['required', 'requiredAnti', 'preferred'];
 
-/** Counts that have not been asked for longest are forgotten: each costs a look at every pod that comes or goes. */
-const MAX_COUNTED = 512;
+/** Counts that have not been asked for longest are forgotten: each may cost a look at every pod that comes or goes. */
+const MAX_COUNTED = 2_048;
 /** Likewise the topology labels, which pods name as they like. One pod has fewer. */
 const MAX_DOMAINS = 512;
 
@@ -42,6 +44,8 @@ export class PodIndex {
   readonly #nodes: ReadonlyMap<string, NodeInfo>;
   /** In the order of their last use. */
   readonly #counted = new Map<string, CountedPods>();
+  /** The same by the pods that they may be about (`scopeOf`), so that a pod is not matched with what other workloads count. */
+  readonly #scopes = new Map<string, Set<CountedPods>>();
   readonly #holders: Readonly<Record<TermKind, Map<string, TermHolders>>> = {
     required: new Map(),
     requiredAnti: new Map(),
@@ -71,10 +75,21 @@ export class PodIndex {
       for (const pod of node.pods()) if (isCounted(matcher, pod)) matching++;
       if (matching > 0) counts.add(name, matching);
     }
-    const [oldest] = this.#counted.keys();
-    if (oldest !== undefined && this.#counted.size >= MAX_COUNTED) this.#counted.delete(oldest);
-    this.#counted.set(matcher.id, { matcher, counts });
+    const [oldest] = this.#counted.values();
+    if (oldest && this.#counted.size >= MAX_COUNTED) this.#forget(oldest);
+    const counted = { matcher, counts };
+    this.#counted.set(matcher.id, counted);
+    const scope = scopeOf(matcher);
+    this.#scopes.set(scope, (this.#scopes.get(scope) ?? new Set<CountedPods>()).add(counted));
     return counts;
+  }
+
+  #forget(counted: CountedPods): void {
+    this.#counted.delete(counted.matcher.id);
+    const scope = scopeOf(counted.matcher);
+    const others = this.#scopes.get(scope);
+    others?.delete(counted);
+    if (others?.size === 0) this.#scopes.delete(scope);
   }
 
   /** The terms that pods on nodes have. */
@@ -129,7 +144,9 @@ export class PodIndex {
   }
 
   #changePod(pod: PodInfo, nodeName: string, by: number): void {
-    for (const { matcher, counts } of this.#counted.values()) if (isCounted(matcher, pod)) counts.add(nodeName, by);
+    for (const scope of scopesOf(pod))
+      for (const { matcher, counts } of this.#scopes.get(scope) ?? [])
+        if (isCounted(matcher, pod)) counts.add(nodeName, by);
     for (const { name, isEphemeral } of pod.claims)
       if (!isEphemeral) change(this.#claimUsers, claimKey(pod.namespace, name), by);
     if (!pod.terms) return;
@@ -147,6 +164,31 @@ export class PodIndex {
   #newCounts(): TopologyCounts {
     return new TopologyCounts((name) => this.#nodes.get(name)?.facts.labels);
   }
+}
+
+const labelText = (key: string, value: string): string => `${key}=${value}`;
+
+/** A label that the selector requires, as `label` of a matcher; undefined when it requires none. */
+export function requiredLabel({ requirements }: Selector): string | undefined {
+  // Of a ReplicaSet's the last one is its own, while the others are those of the Deployment's pods.
+  const required = requirements.findLast(({ operator, values }) => operator === '=' && values.length === 1);
+  return required && labelText(required.key, required.values[0] ?? '');
+}
+
+/** Pods of every namespace, of one, or those of one with a label. */
+const EVERYWHERE = '';
+const scopeIn = (namespace: string, label = ''): string => `${namespace}/${label}`;
+
+function scopeOf({ namespaces, label }: PodMatcher): string {
+  const [only] = namespaces ?? [];
+  return only === undefined || namespaces?.size !== 1 ? EVERYWHERE : scopeIn(only, label);
+}
+
+/** The scopes that the pod is in. */
+function scopesOf({ namespace, labels }: PodInfo): string[] {
+  const scopes = [EVERYWHERE, scopeIn(namespace)];
+  for (const [key, value] of Object.entries(labels)) scopes.push(scopeIn(namespace, labelText(key, value)));
+  return scopes;
 }
 
 const claimKey = (namespace: string, name: string): string => `${namespace}/${name}`;

@@ -2,6 +2,7 @@
 import { podClaims, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
+import { workloadOf, type WorkloadReference } from './workloads.ts';
 import { podTerms, type PodTerms } from './pod-terms.ts';
 import { podRequests, type Resources } from './resources.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
@@ -57,6 +58,8 @@ export interface SchedulingRules {
   readonly preferredNodes: readonly PreferredSchedulingTerm[];
   readonly tolerations: readonly Toleration[];
   readonly spread: readonly TopologySpreadConstraint[];
+  /** Its controller, when that is of a kind by whose selector pods are spread by default. */
+  readonly workload: WorkloadReference | undefined;
   readonly images: readonly string[];
 }
 
@@ -100,6 +103,7 @@ export function podInfo(pod: Pod): PodInfo {
           preferredNodes: affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [],
           tolerations: spec.tolerations ?? [],
           spread: spec.topologySpreadConstraints ?? [],
+          workload: workloadOf(metadata?.ownerReferences),
           images: [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.image ?? ''),
         },
   };

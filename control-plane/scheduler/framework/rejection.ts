@@ -10,6 +10,9 @@ export interface Rejection {
 export const unschedulable = (...reasons: string[]): Rejection => ({ reasons, unresolvable: false });
 export const unresolvable = (...reasons: string[]): Rejection => ({ reasons, unresolvable: true });
 
+/** Instead of a plugin's name: an extender has rejected the pod, of which nobody knows what helps. */
+export const EXTENDER = 'Extender';
+
 export interface PluginRejection {
   readonly plugin: string;
   readonly rejection: Rejection;

@@ -3,7 +3,13 @@
  * are about to be bound, so that the next pod does not get the same volume.
  */
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
-import type { StorageClass } from '../../../api/types/storage/v1.gen.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+} from '../../../api/types/storage/v1.gen.ts';
 
 export interface Storage {
   /** Undefined when there is none of that name; so are volumes and classes. */
@@ -12,6 +18,13 @@ export interface Storage {
   /** The volumes of a class. */
   volumesOf(storageClass: string): Iterable<PersistentVolume>;
   storageClass(name: string): StorageClass | undefined;
+  csiDriver(name: string): CSIDriver | undefined;
+  /** The CSI drivers of a node; undefined while it has not said which they are. */
+  csiNode(nodeName: string): CSINode | undefined;
+  /** What drivers say of the room that is left for volumes of the class. */
+  capacitiesOf(storageClass: string): Iterable<CSIStorageCapacity>;
+  /** The volumes that are attached to a node, or about to be. */
+  attachmentsOf(nodeName: string): Iterable<VolumeAttachment>;
   /** Shows the changed objects instead of those that they are made of, until `forget` or until those have changed. */
   assume(changes: StorageChanges): void;
   forget(changes: StorageChanges): void;
@@ -38,6 +51,10 @@ export const NO_STORAGE: Storage = {
   volume: none,
   volumesOf: () => [],
   storageClass: none,
+  csiDriver: none,
+  csiNode: none,
+  capacitiesOf: () => [],
+  attachmentsOf: () => [],
   assume: none,
   forget: none,
   stored: { claim: none, volume: none },

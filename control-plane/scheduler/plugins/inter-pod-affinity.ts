@@ -12,8 +12,12 @@ const NO_AFFINITY = unresolvable("node(s) didn't match pod affinity rules");
 const ANTI_AFFINITY = unschedulable("node(s) didn't match pod anti-affinity rules");
 const EXISTING_ANTI_AFFINITY = unschedulable("node(s) didn't satisfy existing pods anti-affinity rules");
 
-/** What a required affinity of a pod on a node counts in the score, as upstream's `hardPodAffinityWeight`. */
-const REQUIRED_WEIGHT = 1;
+export interface InterPodAffinitySettings {
+  /** What a required affinity of a pod on a node counts in the score. */
+  readonly hardPodAffinityWeight: number;
+  /** What pods on nodes prefer does not count for a pod that prefers nothing itself. */
+  readonly ignorePreferredTermsOfExistingPods: boolean;
+}
 
 /** How many pods that a term is about run where a topology label has a value: the live count, and what a what-if changes. */
 class Counted {
@@ -136,7 +140,7 @@ class TopologyScores {
   }
 }
 
-function preferencesOf(pod: PendingPod, cluster: Cluster): TopologyScores {
+function preferencesOf(pod: PendingPod, cluster: Cluster, requiredWeight: number): TopologyScores {
   const scores = new TopologyScores();
   for (const term of pod.terms?.preferred ?? []) {
     const counts = cluster.pods.count(matcherOf([term], cluster));
@@ -145,7 +149,7 @@ function preferencesOf(pod: PendingPod, cluster: Cluster): TopologyScores {
   const addHolders = ({ term, counts }: TermHolders, weight: number): void => {
     if (isAbout(term, pod, cluster)) scores.add(term, counts.byValue(term.topologyKey), weight);
   };
-  for (const held of cluster.pods.holders('required')) addHolders(held, REQUIRED_WEIGHT);
+  if (requiredWeight > 0) for (const held of cluster.pods.holders('required')) addHolders(held, requiredWeight);
   for (const held of cluster.pods.holders('preferred')) addHolders(held, held.term.weight);
   return scores;
 }
@@ -165,7 +169,10 @@ const mayFree = (pod: PendingPod, gone: PodInfo): boolean =>
  * Pod affinity and anti-affinity, of the pod and of those that run already.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
  */
-export const interPodAffinity: PluginOf<AffinityState, TopologyScores> = {
+export const interPodAffinityOf = ({
+  hardPodAffinityWeight,
+  ignorePreferredTermsOfExistingPods,
+}: InterPodAffinitySettings): PluginOf<AffinityState, TopologyScores> => ({
   name: 'InterPodAffinity',
   queueingHints: {
     NodeAdd: () => true,
@@ -195,7 +202,8 @@ export const interPodAffinity: PluginOf<AffinityState, TopologyScores> = {
     return state.against.some((counted) => isOnNode(counted, node)) ? EXISTING_ANTI_AFFINITY : undefined;
   },
   preScore: (pod, _feasible, cluster) => {
-    const state = preferencesOf(pod, cluster);
+    if (ignorePreferredTermsOfExistingPods && !pod.terms?.preferred.length) return 'skip';
+    const state = preferencesOf(pod, cluster, hardPodAffinityWeight);
     return state.isEmpty ? 'skip' : { state };
   },
   score: (_pod, node, scores) => scores.of(node),
@@ -205,7 +213,7 @@ export const interPodAffinity: PluginOf<AffinityState, TopologyScores> = {
     return scores.map((score) => (range === 0 ? 0 : Math.floor((MAX_SCORE * (score - lowest)) / range)));
   },
   weight: 2,
-};
+});
 
 function changeAll({ required, anti, against }: AffinityState, pod: PodInfo, node: NodeInfo, by: number): void {
   for (const counted of [...required, ...anti, ...against]) counted.change(pod, node, by);

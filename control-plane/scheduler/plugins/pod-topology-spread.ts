@@ -5,7 +5,7 @@ import type { Cluster } from '../framework/cluster.ts';
 import type { NodeFacts, NodeInfo } from '../framework/node-info.ts';
 import { isRequiredNode, requiresNodes, toleratesNode } from '../framework/node-requirements.ts';
 import { MAX_SCORE, type PluginOf } from '../framework/plugin.ts';
-import type { PodMatcher } from '../framework/pod-index.ts';
+import { requiredLabel, type PodMatcher } from '../framework/pod-index.ts';
 import type { PendingPod, PodInfo } from '../framework/pod-info.ts';
 import { unresolvable, unschedulable } from '../framework/rejection.ts';
 import { change, type TopologyCounts } from '../framework/topology-counts.ts';
@@ -13,6 +13,18 @@ import { change, type TopologyCounts } from '../framework/topology-counts.ts';
 const NO_LABEL = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
 const SKEWED = unschedulable("node(s) didn't match pod topology spread constraints");
 const HOSTNAME = 'kubernetes.io/hostname';
+
+/** Upstream's, when a profile has none of its own. */
+const SYSTEM_CONSTRAINTS: readonly TopologySpreadConstraint[] = [
+  { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
+  { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
+];
+
+/** The constraints of pods that have none themselves, among those of the same Services and controller. */
+export interface PodTopologySpreadSettings {
+  readonly defaultingType: 'System' | 'List';
+  readonly defaultConstraints: readonly TopologySpreadConstraint[];
+}
 
 /** A constraint as one pod has it. */
 interface Constraint {
@@ -47,7 +59,7 @@ type When = TopologySpreadConstraint['whenUnsatisfiable'];
 /** A pod that waits is asked about with each event. */
 const prepared = new WeakMap<PendingPod, Map<When, readonly Constraint[]>>();
 
-function constraintsOf(pod: PendingPod, when: When): readonly Constraint[] {
+function ownConstraintsOf(pod: PendingPod, when: When): readonly Constraint[] {
   const ofPod = prepared.get(pod) ?? new Map<When, readonly Constraint[]>();
   prepared.set(pod, ofPod);
   const known = ofPod.get(when);
@@ -59,10 +71,13 @@ function constraintsOf(pod: PendingPod, when: When): readonly Constraint[] {
   return constraints;
 }
 
+const hasOwnConstraints = ({ pending: { spread } }: PendingPod): boolean => spread.length > 0;
+
 /** Pods that are being deleted do not count. */
 const matcherOf = (namespace: string, { selector }: Constraint): PodMatcher => ({
   id: `spread ${namespace} ${JSON.stringify(selector.requirements)} ${selector.empty}`,
   namespaces: new Set([namespace]),
+  label: requiredLabel(selector),
   matches: (pod) => !pod.deleting && selector.matches(pod.labels),
 });
 
@@ -179,6 +194,7 @@ function changePod({ spreads, namespace }: SpreadState, pod: PodInfo, { facts }:
 /** What the pod asks to be preferred, for the nodes that can take it. */
 interface SpreadScores {
   readonly constraints: readonly ScoredConstraint[];
+  /** Labels without which a node is no choice. */
   readonly keys: readonly string[];
 }
 
@@ -216,59 +232,79 @@ const NO_CHOICE = -1;
  * Spreads the pods of a workload over zones, hosts or other domains.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
  */
-export const podTopologySpread: PluginOf<SpreadState, SpreadScores> = {
-  name: 'PodTopologySpread',
-  queueingHints: {
-    NodeAdd: () => true,
-    UpdateNodeLabel: () => true,
-    UpdateNodeTaint: () => true,
-    AssignedPodAdd: isSpreadWith,
-    AssignedPodDelete: isSpreadWith,
-    UpdatePodLabel: () => true,
-  },
-  preFilter: (pod, cluster) => {
-    const constraints = constraintsOf(pod, 'DoNotSchedule');
-    if (constraints.length === 0) return 'skip';
-    return { state: { spreads: spreadsOf(pod, constraints, cluster), namespace: pod.namespace } };
-  },
-  preFilterExtensions: {
-    clone: (state) => ({ ...state, spreads: state.spreads.map((spread) => spread.clone()) }),
-    addPod: (state, added, node) => changePod(state, added, node, 1),
-    removePod: (state, removed, node) => changePod(state, removed, node, -1),
-  },
-  filter: (_pod, { facts }, { spreads }) => {
-    for (const spread of spreads) {
-      const value = own(facts.labels, spread.constraint.key);
-      if (value === undefined) return NO_LABEL;
-      if (spread.in(value) + spread.self - spread.fewest > spread.constraint.maxSkew) return SKEWED;
-    }
-    return undefined;
-  },
-  preScore: (pod, feasible, cluster) => {
-    const constraints = constraintsOf(pod, 'ScheduleAnyway');
-    if (constraints.length === 0) return 'skip';
-    const keys = constraints.map(({ key }) => key);
-    const scored = constraints.map((constraint) => scoredOf(pod, constraint, keys, feasible, cluster));
-    return { state: { constraints: scored, keys } };
-  },
-  score: (_pod, node, { constraints, keys }) => {
-    if (!hasKeys(node.facts, keys)) return NO_CHOICE;
-    let sum = 0;
-    for (const constraint of constraints) sum += constraint.podsOn(node) * constraint.weight + constraint.maxSkew - 1;
-    return Math.round(sum);
-  },
-  normalize: (scores) => {
-    const chosen = scores.filter((score) => score !== NO_CHOICE);
-    const [lowest, highest] = [Math.min(...chosen), Math.max(...chosen)];
-    return scores.map((score) => {
-      if (score === NO_CHOICE) return 0;
-      return highest === 0 ? MAX_SCORE : Math.floor((MAX_SCORE * (highest + lowest - score)) / highest);
-    });
-  },
-  weight: 2,
-};
+export function podTopologySpreadOf(settings: PodTopologySpreadSettings): PluginOf<SpreadState, SpreadScores> {
+  const isSystem = settings.defaultingType === 'System';
+  const defaults = Map.groupBy(
+    isSystem ? SYSTEM_CONSTRAINTS : settings.defaultConstraints,
+    ({ whenUnsatisfiable }) => whenUnsatisfiable,
+  );
 
-function isSpreadWith(pod: PendingPod, { pod: other }: { readonly pod: PodInfo }): boolean {
-  if (other.namespace !== pod.namespace) return false;
-  return constraintsOf(pod, 'DoNotSchedule').some(({ selector }) => selector.matches(other.labels));
+  function constraintsOf(pod: PendingPod, when: When, { workloads }: Cluster): readonly Constraint[] {
+    if (hasOwnConstraints(pod)) return ownConstraintsOf(pod, when);
+    const common = defaults.get(when);
+    const selector = common && workloads.selectorFor(pod);
+    return selector ? common.map((constraint) => ({ ...constraintOf(pod, constraint), selector })) : [];
+  }
+
+  /** Of a pod without constraints of its own, the workload is not known here: it may be any pod of the namespace. */
+  function isSpreadWith(pod: PendingPod, { pod: other }: { readonly pod: PodInfo }): boolean {
+    if (other.namespace !== pod.namespace) return false;
+    if (!hasOwnConstraints(pod)) return defaults.has('DoNotSchedule');
+    return ownConstraintsOf(pod, 'DoNotSchedule').some(({ selector }) => selector.matches(other.labels));
+  }
+
+  return {
+    name: 'PodTopologySpread',
+    queueingHints: {
+      NodeAdd: () => true,
+      UpdateNodeLabel: () => true,
+      UpdateNodeTaint: () => true,
+      AssignedPodAdd: isSpreadWith,
+      AssignedPodDelete: isSpreadWith,
+      UpdatePodLabel: () => true,
+    },
+    preFilter: (pod, cluster) => {
+      const constraints = constraintsOf(pod, 'DoNotSchedule', cluster);
+      if (constraints.length === 0) return 'skip';
+      return { state: { spreads: spreadsOf(pod, constraints, cluster), namespace: pod.namespace } };
+    },
+    preFilterExtensions: {
+      clone: (state) => ({ ...state, spreads: state.spreads.map((spread) => spread.clone()) }),
+      addPod: (state, added, node) => changePod(state, added, node, 1),
+      removePod: (state, removed, node) => changePod(state, removed, node, -1),
+    },
+    filter: (_pod, { facts }, { spreads }) => {
+      for (const spread of spreads) {
+        const value = own(facts.labels, spread.constraint.key);
+        if (value === undefined) return NO_LABEL;
+        if (spread.in(value) + spread.self - spread.fewest > spread.constraint.maxSkew) return SKEWED;
+      }
+      return undefined;
+    },
+    preScore: (pod, feasible, cluster) => {
+      const constraints = constraintsOf(pod, 'ScheduleAnyway', cluster);
+      if (constraints.length === 0) return 'skip';
+      // As upstream: nodes without a zone are spread over nevertheless, unless somebody asked for zones.
+      const keys = isSystem && !hasOwnConstraints(pod) ? [] : constraints.map(({ key }) => key);
+      const scored = constraints.map((constraint) => scoredOf(pod, constraint, keys, feasible, cluster));
+      return { state: { constraints: scored, keys } };
+    },
+    score: (_pod, node, { constraints, keys }) => {
+      if (!hasKeys(node.facts, keys)) return NO_CHOICE;
+      let sum = 0;
+      for (const constraint of constraints)
+        if (own(node.facts.labels, constraint.key) !== undefined)
+          sum += constraint.podsOn(node) * constraint.weight + constraint.maxSkew - 1;
+      return Math.round(sum);
+    },
+    normalize: (scores) => {
+      const choices = scores.filter((score) => score !== NO_CHOICE);
+      const [lowest, highest] = [Math.min(...choices), Math.max(...choices)];
+      return scores.map((score) => {
+        if (score === NO_CHOICE) return 0;
+        return highest === 0 ? MAX_SCORE : Math.floor((MAX_SCORE * (highest + lowest - score)) / highest);
+      });
+    },
+    weight: 2,
+  };
 }

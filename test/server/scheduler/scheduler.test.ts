@@ -6,6 +6,7 @@ import type { Event, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { events } from '../../../client/resources.gen.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { unschedulable, type Rejection } from '../../../control-plane/scheduler/framework/rejection.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { Scheduler } from '../../../control-plane/scheduler/scheduler.ts';
@@ -29,7 +30,7 @@ class Cluster {
     const server = await TestServer.start();
     const client = new ApiClient({ server: server.url(''), ca: server.ca, token: 'admin/system:masters' });
     const stopping = new AbortController();
-    const scheduler = new Scheduler({ client, logger: silent, plugins: [...defaultPlugins, ...plugins] });
+    const scheduler = new Scheduler({ client, logger: silent, profiles: [profileOf([...defaultPlugins, ...plugins])] });
     const running = scheduler.run(stopping.signal);
     t.teardown(async () => {
       stopping.abort();

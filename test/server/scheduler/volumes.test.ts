@@ -12,8 +12,9 @@ import {
 } from '../../../client/resources.gen.ts';
 import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';
 import { volumeBinderController } from '../../../control-plane/controllers/storage/volume-binder/volume-binder.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
-import { volumeBindingWithin } from '../../../control-plane/scheduler/plugins/volume-binding.ts';
+import { volumeBindingOf } from '../../../control-plane/scheduler/plugins/volume-binding.ts';
 import { Scheduler } from '../../../control-plane/scheduler/scheduler.ts';
 import { eventually } from '../../support/wait.ts';
 import { claimNamed, classNamed, volumeOn } from '../../unit/scheduler/storage.ts';
@@ -44,9 +45,12 @@ class Cluster {
     this.client = client;
     const logger = { ...silent, child: () => silent };
     const plugins = defaultPlugins.map((plugin) =>
-      plugin.name === 'VolumeBinding' && bindLimitMs ? volumeBindingWithin(bindLimitMs) : plugin,
+      plugin.name === 'VolumeBinding' && bindLimitMs
+        ? volumeBindingOf({ bindTimeoutSeconds: bindLimitMs / 1000, shape: undefined })
+        : plugin,
     ) as typeof defaultPlugins;
-    this.scheduler = () => stoppable((signal) => new Scheduler({ client, logger, plugins }).run(signal));
+    this.scheduler = () =>
+      stoppable((signal) => new Scheduler({ client, logger, profiles: [profileOf(plugins)] }).run(signal));
     this.binder = () => stoppable((signal) => runDescriptors([volumeBinderController], { client, logger, signal }));
   }
 

@@ -7,9 +7,10 @@ import { decide, type Decision } from '../../../control-plane/scheduler/decide.t
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
-import { interPodAffinity } from '../../../control-plane/scheduler/plugins/inter-pod-affinity.ts';
-import { factsOf, podOf } from './objects.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
+import { factsOf, pluginNamed, podOf } from './objects.ts';
 
+const interPodAffinity = pluginNamed('InterPodAffinity');
 const ZONE = 'topology.kubernetes.io/zone';
 const HOST = 'kubernetes.io/hostname';
 
@@ -61,7 +62,7 @@ function fitting(cache: SchedulingCache, pod: PendingPod): string {
       name: 'Only',
       filter: (_pod, node) => (node.facts.name === facts.name ? undefined : NOT_IT),
     };
-    return decide(pod, cache, [interPodAffinity, only], new NodeSampling(), () => 0).node !== undefined;
+    return decide(pod, cache, profileOf([interPodAffinity, only]), new NodeSampling(), () => 0).node !== undefined;
   });
   return fit
     .map(({ facts }) => facts.name)
@@ -138,7 +139,8 @@ t.test('which nodes a pod may go to', async (t) => {
 
 t.test('the reasons are upstream words', async (t) => {
   const cache = clusterWith({ a1: [podWith('w', web, apart(term('db')))] });
-  const reasons = (pod: Pod) => message(decide(asPending(pod), cache, [interPodAffinity], new NodeSampling(), () => 0));
+  const reasons = (pod: Pod) =>
+    message(decide(asPending(pod), cache, profileOf([interPodAffinity]), new NodeSampling(), () => 0));
   t.equal(
     reasons(podWith('p', {}, near(term('none')))),
     "0/4 nodes are available: 4 node(s) didn't match pod affinity rules.",
@@ -154,7 +156,8 @@ t.test('the reasons are upstream words', async (t) => {
 
 t.test('preferences of the pod and of those that run already decide among nodes', async (t) => {
   const chosen = (pods: Record<string, Pod[]>, pod: Pod) =>
-    decide(asPending(pod), clusterWith(pods), [interPodAffinity], new NodeSampling(), (count) => count - 1).node;
+    decide(asPending(pod), clusterWith(pods), profileOf([interPodAffinity]), new NodeSampling(), (count) => count - 1)
+      .node;
   t.equal(chosen({ b1: [podWith('w', web)] }, podWith('p', {}, preferring(10, term('web')))), 'b1');
   t.equal(chosen({ a2: [podWith('w', web)] }, podWith('p', {}, avoiding(10, term('web', HOST)))), 'bare');
   t.equal(chosen({ b1: [podWith('w', {}, preferring(5, term('web')))] }, podWith('p', web)), 'b1', 'it wants the pod');
@@ -181,12 +184,12 @@ t.test('a what-if without a pod counts without it', async (t) => {
     },
   };
   const pod = asPending(podWith('p', { app: 'db' }, apart(term('web'))));
-  decide(pod, cache, [interPodAffinity, probe], new NodeSampling(), () => 0);
+  decide(pod, cache, profileOf([interPodAffinity, probe]), new NodeSampling(), () => 0);
   t.same(seen, [], 'it fits somewhere');
   cache.setPod(podInfo(podOf('w2', { nodeName: 'bare' }, { labels: web })));
   cache.setPod(podInfo(podOf('w3', { nodeName: 'a2', affinity: apart(term('db', HOST)) }, { labels: web })));
   const lonely = asPending(podWith('q', { app: 'db' }, apart(term('web', HOST))));
-  decide(lonely, cache, [interPodAffinity, probe], new NodeSampling(), () => 0);
+  decide(lonely, cache, profileOf([interPodAffinity, probe]), new NodeSampling(), () => 0);
   t.same(seen.sort(), ['a1 fits', 'a2 fits', 'b1 fits', 'bare fits']);
 });
 

@@ -4,10 +4,13 @@ import { Cycle } from '../../../control-plane/scheduler/framework/cycle.ts';
 import type { NodeInfo } from '../../../control-plane/scheduler/framework/node-info.ts';
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin, PluginOf, PostFilterResult } from '../../../control-plane/scheduler/framework/plugin.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { unresolvable, unschedulable, type Rejection } from '../../../control-plane/scheduler/framework/rejection.ts';
-import { nodeResourcesFit } from '../../../control-plane/scheduler/plugins/node-resources-fit.ts';
-import { bound, clusterOf, decideOn, nodeOf, pending, podOf, requesting } from './objects.ts';
+import { bound, clusterOf, decideOn, nodeOf, pending, pluginNamed, podOf, requesting } from './objects.ts';
 
+const cycleOf = (plugins: readonly Plugin[], nodes = [nodeOf('n')]): Cycle =>
+  new Cycle(profileOf(plugins), pending(), clusterOf(nodes), new NodeSampling());
+const nodeResourcesFit = pluginNamed('NodeResourcesFit');
 const never = new AbortController().signal;
 
 /** Limits pods per zone, as topology spread would. */
@@ -174,12 +177,9 @@ t.test('scores are normalized, weighted and summed', async (t) => {
   };
   const flat: Plugin = { name: 'Flat', score: () => 7 };
   const nodes = [nodeOf('a'), nodeOf('b')];
-  t.same(new Cycle([scoring, flat], pending(), clusterOf(nodes)).score(nodes), [7, 47]);
+  t.same(cycleOf([scoring, flat], nodes).score(nodes), [7, 47]);
   const tooHigh: Plugin = { name: 'TooHigh', score: () => 101 };
-  t.throws(
-    () => new Cycle([tooHigh], pending(), clusterOf(nodes)).score(nodes),
-    /plugin TooHigh returned the score 101/,
-  );
+  t.throws(() => cycleOf([tooHigh], nodes).score(nodes), /plugin TooHigh returned the score 101/);
 });
 
 /** A plugin that records its calls, with the state of its pre-filter. */
@@ -205,8 +205,8 @@ t.test('a rejection by reserve ends reserve, and all plugins unreserve in revers
     recorder('Two', calls, () => unschedulable('volume is taken')),
     recorder('Broken', calls),
   ];
-  const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes(new NodeSampling());
+  const cycle = cycleOf(plugins);
+  cycle.preFilter();
   t.match(cycle.reserve('n'), { plugin: 'Two', rejection: { reasons: ['volume is taken'] } });
   t.throws(() => cycle.unreserve('n'), { message: 'plugins failed to unreserve' });
   t.same(calls, [
@@ -225,8 +225,8 @@ function permitting(name: string, timeoutMs = 60_000) {
   return { plugin, resolve, reject };
 }
 const permitted = (plugins: readonly Plugin[], signal = never) => {
-  const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes(new NodeSampling());
+  const cycle = cycleOf(plugins);
+  cycle.preFilter();
   return cycle.permit('n', signal);
 };
 
@@ -273,8 +273,8 @@ t.test('pre-bind runs the plugins in order, with their states', async (t) => {
     preBind: async (pod, node, state) => void calls.push(`${state} for ${pod.name} on ${node}`),
   });
   const failing: Plugin = { name: 'Failing', preBind: async () => Promise.reject(new Error('cannot attach')) };
-  const cycle = new Cycle([binding('One'), failing, binding('Two')], pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes(new NodeSampling());
+  const cycle = cycleOf([binding('One'), failing, binding('Two')]);
+  cycle.preFilter();
   await t.rejects(cycle.preBind('n', never), { message: 'cannot attach' });
   t.same(calls, ['state of One for p on n']);
 });

@@ -6,6 +6,8 @@ import { NodeInfo, nodeFacts, type NodeFacts } from '../../../control-plane/sche
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod, type PodInfo } from '../../../control-plane/scheduler/framework/pod-info.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
+import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import type { Node, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 
@@ -46,4 +48,11 @@ export function clusterOf(nodes: readonly NodeInfo[]): Cluster {
 
 /** `decide` for a cluster of these nodes; of equal ones it takes the first. */
 export const decideOn = (pod: PendingPod, nodes: readonly NodeInfo[], plugins: readonly Plugin[]): Decision =>
-  decide(pod, clusterOf(nodes), plugins, new NodeSampling(), () => 0);
+  decide(pod, clusterOf(nodes), profileOf(plugins), new NodeSampling(), () => 0);
+
+/** The plugin as it is by default. */
+export function pluginNamed(name: string): Plugin {
+  const plugin = defaultPlugins.find((known) => known.name === name);
+  if (!plugin) throw new Error(`there is no plugin ${name}`);
+  return plugin;
+}

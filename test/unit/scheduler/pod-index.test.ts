@@ -151,11 +151,11 @@ t.test('counts that nobody asks for are forgotten, and made anew when they are',
   cache.setPod(podInfo(podOf('p', { nodeName: 'n' })));
   const matcher = (id: number): PodMatcher => ({ id: String(id), namespaces: undefined, matches: () => true });
   const first = cache.pods.count(matcher(0));
-  for (let id = 1; id <= 600; id++) cache.pods.count(matcher(id));
+  for (let id = 1; id <= 2_100; id++) cache.pods.count(matcher(id));
   cache.setPod(podInfo(podOf('q', { nodeName: 'n' })));
   t.equal(first.total, 1, 'it is not kept any more');
   t.equal(cache.pods.count(matcher(0)).total, 2);
-  t.equal(cache.pods.count(matcher(600)).onNode('n'), 2);
+  t.equal(cache.pods.count(matcher(2_100)).onNode('n'), 2);
 });
 
 t.test('topology labels that pods make up are forgotten', async (t) => {

@@ -6,6 +6,7 @@ import { decide, type Unschedulable } from '../../../control-plane/scheduler/dec
 import { disruptionBudget } from '../../../control-plane/scheduler/framework/disruption-budget.ts';
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { factsOf, podOf, requesting } from './objects.ts';
 
@@ -39,7 +40,7 @@ function clusterWith(nodes: Readonly<Record<string, readonly Running[]>>): Sched
 const wanting = (cpu: string, priority: number, spec: Partial<PodSpec> = {}, name = 'p'): PendingPod =>
   podInfo(podOf(name, { ...requesting({ cpu }), priority, ...spec })) as PendingPod;
 const decideOn = (cache: SchedulingCache, pod: PendingPod) =>
-  decide(pod, cache, defaultPlugins, new NodeSampling(), () => 0);
+  decide(pod, cache, profileOf(defaultPlugins), new NodeSampling(), () => 0);
 const outcome = (cache: SchedulingCache, pod: PendingPod): string => {
   const { nominatedNodeName, victims = [] } = decideOn(cache, pod) as Unschedulable;
   return nominatedNodeName ? `${nominatedNodeName}: ${victims.map(({ name }) => name).join(' ')}` : 'nobody';

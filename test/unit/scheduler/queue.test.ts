@@ -3,6 +3,7 @@ import { nodeFacts, type NodeFacts } from '../../../control-plane/scheduler/fram
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import { unschedulable } from '../../../control-plane/scheduler/framework/rejection.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { SchedulingQueue } from '../../../control-plane/scheduler/queue.ts';
 import type { PodSpec } from '../../../api/types/core/v1.gen.ts';
@@ -20,7 +21,7 @@ function queueAt(t: Test, plugins: readonly Plugin[] = defaultPlugins) {
   const logged: string[] = [];
   let count = 0;
   const queue = new SchedulingQueue({
-    plugins,
+    profiles: [profileOf(plugins)],
     logger: { debug: () => {}, info: () => {}, warn: () => {}, error: (_, message) => logged.push(message) },
     wake: () => count++,
     now: () => clock.now,
@@ -91,6 +92,7 @@ t.test("the pod's own unreserve does not requeue it", async (t) => {
 t.test('a queueing hint that throws is logged, and the pod is requeued', async (t) => {
   const broken: Plugin = {
     name: 'Broken',
+    filter: () => undefined,
     queueingHints: {
       NodeAdd: () => {
         throw new Error('broken');

@@ -6,13 +6,13 @@ import { decide } from '../../../control-plane/scheduler/decide.ts';
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { unresolvable } from '../../../control-plane/scheduler/framework/rejection.ts';
-import { podTopologySpread } from '../../../control-plane/scheduler/plugins/pod-topology-spread.ts';
-import { factsOf, podOf } from './objects.ts';
+import { factsOf, pluginNamed, podOf } from './objects.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 const HOST = 'kubernetes.io/hostname';
-const spread = podTopologySpread as Plugin;
+const spread = pluginNamed('PodTopologySpread');
 const web = { app: 'web' };
 
 const over = (topologyKey: string, more: Partial<TopologySpreadConstraint> = {}): TopologySpreadConstraint => ({
@@ -45,7 +45,7 @@ function fitting(cache: SchedulingCache, pod: PendingPod): string {
       name: 'Only',
       filter: (_pod, node) => (node.facts.name === facts.name ? undefined : unresolvable('not it')),
     };
-    return decide(pod, cache, [spread, only], new NodeSampling(), () => 0).node !== undefined;
+    return decide(pod, cache, profileOf([spread, only]), new NodeSampling(), () => 0).node !== undefined;
   });
   return fit.map(({ facts }) => facts.name).join(' ');
 }
@@ -131,7 +131,7 @@ t.test('the reasons are upstream words', async (t) => {
   const decision = decide(
     asPending([over(ZONE)]),
     clusterWith({ a1: 1, b9: 0, x1: 0 }),
-    [spread, tainted],
+    profileOf([spread, tainted]),
     new NodeSampling(),
     () => 0,
   );
@@ -149,7 +149,7 @@ const tainted: Plugin = {
 t.test('ScheduleAnyway prefers the emptier domain', async (t) => {
   const anyway = { whenUnsatisfiable: 'ScheduleAnyway' } as const;
   const chosen = (pods: Record<string, number>, ...constraints: TopologySpreadConstraint[]) =>
-    decide(asPending(constraints), clusterWith(pods), [spread], new NodeSampling(), () => 0).node;
+    decide(asPending(constraints), clusterWith(pods), profileOf([spread]), new NodeSampling(), () => 0).node;
   t.equal(chosen({ a1: 2, a2: 0, b1: 1 }, over(ZONE, anyway)), 'b1');
   t.equal(chosen({ a1: 1, a2: 0, b1: 1 }, over(HOST, anyway)), 'a2');
   t.equal(chosen({ a1: 3, a2: 0, b1: 1, b2: 0 }, over(ZONE, anyway), over(HOST, anyway)), 'b2');
@@ -178,6 +178,12 @@ t.test('what-ifs count what would be removed and added', async (t) => {
     ...tainted,
     filter: (_pod, { facts }) => (facts.name === 'b1' ? unresolvable('full') : undefined),
   };
-  decide(asPending([over(ZONE)]), clusterWith({ a1: 1, b1: 0 }), [full, spread, probe], new NodeSampling(), () => 0);
+  decide(
+    asPending([over(ZONE)]),
+    clusterWith({ a1: 1, b1: 0 }),
+    profileOf([full, spread, probe]),
+    new NodeSampling(),
+    () => 0,
+  );
   t.same(seen, ['a1 false', 'a1 true', 'a1 false', 'b1 false', 'b1 false', 'b1 false']);
 });

@@ -6,6 +6,7 @@ import { decide } from '../../../control-plane/scheduler/decide.ts';
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import { podVolumes, volumesOn } from '../../../control-plane/scheduler/framework/pod-volumes.ts';
+import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { bound, factsOf, pending } from './objects.ts';
 import { boundTo, claimNamed, classNamed, storageOf, volumeOn, type StorageObjects } from './storage.ts';
@@ -187,7 +188,7 @@ for (const [what, objects, pod, expected] of cases) {
     const cache = new SchedulingCache(storageOf(objects));
     cache.setNode(zoned('a', 'east'));
     cache.setNode(zoned('b', 'west'));
-    const decision = decide(pending(pod), cache, defaultPlugins, new NodeSampling(), () => 0);
+    const decision = decide(pending(pod), cache, profileOf(defaultPlugins), new NodeSampling(), () => 0);
     if (decision.node === undefined) {
       const help = 'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
       t.equal(decision.message, `0/2 nodes are available: ${expected}. ${help}`);
@@ -220,7 +221,7 @@ t.test('a claim with ReadWriteOncePod has one pod, which one of higher priority 
   const cache = new SchedulingCache(storageOf({ claims: [claim], volumes: [volumeOn('', 'v')] }));
   cache.setNode(factsOf('a'));
   cache.setNode(factsOf('b'));
-  const decideFor = (pod: PendingPod) => decide(pod, cache, defaultPlugins, new NodeSampling(), () => 0);
+  const decideFor = (pod: PendingPod) => decide(pod, cache, profileOf(defaultPlugins), new NodeSampling(), () => 0);
   t.match(decideFor(pending(using('data'))), { node: String });
   cache.setPod(bound('owner', 'a', { ...using('data'), priority: 1 }));
   const refused = decideFor(pending(using('data')));
