@@ -68,7 +68,7 @@ class World {
         csi: { driver, volumeHandle: `handle-${name}` },
       },
     });
-    const status = { phase: 'Bound', capacity: size, accessModes };
+    const status = { phase: 'Bound' as const, capacity: size, accessModes };
     await client.updateStatus<PersistentVolumeClaim>(resources.persistentVolumeClaims, { ...claim, status });
   }
 
