@@ -5,7 +5,7 @@ import t from 'tap';
 import { ApiClient } from '../../../client/api-client.ts';
 import { loadKubeconfig } from '../../../client/kubeconfig.ts';
 import { runLeaderElection } from '../../../client/leader-election.ts';
-import { leases } from '../../../client/resources.gen.ts';
+import { leases, namespaces, serviceAccounts } from '../../../client/resources.gen.ts';
 import { silent } from '../../support/https-server.ts';
 import { Daemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/wait.ts';
@@ -148,4 +148,19 @@ t.test('a killed server leads at once after its restart', { timeout: 120_000 }, 
   await using client = new ApiClient({ ...(await loadKubeconfig(kubeconfig)) });
   for (const name of ['kube-scheduler', 'kube-controller-manager'])
     t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'kedge-server');
+});
+
+t.test('a server runs the controllers that are selected, and no others', { timeout: 120_000 }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'election-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const kubeconfig = path.join(folder, 'admin.kubeconfig');
+  const selection = '--controllers=namespace-controller,serviceaccount-token-controller';
+  const settings = ['--port=0', `--admin-kubeconfig=${kubeconfig}`, '--roles=apiserver,controllers', selection];
+  await using running = server(folder, ...settings);
+  await eventually('the controllers to be active', () => leads(running));
+  await using client = new ApiClient({ ...(await loadKubeconfig(kubeconfig)) });
+  await client.create(namespaces, { metadata: { name: 'short' } });
+  await client.delete(namespaces, '', 'short');
+  await eventually('the namespace to be gone', async () => (await client.listAll(namespaces)).length === 4);
+  t.same(await client.listAll(serviceAccounts), [], 'nobody makes service accounts');
 });
