@@ -62,6 +62,8 @@ export interface CsiTestDriverOptions {
 const ALL = ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'];
 const BLOCK_BYTES = 1 << 20;
 
+type Methods = Readonly<Record<string, (request: DriverRequest) => object | Promise<object>>>;
+
 class Refusal extends Error {
   readonly code: status;
   constructor(code: status, message: string) {
@@ -118,7 +120,24 @@ export class CsiTestDriver implements AsyncDisposable {
     const { own, registration: registrationSocket } = this.#sockets;
     await mkdir(path.dirname(own), { recursive: true });
     await mkdir(path.dirname(registrationSocket), { recursive: true });
-    await this.#listen(own, csi, 'csi.v1.Node', {
+    const { name } = this.#options;
+    await this.#listen(own, csi, {
+      'csi.v1.Identity': { GetPluginInfo: () => ({ name, vendorVersion: '1' }) },
+      'csi.v1.Node': this.#nodeService(),
+    });
+    await this.#listen(registrationSocket, registration, {
+      'pluginregistration.Registration': {
+        GetInfo: () => ({ type: 'CSIPlugin', name, endpoint: own, supportedVersions: ['1.0.0'] }),
+        NotifyRegistrationStatus: (said) => {
+          this.registrations.push(said as unknown as { pluginRegistered: boolean; error: string });
+          return {};
+        },
+      },
+    });
+  }
+
+  #nodeService(): Methods {
+    return {
       NodeGetInfo: () => ({
         nodeId: this.#options.nodeId ?? 'node-id',
         maxVolumesPerNode: this.#options.maxVolumes ?? 0,
@@ -138,34 +157,24 @@ export class CsiTestDriver implements AsyncDisposable {
           { unit: 'INODES', used: 3, available: 7, total: 10 },
         ],
       }),
-    });
-    const { name } = this.#options;
-    await this.#listen(registrationSocket, registration, 'pluginregistration.Registration', {
-      GetInfo: () => ({ type: 'CSIPlugin', name, endpoint: own, supportedVersions: ['1.0.0'] }),
-      NotifyRegistrationStatus: (said) => {
-        this.registrations.push(said as unknown as { pluginRegistered: boolean; error: string });
-        return {};
-      },
-    });
+    };
   }
 
-  async #listen(
-    socket: string,
-    descriptor: object,
-    service: string,
-    methods: Readonly<Record<string, (request: DriverRequest) => object | Promise<object>>>,
-  ): Promise<void> {
+  async #listen(socket: string, descriptor: object, services: Readonly<Record<string, Methods>>): Promise<void> {
     await rm(socket, { force: true });
     const server = new Server();
-    const handlers = Object.entries(methods).map(([name, answer]) => [
-      name,
-      (call: ServerUnaryCall<DriverRequest, object>, callback: sendUnaryData<object>) =>
-        void this.#answer(name, call.request, answer, callback),
-    ]);
-    server.addService(
-      fromJSON(descriptor, OPTIONS)[service] as ServiceDefinition,
-      Object.fromEntries(handlers) as Record<string, never>,
-    );
+    const definitions = fromJSON(descriptor, OPTIONS);
+    for (const [service, methods] of Object.entries(services)) {
+      const handlers = Object.entries(methods).map(([name, answer]) => [
+        name,
+        (call: ServerUnaryCall<DriverRequest, object>, callback: sendUnaryData<object>) =>
+          void this.#answer(name, call.request, answer, callback),
+      ]);
+      server.addService(
+        definitions[service] as ServiceDefinition,
+        Object.fromEntries(handlers) as Record<string, never>,
+      );
+    }
     await new Promise<void>((resolve, reject) => {
       server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
         error ? reject(error) : resolve(),

@@ -7,7 +7,7 @@ import { csiNodes, nodes, persistentVolumeClaims, persistentVolumes, secrets } f
 import { eventually } from '../../support/wait.ts';
 import { CsiWorld, DRIVER, NODE, podOf } from './csi-world.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 const { signal } = new AbortController();
 const STAGED = /^plugins\/kubernetes\.io\/csi\/disks\.example\.com\/[0-9a-f]{64}\/globalmount$/;
 const driversOf = async (world: CsiWorld) => (await world.client.get(csiNodes, '', NODE)).spec.drivers ?? [];

@@ -14,7 +14,7 @@ import { volumeExpander } from '../../../control-plane/controllers/storage/volum
 import { eventually } from '../../support/wait.ts';
 import { NAMESPACE, RunningControllers } from './running-controllers.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 const DRIVER = 'disks.example.com';
 const READY = [{ type: 'Ready', status: 'True' }];
 const handleOf = (name: string) => ({ driver: DRIVER, handle: `handle-${name}` });
