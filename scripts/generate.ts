@@ -181,7 +181,7 @@ class TypesModule {
     for (const flag of flags) {
       const [keyword = '', value = ''] = flag.split('=');
       const [word = '', rest] = value.split(':');
-      if (keyword === 'always' || keyword === 'pointer') keywords.push(`${keyword}: true`);
+      if (keyword === 'always' || keyword === 'pointer' || keyword === 'nullable') keywords.push(`${keyword}: true`);
       if (keyword === 'list') {
         keywords.push(`listType: ${quoted(word)}`);
         if (rest) keywords.push(`listMapKeys: [${rest.split(',').map(quoted).join(', ')}]`);
@@ -218,7 +218,8 @@ class TypesModule {
   #fieldType({ type, flags }: FieldFacts): string {
     const isTime = type === 'time' || type === 'micro-time';
     const zeroIsNull = isTime || type === 'bytes' || type.startsWith('[') || type.startsWith('{');
-    const isNullable = flags.includes('always') ? zeroIsNull : flags.includes('required') && isTime;
+    const isRequired = flags.includes('required');
+    const isNullable = isRequired ? isTime : (flags.includes('always') && zeroIsNull) || flags.includes('nullable');
     return isNullable ? `${this.#typeOf(type)} | null` : this.#typeOf(type);
   }
 

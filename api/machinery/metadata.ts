@@ -51,9 +51,10 @@ export function validateAnnotations(
 function validateOwnerReferences(meta: ObjectMeta, path: string): FieldError[] {
   const errors: FieldError[] = [];
   let controller: string | undefined;
-  for (const [index, owner] of (meta.ownerReferences ?? []).entries()) {
+  // As upstream, the errors do not say which of them it is.
+  const at = `${path}.ownerReferences`;
+  for (const owner of meta.ownerReferences ?? []) {
     if (errors.length >= MAX_ERRORS) break;
-    const at = `${path}.ownerReferences[${index}]`;
     const version = owner.apiVersion.slice(owner.apiVersion.indexOf('/') + 1);
     if (version === '') errors.push(invalid(`${at}.apiVersion`, owner.apiVersion, 'version must not be empty'));
     if (owner.kind === '') errors.push(invalid(`${at}.kind`, '', 'must not be empty'));
@@ -66,7 +67,7 @@ function validateOwnerReferences(meta: ObjectMeta, path: string): FieldError[] {
     if (controller !== undefined) {
       errors.push(
         invalid(
-          `${path}.ownerReferences`,
+          at,
           meta.ownerReferences,
           `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.name}`,
         ),
@@ -82,14 +83,16 @@ export const isQualifiedFinalizer = (name: string): boolean => name.includes('/'
 function validateFinalizers(meta: ObjectMeta, path: string, areFree: boolean): FieldError[] {
   const errors: FieldError[] = [];
   const at = `${path}.finalizers`;
-  for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
+  for (const finalizer of meta.finalizers ?? []) {
     if (errors.length >= MAX_ERRORS) break;
-    for (const error of validateQualifiedName(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, error));
-    if (areFree || isQualifiedFinalizer(finalizer)) continue;
-    errors.push(invalid(`${at}[${index}]`, finalizer, UNQUALIFIED_FINALIZER));
+    for (const error of validateQualifiedName(finalizer)) errors.push(invalid(at, finalizer, error));
   }
   if (meta.finalizers?.includes(ORPHAN_FINALIZER) && meta.finalizers.includes(FOREGROUND_FINALIZER)) {
     errors.push(invalid(at, meta.finalizers, 'finalizers orphan and foregroundDeletion cannot be both set'));
+  }
+  for (const [index, finalizer] of areFree ? [] : (meta.finalizers ?? []).entries()) {
+    if (errors.length >= MAX_ERRORS) break;
+    if (!isQualifiedFinalizer(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, UNQUALIFIED_FINALIZER));
   }
   return errors;
 }

@@ -48,6 +48,8 @@ interface Field {
   readonly compiled: Compiled;
   readonly omitEmpty: boolean;
   readonly always: boolean;
+  /** Of a field that is not set. */
+  readonly zero: () => unknown;
 }
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -231,6 +233,7 @@ function listOf(item: Compiled): Compiled {
 
 function mapOf(value: Compiled): Compiled {
   const goType = value === resource ? 'v1.ResourceList' : `map[string]${value.goType}`;
+  const zero = value === base64 ? () => '' : value.zero;
   return {
     goType,
     zero: () => null,
@@ -243,7 +246,7 @@ function mapOf(value: Compiled): Compiled {
       const out: Json = {};
       for (const key in map) {
         const entry = map[key];
-        setOwn(out, key, entry === null ? value.zero() : value.walk(entry, state, owner));
+        setOwn(out, key, entry === null ? zero() : value.walk(entry, state, owner));
       }
       return out;
     },
@@ -287,8 +290,11 @@ class Compiler {
     this.#structs.set(definition, compiled);
     for (const [name, property] of Object.entries(shape.properties ?? {})) {
       const required = shape.required?.includes(name) ?? false;
-      const always = required || property.always === true;
-      const field = { name, compiled: this.compile(property), omitEmpty: !always && property.pointer !== true, always };
+      const { nullable = false } = property;
+      const always = required || nullable || property.always === true;
+      const omitEmpty = !always && property.pointer !== true;
+      const known = this.compile(property);
+      const field = { name, compiled: known, omitEmpty, always, zero: nullable ? () => null : known.zero };
       fields.set(name, field);
       if (always) standing.push(field);
     }
@@ -301,7 +307,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
   const goType = `v1.${name}`;
   const complete = (out: Json): Json => {
     for (const field of standing) {
-      if (own(out, field.name) === undefined) setOwn(out, field.name, field.compiled.zero());
+      if (own(out, field.name) === undefined) setOwn(out, field.name, field.zero());
     }
     return out;
   };
@@ -323,7 +329,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
           continue;
         }
         if (entry === null || entry === undefined) {
-          if (field.always) setOwn(out, key, field.compiled.zero());
+          if (field.always) setOwn(out, key, field.zero());
           continue;
         }
         path[depth] = key;
@@ -331,6 +337,11 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
         const known = compiled.walk(entry, state, name);
         path.length = depth;
         if (field.omitEmpty && compiled.vanishes?.(known)) continue;
+        // Upstream stores protobuf, in which an empty list is none.
+        if (field.always && Array.isArray(known) && known.length === 0) {
+          setOwn(out, key, field.zero());
+          continue;
+        }
         // eslint-disable-next-line kedge/own-keys -- the names of fields are a schema's, and this is the hottest line of all
         out[field.name] = known;
       }

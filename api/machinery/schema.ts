@@ -52,6 +52,8 @@ export interface Shape extends ListMerge, Constraints {
   readonly mapType?: 'atomic' | 'granular';
   /** For an optional scalar: its zero value is kept (a pointer upstream); without it, `""`, `0` and `false` are omitted. */
   readonly pointer?: boolean;
+  /** It is serialized as `null` when it is not set (a pointer that upstream never omits). */
+  readonly nullable?: boolean;
   /** For an optional field: it is serialized even when it is not set, as `{}`, `null`, `""` or `0`, depending on its type. */
   readonly always?: boolean;
 }

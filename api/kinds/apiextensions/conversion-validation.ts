@@ -18,7 +18,9 @@ export function validateConversion(
 ): FieldError[] {
   if (!conversion) return [];
   const { strategy, webhook } = conversion;
-  const { clientConfig, conversionReviewVersions: versions = [] } = webhook ?? {};
+  const { clientConfig, conversionReviewVersions } = webhook ?? {};
+  // A required list that is absent is decoded as null.
+  const versions = conversionReviewVersions ?? [];
   const path = 'spec.conversion';
   const errors: FieldError[] = [];
   if (!strategy) errors.push(required(`${path}.strategy`));

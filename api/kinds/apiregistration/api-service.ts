@@ -80,6 +80,7 @@ export const apiServices = defineKind<APIService>({
   plural: 'apiservices',
   categories: ['api-extensions'],
   namespaced: false,
+  freeFinalizers: true,
   schema: APIService,
   validateName: validatePathSegmentName,
   columns: [
@@ -97,7 +98,7 @@ export const apiServices = defineKind<APIService>({
     if (spec?.service) spec.service.port ??= DEFAULT_PORT;
   },
   prepareForCreate(object) {
-    delete object.status;
+    object.status = {};
   },
   validate,
 });

@@ -35,7 +35,7 @@ export function validateMatch(
 ): FieldError[] {
   const labels = template?.metadata?.labels;
   if (selectorFrom(selector).matches(labels)) return [];
-  return [invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`')];
+  return [invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`')];
 }
 
 /** The template of pods that are always restarted. `kind` is as messages name it. */

@@ -146,7 +146,7 @@ export const horizontalPodAutoscalers = defineKind<HorizontalPodAutoscaler>({
   columns: autoscalerColumns((autoscaler) => autoscaler),
   applyDefaults: applyAutoscalerDefaults,
   prepareForCreate: (autoscaler) => {
-    autoscaler.status = { desiredReplicas: 0 };
+    autoscaler.status = { desiredReplicas: 0, currentMetrics: null };
   },
   validate: validateAutoscaler,
 });

@@ -35,7 +35,7 @@ function validateWord(word: string, words: readonly string[], path: string): Fie
 }
 
 function validateExitCodes(
-  { containerName, operator, values }: PodFailurePolicyOnExitCodesRequirement,
+  { containerName, operator, values: given }: PodFailurePolicyOnExitCodesRequirement,
   path: string,
   containers: ReadonlySet<string>,
 ): FieldError[] {
@@ -45,7 +45,9 @@ function validateExitCodes(
     errors.push(invalid(`${path}.containerName`, containerName, problem));
   }
   const at = `${path}.values`;
-  if (values.length === 0) errors.push(invalid(at, values, 'at least one value is required'));
+  // A required list that is absent is decoded as null.
+  const values = (given as number[] | null) ?? [];
+  if (values.length === 0) errors.push(invalid(at, given, 'at least one value is required'));
   else if (values.length > MAX_EXIT_CODES) errors.push(tooMany(at, values.length, MAX_EXIT_CODES));
   const seen = new Set<number>();
   for (const [index, value] of values.entries()) {
@@ -98,8 +100,9 @@ export function validateFailurePolicy(spec: JobSpec, path: string): FieldError[]
   const rules = spec.podFailurePolicy?.rules ?? [];
   const errors: FieldError[] = [];
   if (rules.length > MAX_RULES) errors.push(tooMany(`${path}.rules`, rules.length, MAX_RULES));
-  const { containers = [], initContainers = [] } = spec.template.spec ?? {};
-  const names = new Set([...containers, ...initContainers].map(({ name }) => name));
+  // A required list that is absent is decoded as null.
+  const { containers, initContainers } = spec.template.spec ?? {};
+  const names = new Set([...(containers ?? []), ...(initContainers ?? [])].map(({ name }) => name));
   for (const [index, rule] of rules.entries()) {
     addErrors(errors, validateFailureRule(rule, `${path}.rules[${index}]`, spec, names));
   }

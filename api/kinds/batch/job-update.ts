@@ -34,7 +34,9 @@ function withDirectives(old: PodTemplateSpec, { metadata, spec }: PodTemplateSpe
 }
 
 /** The old containers with the resources of the new ones, where these have the same names in the same places. */
-function withResources(old: readonly Container[] = [], wanted: readonly Container[] = []): Container[] {
+function withResources(before: readonly Container[] | null | undefined, after: typeof before): Container[] {
+  // A required list that is absent is decoded as null.
+  const [old, wanted] = [before ?? [], after ?? []];
   if (old.length !== wanted.length) return [...old];
   return old.map((container, index) => {
     const { name, resources } = wanted[index] ?? container;

@@ -58,7 +58,8 @@ function validateGenerated({ metadata = {}, spec }: Job, old?: Job): FieldError[
     if (label === undefined) errors.push(required(path, `must be '${value}'`));
     else if (label !== value) errors.push(invalid(path, labels, `must be '${value}'`));
   }
-  if (!selectorFrom(spec.selector).matches(wanted)) {
+  const isValid = validateLabelSelector(spec.selector, 'spec.selector').length === 0;
+  if (isValid && !selectorFrom(spec.selector).matches(wanted)) {
     errors.push(invalid('spec.selector', spec.selector, '`selector` not auto-generated'));
   }
   return errors;

@@ -33,14 +33,14 @@ export function validateClassName(name: string | undefined, path: string, errors
 }
 
 function validateDataSource(
-  { name, kind, apiGroup = '', namespace }: TypedObjectReference,
+  { name, kind, apiGroup, namespace }: TypedObjectReference,
   path: string,
   isOld: boolean,
   errors: FieldError[],
 ): void {
   if (name === '') errors.push(required(`${path}.name`));
   if (kind === '') errors.push(required(`${path}.kind`));
-  if (apiGroup === '' && kind !== 'PersistentVolumeClaim') {
+  if (!apiGroup && kind !== 'PersistentVolumeClaim') {
     errors.push(invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"));
   }
   for (const problem of apiGroup && !isOld ? validateSubdomainName(apiGroup) : []) {
@@ -65,7 +65,7 @@ function validateDataSources(
   if (dataSourceRef.namespace) {
     errors.push(invalid(path, {}, 'may not be specified when dataSourceRef.namespace is specified'));
   } else if (
-    dataSource.apiGroup !== dataSourceRef.apiGroup ||
+    (dataSource.apiGroup ?? null) !== (dataSourceRef.apiGroup ?? null) ||
     dataSource.kind !== dataSourceRef.kind ||
     dataSource.name !== dataSourceRef.name
   ) {
@@ -90,7 +90,7 @@ export function validateClaimSpec(
   else if (!isPositiveQuantity(storage)) errors.push(invalid(at, storage, NOT_POSITIVE));
   validateClassName(storageClassName, `${path}.storageClassName`, errors);
   validateVolumeMode(volumeMode, `${path}.volumeMode`, errors);
-  const hadGroup = old?.dataSource?.apiGroup !== undefined || old?.dataSourceRef?.apiGroup !== undefined;
+  const hadGroup = [old?.dataSource, old?.dataSourceRef].some((source) => typeof source?.apiGroup === 'string');
   validateDataSources(spec, path, hadGroup, errors);
   validateClassName(volumeAttributesClassName, `${path}.volumeAttributesClassName`, errors);
   return errors;

@@ -42,14 +42,15 @@ function joinDataSources(spec: PersistentVolumeClaimSpec, old?: PersistentVolume
   if (spec.dataSourceRef?.namespace && !old?.dataSourceRef) delete spec.dataSourceRef;
   const { dataSource } = spec;
   if (dataSource && !spec.dataSourceRef && !old?.dataSource && !old?.dataSourceRef) {
-    const { kind, apiGroup = '' } = dataSource;
+    const { kind } = dataSource;
+    const apiGroup = dataSource.apiGroup ?? '';
     const isKnown = apiGroup === '' ? kind === 'PersistentVolumeClaim' : kind === 'VolumeSnapshot';
     if (!isKnown || (apiGroup !== '' && apiGroup !== SNAPSHOT_GROUP)) delete spec.dataSource;
   }
   if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource };
   else if (spec.dataSourceRef && !spec.dataSource && !spec.dataSourceRef.namespace) {
     const { apiGroup, kind, name } = spec.dataSourceRef;
-    spec.dataSource = { ...(apiGroup !== undefined && { apiGroup }), kind, name };
+    spec.dataSource = { apiGroup: apiGroup ?? null, kind, name };
   }
 }
 

@@ -20,8 +20,10 @@ type Quantities = Record<string, string> | undefined;
 export const RESIZABLE = FIELDS.flatMap((field) => [`spec.${field}.*.resources`, `spec.${field}.*.resizePolicy`]);
 
 /** The old containers as the new ones are sized; the new ones where they are others, which validation rejects. */
-function resized(containers: Container[] = [], old: readonly Container[] = []): Container[] {
-  if (containers.some(({ name }, index) => name !== old[index]?.name)) return containers;
+function resized(wanted: readonly Container[] | null | undefined, before: typeof wanted): Container[] {
+  // A required list that is absent is decoded as null.
+  const [containers, old] = [wanted ?? [], before ?? []];
+  if (containers.some(({ name }, index) => name !== old[index]?.name)) return [...containers];
   return old.map((container, index) => ({
     ...container,
     resources: containers[index]?.resources,

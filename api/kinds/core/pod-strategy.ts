@@ -5,6 +5,7 @@ import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
 import type { HookContext } from '../../machinery/kind.ts';
 import { adoptAppArmorAnnotations } from './app-armor.ts';
+import { timeOf } from '../../machinery/time.ts';
 import { mergeLabelKeys } from './pod-label-keys.ts';
 
 /** How long a pod may take to terminate, in seconds; 0 when no node runs it. */
@@ -22,7 +23,7 @@ function liftGrace(spec: PodSpec): void {
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
 }
 
-export function preparePodForCreate(pod: Pod, { warn }: Pick<HookContext, 'warn'>): void {
+export function preparePodForCreate(pod: Pod, { warn, now }: Pick<HookContext, 'warn' | 'now'>): void {
   const { spec } = pod;
   if (!spec) return;
   liftGrace(spec);
@@ -34,6 +35,8 @@ export function preparePodForCreate(pod: Pod, { warn }: Pick<HookContext, 'warn'
       {
         type: 'PodScheduled',
         status: 'False',
+        lastProbeTime: null,
+        lastTransitionTime: timeOf(now),
         reason: 'SchedulingGated',
         message: 'Scheduling is blocked due to non-empty scheduling gates',
       },

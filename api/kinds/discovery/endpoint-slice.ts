@@ -1,4 +1,5 @@
 import { ipWarnings } from '../../domain/address-warnings.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { addErrors, type FieldError, duplicate, invalid, required } from '../../machinery/field-error.ts';
@@ -69,6 +70,15 @@ function validatePorts(ports: readonly EndpointPort[]): FieldError[] {
   return errors;
 }
 
+/** Whether an update changes what the generation counts: everything but metadata, and labels. */
+const isSame = ({ metadata, ...slice }: EndpointSlice, { metadata: oldMetadata, ...old }: EndpointSlice): boolean =>
+  deepEqual(slice, old) && deepEqual(metadata?.labels ?? {}, oldMetadata?.labels ?? {});
+
+/** Of the first beta, whose clients said there what has fields of its own now. */
+function dropTopology(endpoints: EndpointSlice['endpoints'] | null | undefined): void {
+  for (const endpoint of endpoints ?? []) delete endpoint.deprecatedTopology;
+}
+
 /** Controllers, which write canonical addresses, and often. */
 const MANAGERS: ReadonlySet<string> = new Set([
   'endpointslice-controller.k8s.io',
@@ -95,6 +105,11 @@ export const endpointSlices = defineKind<EndpointSlice>({
       port.name ??= '';
       port.protocol ??= 'TCP';
     }
+  },
+  prepareForCreate: ({ endpoints }) => dropTopology(endpoints),
+  prepareForUpdate: (slice, old) => {
+    if (slice.metadata && !isSame(slice, old)) slice.metadata.generation = (old.metadata?.generation ?? 0) + 1;
+    if (!deepEqual(slice.endpoints, old.endpoints)) dropTopology(slice.endpoints);
   },
   warnings: ({ metadata, addressType, endpoints }, old) => [
     ...(!old && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),

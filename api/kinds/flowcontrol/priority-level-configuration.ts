@@ -24,7 +24,8 @@ const ROUND_TRIP_ANNOTATION = 'flowcontrol.k8s.io/v1beta3-preserve-zero-concurre
 
 type Shares = Pick<LimitedPriorityLevelConfiguration, 'nominalConcurrencyShares' | 'lendablePercent'>;
 
-function validateShares({ nominalConcurrencyShares: shares = 0 }: Shares, path: string): FieldError[] {
+function validateShares({ nominalConcurrencyShares }: Shares, path: string): FieldError[] {
+  const shares = nominalConcurrencyShares ?? 0;
   return shares < 0 ? [invalid(`${path}.nominalConcurrencyShares`, shares, 'must be a non-negative integer')] : [];
 }
 

@@ -48,7 +48,7 @@ const hostProblems = (host: string): string[] =>
 
 function validateReference({ apiGroup, kind, name }: TypedLocalObjectReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  if (apiGroup !== undefined) listed(errors, `${path}.apiGroup`, apiGroup, validateSubdomainName(apiGroup));
+  if (apiGroup) listed(errors, `${path}.apiGroup`, apiGroup, validateSubdomainName(apiGroup));
   for (const [field, value] of Object.entries({ kind, name })) {
     if (value === '') errors.push(required(`${path}.${field}`));
     else listed(errors, `${path}.${field}`, value, validatePathSegmentName(value));
@@ -74,8 +74,7 @@ function validateBackend({ resource, service }: IngressBackend, path: string): F
 }
 
 function validatePath({ path = '', pathType, backend }: HTTPIngressPath, at: string): FieldError[] {
-  // A required text that is absent is decoded as empty.
-  if (String(pathType) === '') return [required(`${at}.pathType`, 'pathType must be specified')];
+  if ((pathType as string | null) === null) return [required(`${at}.pathType`, 'pathType must be specified')];
   const errors: FieldError[] = [];
   const refuse = (why: string): void => {
     errors.push(invalid(`${at}.path`, path, why));

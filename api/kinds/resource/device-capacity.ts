@@ -71,7 +71,8 @@ function validateRange(
 }
 
 function validatePolicy(policy: CapacityRequestPolicy, capacity: string, path: string, errors: FieldError[]): void {
-  const { default: wanted, validValues = [], validRange } = policy;
+  const { validValues = [], validRange } = policy;
+  const wanted = policy.default ?? undefined;
   if (validValues.length > 0 && validRange) {
     const oneOf = 'exactly one policy can be specified, cannot specify "validValues" and "validRange" at the same time';
     errors.push(forbidden(path, oneOf));

@@ -37,8 +37,9 @@ function validateNodes(spec: ResourceSliceSpec, errors: FieldError[]): void {
   if (nodeSelector) {
     given.push('`nodeSelector`');
     validateNodeSelector(nodeSelector, 'spec.nodeSelector', errors, true);
-    const { nodeSelectorTerms: terms } = nodeSelector;
-    if (terms.length !== 1) {
+    // A required list that is absent is decoded as null.
+    const terms = nodeSelector.nodeSelectorTerms as unknown[] | null;
+    if (terms?.length !== 1) {
       const why = 'must have exactly one node selector term';
       errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', terms, why));
     }

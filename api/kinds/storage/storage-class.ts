@@ -33,7 +33,8 @@ function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[
   for (const [index, { matchLabelExpressions = [] }] of terms.entries()) {
     const path = `allowedTopologies[${index}].matchLabelExpressions`;
     const keys = new Set<string>();
-    for (const [at, { key, values }] of matchLabelExpressions.entries()) {
+    for (const [at, { key, values: items }] of matchLabelExpressions.entries()) {
+      const values = present(items);
       const here = `${path}[${at}]`;
       if (values.length === 0) errors.push(required(`${here}.values`));
       const given = new Set<string>();
@@ -45,14 +46,18 @@ function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[
       if (keys.has(key)) errors.push(duplicate(`${here}.key`, key));
       keys.add(key);
     }
-    const term = matchLabelExpressions.map(({ key, values }) => [key, [...values].sort()] as const).sort();
+    const term = matchLabelExpressions.map(({ key, values }) => [key, [...present(values)].sort()] as const).sort();
     // As text: they are compared with all others.
     const text = JSON.stringify(term);
-    if (seen.has(text)) errors.push(duplicate(path, ''));
+    // As upstream, a term without expressions is one of those that all terms are compared with.
+    if (seen.has(text) || term.length === 0) errors.push(duplicate(path, ''));
     seen.add(text);
   }
   return errors;
 }
+
+/** A required list that is absent or empty is decoded as null. */
+const present = <T>(list: readonly T[] | null): readonly T[] => list ?? [];
 
 const nameColumn: Column<StorageClass> = {
   name: 'Name',

@@ -49,7 +49,7 @@ export type DaemonSetCondition = {
 };
 
 export const DaemonSetSpec = struct('io.k8s.api.apps.v1.DaemonSetSpec', () => ({
-  selector: required(1, LabelSelector, { immutable: true }),
+  selector: required(1, LabelSelector, { immutable: true, nullable: true }),
   template: required(2, PodTemplateSpec),
   minReadySeconds: optional(4, int32, { minimum: 0 }),
   revisionHistoryLimit: optional(6, int32, { pointer: true, minimum: 0 }),
@@ -130,7 +130,7 @@ export type DeploymentCondition = {
 };
 
 export const DeploymentSpec = struct('io.k8s.api.apps.v1.DeploymentSpec', () => ({
-  selector: required(2, LabelSelector, { immutable: true }),
+  selector: required(2, LabelSelector, { immutable: true, nullable: true }),
   template: required(3, PodTemplateSpec),
   minReadySeconds: optional(5, int32, { minimum: 0 }),
   paused: optional(7, boolean),
@@ -213,7 +213,7 @@ export type ReplicaSetCondition = {
 };
 
 export const ReplicaSetSpec = struct('io.k8s.api.apps.v1.ReplicaSetSpec', () => ({
-  selector: required(2, LabelSelector, { immutable: true }),
+  selector: required(2, LabelSelector, { immutable: true, nullable: true }),
   minReadySeconds: optional(4, int32, { minimum: 0 }),
   replicas: optional(1, int32, { pointer: true, minimum: 0 }),
   template: optional(3, PodTemplateSpec, { always: true }),
@@ -318,7 +318,7 @@ export type StatefulSetPersistentVolumeClaimRetentionPolicy = {
 };
 
 export const StatefulSetSpec = struct('io.k8s.api.apps.v1.StatefulSetSpec', () => ({
-  selector: required(2, LabelSelector),
+  selector: required(2, LabelSelector, { nullable: true }),
   template: required(3, PodTemplateSpec),
   minReadySeconds: optional(9, int32, { minimum: 0 }),
   ordinals: optional(11, StatefulSetOrdinals),

@@ -52,13 +52,13 @@ export type TokenRequest = {
 
 export const TokenRequestSpec = struct('io.k8s.api.authentication.v1.TokenRequestSpec', () => ({
   audiences: optional(1, list(string), { always: true, listType: 'atomic' }),
-  boundObjectRef: optional(3, BoundObjectReference),
-  expirationSeconds: optional(4, int64, { pointer: true }),
+  boundObjectRef: optional(3, BoundObjectReference, { nullable: true }),
+  expirationSeconds: optional(4, int64, { pointer: true, nullable: true }),
 }));
 export type TokenRequestSpec = {
   audiences?: string[] | null;
-  boundObjectRef?: BoundObjectReference;
-  expirationSeconds?: number;
+  boundObjectRef?: BoundObjectReference | null;
+  expirationSeconds?: number | null;
 };
 
 export const TokenRequestStatus = struct('io.k8s.api.authentication.v1.TokenRequestStatus', () => ({

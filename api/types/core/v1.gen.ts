@@ -65,13 +65,13 @@ export const AzureFilePersistentVolumeSource = struct('io.k8s.api.core.v1.AzureF
   secretName: required(1, string),
   shareName: required(2, string),
   readOnly: optional(3, boolean),
-  secretNamespace: optional(4, string, { pointer: true }),
+  secretNamespace: optional(4, string, { pointer: true, nullable: true }),
 }));
 export type AzureFilePersistentVolumeSource = {
   secretName: string;
   shareName: string;
   readOnly?: boolean;
-  secretNamespace?: string;
+  secretNamespace?: string | null;
 };
 
 export const AzureFileVolumeSource = struct('io.k8s.api.core.v1.AzureFileVolumeSource', () => ({
@@ -878,11 +878,11 @@ export type GCEPersistentDiskVolumeSource = {
 
 export const GRPCAction = struct('io.k8s.api.core.v1.GRPCAction', () => ({
   port: required(1, int32),
-  service: optional(2, string, { pointer: true }),
+  service: optional(2, string, { pointer: true, nullable: true }),
 }));
 export type GRPCAction = {
   port: number;
-  service?: string;
+  service?: string | null;
 };
 
 export const GitRepoVolumeSource = struct('io.k8s.api.core.v1.GitRepoVolumeSource', () => ({
@@ -2322,7 +2322,7 @@ export type SELinuxOptions = {
 
 export const ScaleIOPersistentVolumeSource = struct('io.k8s.api.core.v1.ScaleIOPersistentVolumeSource', () => ({
   gateway: required(1, string),
-  secretRef: required(3, SecretReference),
+  secretRef: required(3, SecretReference, { nullable: true }),
   system: required(2, string),
   fsType: optional(9, string),
   protectionDomain: optional(5, string),
@@ -2347,7 +2347,7 @@ export type ScaleIOPersistentVolumeSource = {
 
 export const ScaleIOVolumeSource = struct('io.k8s.api.core.v1.ScaleIOVolumeSource', () => ({
   gateway: required(1, string),
-  secretRef: required(3, LocalObjectReference),
+  secretRef: required(3, LocalObjectReference, { nullable: true }),
   system: required(2, string),
   fsType: optional(9, string),
   protectionDomain: optional(5, string),
@@ -2742,24 +2742,24 @@ export type TopologySpreadConstraint = {
 export const TypedLocalObjectReference = struct('io.k8s.api.core.v1.TypedLocalObjectReference', () => ({
   kind: required(2, string),
   name: required(3, string),
-  apiGroup: optional(1, string, { pointer: true }),
+  apiGroup: optional(1, string, { pointer: true, nullable: true }),
 }), { mapType: 'atomic' });
 export type TypedLocalObjectReference = {
   kind: string;
   name: string;
-  apiGroup?: string;
+  apiGroup?: string | null;
 };
 
 export const TypedObjectReference = struct('io.k8s.api.core.v1.TypedObjectReference', () => ({
   kind: required(2, string),
   name: required(3, string),
-  apiGroup: optional(1, string, { pointer: true }),
+  apiGroup: optional(1, string, { pointer: true, nullable: true }),
   namespace: optional(4, string, { pointer: true }),
 }));
 export type TypedObjectReference = {
   kind: string;
   name: string;
-  apiGroup?: string;
+  apiGroup?: string | null;
   namespace?: string;
 };
 

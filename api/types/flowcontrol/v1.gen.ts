@@ -88,13 +88,13 @@ export const LimitedPriorityLevelConfiguration = struct('io.k8s.api.flowcontrol.
   borrowingLimitPercent: optional(4, int32, { pointer: true }),
   lendablePercent: optional(3, int32, { pointer: true }),
   limitResponse: optional(2, LimitResponse, { always: true }),
-  nominalConcurrencyShares: optional(1, int32, { pointer: true }),
+  nominalConcurrencyShares: optional(1, int32, { pointer: true, nullable: true }),
 }));
 export type LimitedPriorityLevelConfiguration = {
   borrowingLimitPercent?: number;
   lendablePercent?: number;
   limitResponse?: LimitResponse;
-  nominalConcurrencyShares?: number;
+  nominalConcurrencyShares?: number | null;
 };
 
 export const NonResourcePolicyRule = struct('io.k8s.api.flowcontrol.v1.NonResourcePolicyRule', () => ({

@@ -5,7 +5,7 @@ import { TypedLocalObjectReference } from '../core/v1.gen.ts';
 
 export const HTTPIngressPath = struct('io.k8s.api.networking.v1.HTTPIngressPath', () => ({
   backend: required(2, IngressBackend),
-  pathType: required(3, oneOf('Exact', 'ImplementationSpecific', 'Prefix')),
+  pathType: required(3, oneOf('Exact', 'ImplementationSpecific', 'Prefix'), { nullable: true }),
   path: optional(1, string),
 }));
 export type HTTPIngressPath = {
@@ -92,14 +92,14 @@ export const IngressClassParametersReference = struct('io.k8s.api.networking.v1.
   name: required(3, pathSegmentName, { nonEmpty: true }),
   apiGroup: optional(1, longName, { pointer: true }),
   namespace: optional(5, string, { pointer: true }),
-  scope: optional(4, string, { pointer: true, supported: ['Cluster', 'Namespace'] }),
+  scope: optional(4, string, { pointer: true, supported: ['Cluster', 'Namespace'], nullable: true }),
 }));
 export type IngressClassParametersReference = {
   kind: string;
   name: string;
   apiGroup?: string;
   namespace?: string;
-  scope?: string;
+  scope?: string | null;
 };
 
 export const IngressClassSpec = struct('io.k8s.api.networking.v1.IngressClassSpec', () => ({

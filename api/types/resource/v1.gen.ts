@@ -41,12 +41,12 @@ export type CELDeviceSelector = {
 };
 
 export const CapacityRequestPolicy = struct('io.k8s.api.resource.v1.CapacityRequestPolicy', () => ({
-  default: optional(1, quantity),
+  default: optional(1, quantity, { nullable: true }),
   validRange: optional(4, CapacityRequestPolicyRange),
   validValues: optional(3, list(quantity), { listType: 'atomic' }),
 }));
 export type CapacityRequestPolicy = {
-  default?: string;
+  default?: string | null;
   validRange?: CapacityRequestPolicyRange;
   validValues?: string[];
 };

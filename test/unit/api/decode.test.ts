@@ -1,4 +1,10 @@
 import t from 'tap';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { limitRanges } from '../../../api/kinds/core/limit-range.ts';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { persistentVolumeClaims as claims } from '../../../api/kinds/core/persistent-volume-claim.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { events } from '../../../api/kinds/core/event.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
@@ -156,4 +162,25 @@ t.test('malformed bodies and unsupported media types are rejected', async (t) =>
   t.equal(statusOf(() => parseBody('', 'application/json', true)).code, 400);
   t.equal(statusOf(() => parseBody('a: [', 'application/yaml', true)).code, 400);
   t.equal(statusOf(() => parseBody('<a/>', 'text/xml', true)).code, 415);
+});
+
+t.test('what upstream never omits is null when there is nothing of it, however it is written', async (t) => {
+  const rows: readonly (readonly [kind: Kind, manifest: object, path: string, value: unknown])[] = [
+    [clusterRoles as Kind, { rules: [] }, 'rules', null],
+    [clusterRoles as Kind, { rules: null }, 'rules', null],
+    [clusterRoles as Kind, {}, 'rules', null],
+    [endpointSlices as Kind, { endpoints: [], ports: [] }, 'endpoints', null],
+    [endpointSlices as Kind, { endpoints: [], ports: [] }, 'ports', null],
+    [limitRanges as Kind, { spec: { limits: [] } }, 'spec.limits', null],
+    [deployments as Kind, { spec: {} }, 'spec.selector', null],
+    [deployments as Kind, { spec: { selector: {} } }, 'spec.selector', {}],
+    [claims as Kind, { spec: { dataSource: { kind: 'A', name: 'a' } } }, 'spec.dataSource.apiGroup', null],
+    [claims as Kind, { spec: { dataSource: { kind: 'A', name: 'a', apiGroup: '' } } }, 'spec.dataSource.apiGroup', ''],
+    [configMaps as Kind, { binaryData: { a: null } }, 'binaryData.a', ''],
+  ];
+  for (const [kind, manifest, path, value] of rows) {
+    const { object } = decodeObject(kind, manifest);
+    const found = path.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], object);
+    t.strictSame(found, value, `${kind.plural} ${JSON.stringify(manifest)}`);
+  }
 });

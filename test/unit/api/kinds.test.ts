@@ -16,6 +16,11 @@ import { roles } from '../../../api/kinds/rbac/role.ts';
 import { findKind, kinds } from '../../../api/registry.ts';
 import { findByKind } from '../../support/kinds.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
+import { apiServices } from '../../../api/kinds/apiregistration/api-service.ts';
+import { horizontalPodAutoscalers as autoscalers } from '../../../api/kinds/autoscaling/horizontal-pod-autoscaler.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+import { decoded } from './kind-rules.ts';
 import { CONTEXT } from './updates.ts';
 
 function created<T extends KubeObject>(kind: Kind<T>, body: object): T {
@@ -245,4 +250,35 @@ t.test('certificate signing requests and priority classes: limits', async (t) =>
   ]);
   t.strictSame(invalid(priorityClasses, { value: 2_000_000_000 }), ['Forbidden value']);
   t.strictSame(changed(priorityClasses, { value: 1 }, { value: 2 }).errors, ['Forbidden value']);
+});
+
+t.test('what new objects have in their status, and what counts as a new generation of a slice', async (t) => {
+  const gated = created(pods, { spec: { containers: [{ name: 'c' }], schedulingGates: [{ name: 'g' }] } });
+  t.match(gated.status?.conditions?.[0], {
+    lastProbeTime: null,
+    lastTransitionTime: /^\d{4}-/,
+    reason: 'SchedulingGated',
+  });
+  t.strictSame(
+    created(apiServices, { metadata: { name: 'v1.a.b' }, spec: { group: 'a.b', version: 'v1' } }).status,
+    {},
+  );
+  t.equal(created(autoscalers, { spec: { scaleTargetRef: {} } }).status?.currentMetrics, null);
+  const slice = (generation: number, labels: object, address: string): EndpointSlice =>
+    decoded(endpointSlices, {
+      metadata: { generation, labels },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [address], deprecatedTopology: { a: 'b' } }],
+    });
+  const old = slice(3, {}, '10.0.0.1');
+  for (const [wanted, generation, kept] of [
+    [slice(3, {}, '10.0.0.1'), 3, true],
+    [slice(3, { a: 'b' }, '10.0.0.1'), 4, true],
+    [slice(3, {}, '10.0.0.2'), 4, false],
+  ] as const) {
+    endpointSlices.prepareForUpdate(wanted, old, CONTEXT);
+    t.equal(wanted.metadata?.generation, generation);
+    t.equal(wanted.endpoints?.[0]?.deprecatedTopology !== undefined, kept);
+  }
+  t.equal(created(endpointSlices, slice(1, {}, '10.0.0.1')).endpoints?.[0]?.deprecatedTopology, undefined);
 });

@@ -181,7 +181,11 @@ t.test('ingresses', async (t) => {
     [path({ path: '/a//b' }), [`${at}.path: Invalid value: "/a//b": must not contain '//'`]],
     [path({ path: '/a/..' }), [`${at}.path: Invalid value: "/a/..": cannot end with '/..'`]],
     [path({ pathType: 'ImplementationSpecific', path: '' }), []],
-    [path({ pathType: '' }), [`${at}.pathType: Required value: pathType must be specified`]],
+    [path({ pathType: undefined }), [`${at}.pathType: Required value: pathType must be specified`]],
+    [
+      path({ pathType: '' }),
+      [`${at}.pathType: Unsupported value: "": supported values: "Exact", "ImplementationSpecific", "Prefix"`],
+    ],
     [path({ backend: {} }), [`${at}.backend: Invalid value: "": resource or service backend is required`]],
     [path({ backend: { service: { name: 's' } } }), [`${at}.backend: Required value: port name or number is required`]],
     [

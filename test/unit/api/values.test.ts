@@ -189,11 +189,11 @@ t.test('metadata is validated on create', async (t) => {
     'FieldValueInvalid metadata.labels',
     'FieldValueInvalid metadata.labels',
     'FieldValueTooLong metadata.annotations',
-    'FieldValueInvalid metadata.ownerReferences[1].apiVersion',
-    'FieldValueInvalid metadata.ownerReferences[1].kind',
-    'FieldValueInvalid metadata.ownerReferences[1].uid',
+    'FieldValueInvalid metadata.ownerReferences.apiVersion',
+    'FieldValueInvalid metadata.ownerReferences.kind',
+    'FieldValueInvalid metadata.ownerReferences.uid',
     'FieldValueInvalid metadata.ownerReferences',
-    'FieldValueInvalid metadata.finalizers[0]',
+    'FieldValueInvalid metadata.finalizers',
     // Neither a qualified name nor one that Kubernetes defines.
     'FieldValueInvalid metadata.finalizers[0]',
   ]);
