@@ -19,6 +19,7 @@ import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
+import { RoleMetrics } from './role-metrics.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
@@ -37,11 +38,12 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, logge
   const roles = new Set(config.roles);
   const scheduler = roles.has('scheduler') ? await schedulerSettings(config) : undefined;
   await using stack = new AsyncDisposableStack();
-  const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
+  const metrics = new RoleMetrics(logger);
+  const access = roles.has('apiserver') ? await runApiServer(config, metrics, signal, logger, stack) : undefined;
   if (!access) collectWhenIdle(signal);
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
   const running = threads.map((role) =>
-    keepRunning(() => roleOptions(role, config, access, scheduler), access, signal, logger),
+    keepRunning(() => roleOptions(role, config, access, scheduler), access, metrics, signal, logger),
   );
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.all([stopped, ...running]);
@@ -58,6 +60,7 @@ interface Access {
 
 async function runApiServer(
   config: ServerConfig,
+  metrics: RoleMetrics,
   signal: AbortSignal,
   logger: Logger,
   stack: AsyncDisposableStack,
@@ -88,6 +91,7 @@ async function runApiServer(
     kubeletIdentity: () => kubeletIdentity,
     frontProxyClient: () => frontProxyClient,
     store,
+    metricsElsewhere: metrics.text,
     logger,
     signal,
   });
@@ -162,6 +166,7 @@ async function roleOptions(
 async function keepRunning(
   current: () => Promise<RoleOptions>,
   access: Access | undefined,
+  metrics: RoleMetrics,
   signal: AbortSignal,
   logger: Logger,
 ): Promise<void> {
@@ -175,6 +180,7 @@ async function keepRunning(
       workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
     });
+    metrics.add(thread);
     const tell = (message: RoleMessage): void => thread.postMessage(message);
     const stop = (): void => tell('stop');
     const renew = (): void => void current().then(({ credentials }) => tell(credentials));

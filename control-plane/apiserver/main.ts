@@ -47,6 +47,8 @@ export interface ApiServerOptions {
   /** With which it calls aggregated API servers; likewise. */
   readonly frontProxyClient: () => KeyPair;
   readonly store: Store;
+  /** The metrics of the other roles of this process; it does not reject. */
+  readonly metricsElsewhere?: () => Promise<string>;
   readonly logger: Logger;
   /** Aborted: the start is given up. A started server is closed by `close`. */
   readonly signal: AbortSignal;
@@ -108,6 +110,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       signal: stopping.signal,
     }),
     metrics: [admissionMetrics.write],
+    ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,
   });
   const close = async (): Promise<void> => {

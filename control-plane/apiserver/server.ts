@@ -72,6 +72,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly computed?: readonly ComputedObjects[];
   /** More of `/metrics`. */
   readonly metrics?: readonly WriteMetrics[];
+  /** Those of other threads: `elsewhere` of `MetricsSources`. */
+  readonly metricsElsewhere?: () => Promise<string>;
   readonly logger: Logger;
 }
 
@@ -130,6 +132,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     watches,
     inFlight: fairness,
     more: [...(options.metrics ?? []), core.metrics.write, fairness.write, aggregated.metrics],
+    elsewhere: options.metricsElsewhere ?? (() => Promise.resolve('')),
   });
   let ready = false;
   const { kinds } = core.registry;

@@ -8,6 +8,7 @@ import {
   type Selector,
 } from '../../api/machinery/selectors.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
+import { own } from '../../api/machinery/own.ts';
 import type { LabelSelector } from '../../api/types/meta/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer, objectKey, splitKey } from '../../client/informer.ts';
@@ -73,7 +74,7 @@ export class WorkloadSelectors implements Workloads {
 }
 
 const isSelectedBy = (labels: Labels, wanted: Labels): boolean =>
-  Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+  Object.entries(wanted).every(([key, value]) => own(labels, key) === value);
 
 export interface WorkloadCacheOptions {
   readonly client: ApiClient;

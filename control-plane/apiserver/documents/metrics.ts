@@ -33,6 +33,8 @@ export interface MetricsSources {
   readonly watches: Pick<WatchServer, 'eventsSent'>;
   readonly inFlight: Pick<RequestFairness, 'counts'>;
   readonly more: readonly WriteMetrics[];
+  /** Of other threads; it resolves to families in the text format, and does not reject. */
+  readonly elsewhere: () => Promise<string>;
 }
 
 export class ApiServerMetrics {
@@ -73,9 +75,10 @@ export class ApiServerMetrics {
     return this.#longRunning.count(...labelsOf(exchange));
   }
 
-  readonly handler: PathHandler = (exchange) => {
+  readonly handler: PathHandler = async (exchange) => {
     if (exchange.info.path !== '/metrics') return false;
-    exchange.write(200, EXPOSITION_TYPE, this.#text());
+    const others = await this.#sources.elsewhere();
+    exchange.write(200, EXPOSITION_TYPE, this.#text() + others);
     return true;
   };
 

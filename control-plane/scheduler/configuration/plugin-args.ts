@@ -136,8 +136,10 @@ function strategySettings(strategy: ScoringStrategyArgs | undefined): ScoringStr
 
 const validateIgnored = (names: readonly string[] | undefined, path: string, isGroup: boolean): FieldError[] =>
   (names ?? []).flatMap((name, index) => {
-    const problems = validateQualifiedName(name);
-    if (isGroup && name.includes('/')) problems.push("resource group name can't contain '/'");
+    const problems = [
+      ...(isGroup && name.includes('/') ? ["resource group name can't contain '/'"] : []),
+      ...validateQualifiedName(name),
+    ];
     return problems.map((problem) => invalid(`${path}[${index}]`, name, problem));
   });
 

@@ -1,6 +1,6 @@
 /** Makes the profiles of a configuration: each has plugins of its own, with its arguments. */
 import type { Plugin } from '../framework/plugin.ts';
-import type { Profile, ExtensionPoint } from '../framework/profile.ts';
+import { having, reserving, type ExtensionPoint, type Profile } from '../framework/profile.ts';
 import { plugins } from '../plugins/index.ts';
 import type { ProfileSettings } from './settings.ts';
 
@@ -12,22 +12,22 @@ export function profileFrom(settings: ProfileSettings): Profile {
     return made.get(name);
   };
   const at = (point: ExtensionPoint): Plugin[] => enabled[point].flatMap(({ name }) => pluginOf(name) ?? []);
-  const filter = at('filter').filter((plugin) => plugin.filter);
-  const preFilter = at('preFilter').filter((plugin) => plugin.preFilter);
+  const filter = having(at('filter'), 'filter');
+  const preFilter = having(at('preFilter'), 'preFilter');
   return {
     schedulerName,
     percentageOfNodesToScore,
-    preEnqueue: at('preEnqueue').filter((plugin) => plugin.preEnqueue),
+    preEnqueue: having(at('preEnqueue'), 'preEnqueue'),
     // Some of the plugins that upstream has filter only begin earlier here.
-    preFilter: [...preFilter, ...filter.filter((plugin) => plugin.preFilter && !preFilter.includes(plugin))],
+    preFilter: [...preFilter, ...having(filter, 'preFilter').filter((plugin) => !preFilter.includes(plugin))],
     filter,
-    postFilter: at('postFilter').filter((plugin) => plugin.postFilter),
+    postFilter: having(at('postFilter'), 'postFilter'),
     score: enabled.score.flatMap(({ name, weight }) => {
       const plugin = pluginOf(name);
       return plugin?.score ? [{ plugin, weight }] : [];
     }),
-    reserve: at('reserve').filter((plugin) => plugin.reserve ?? plugin.unreserve),
-    permit: at('permit').filter((plugin) => plugin.permit),
-    preBind: at('preBind').filter((plugin) => plugin.preBind),
+    reserve: reserving(at('reserve')),
+    permit: having(at('permit'), 'permit'),
+    preBind: having(at('preBind'), 'preBind'),
   };
 }

@@ -1,5 +1,5 @@
 /** The extenders of a scheduler, asked one after the other. */
-import { isJsonObject } from '../../../api/machinery/own.ts';
+import { isJsonObject, own } from '../../../api/machinery/own.ts';
 import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { Diagnosis } from '../framework/diagnosis.ts';
@@ -214,7 +214,7 @@ function namesIn(given: unknown): string[] {
 /** Undefined when the node is not among them. */
 function reasonOf(failed: unknown, name: string): string[] | undefined {
   if (!isJsonObject(failed) || !Object.hasOwn(failed, name)) return undefined;
-  const reason = failed[name];
+  const reason = own(failed, name);
   return typeof reason === 'string' && reason ? [reason.slice(0, MAX_REASON_CHARS)] : [];
 }
 

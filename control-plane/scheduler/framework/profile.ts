@@ -43,20 +43,26 @@ export interface Profile {
   readonly preBind: readonly Plugin[];
 }
 
+/** Those of the plugins that have the point. */
+export const having = (plugins: readonly Plugin[], point: keyof Plugin): Plugin[] =>
+  plugins.filter((plugin) => plugin[point] !== undefined);
+
+/** What was reserved is given back by the same plugins, also by one that only does that. */
+export const reserving = (plugins: readonly Plugin[]): Plugin[] =>
+  plugins.filter((plugin) => plugin.reserve !== undefined || plugin.unreserve !== undefined);
+
 /** A profile in which each plugin runs at all points that it has, with its own weight. */
 export function profileOf(plugins: readonly Plugin[], schedulerName = DEFAULT_SCHEDULER_NAME): Profile {
-  const having = (point: keyof Plugin): Plugin[] => plugins.filter((plugin) => plugin[point] !== undefined);
   return {
     schedulerName,
     percentageOfNodesToScore: 0,
-    preEnqueue: having('preEnqueue'),
-    preFilter: having('preFilter'),
-    filter: having('filter'),
-    postFilter: having('postFilter'),
-    score: having('score').map((plugin) => ({ plugin, weight: plugin.weight ?? 1 })),
-    // Giving back what was reserved is called with reserve's plugins, also of one that reserves nothing.
-    reserve: plugins.filter(({ reserve, unreserve }) => reserve !== undefined || unreserve !== undefined),
-    permit: having('permit'),
-    preBind: having('preBind'),
+    preEnqueue: having(plugins, 'preEnqueue'),
+    preFilter: having(plugins, 'preFilter'),
+    filter: having(plugins, 'filter'),
+    postFilter: having(plugins, 'postFilter'),
+    score: having(plugins, 'score').map((plugin) => ({ plugin, weight: plugin.weight ?? 1 })),
+    reserve: reserving(plugins),
+    permit: having(plugins, 'permit'),
+    preBind: having(plugins, 'preBind'),
   };
 }

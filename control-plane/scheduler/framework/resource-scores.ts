@@ -12,7 +12,7 @@ export interface ScoredResource {
   readonly weight: number;
   /** It counts only for pods that ask for it: not cpu, memory or ephemeral-storage. */
   readonly isExtended: boolean;
-  of(amounts: Resources): number;
+  readonly of: (amounts: Resources) => number;
 }
 
 const BUILT_IN: ReadonlyMap<string, (amounts: Resources) => number> = new Map([

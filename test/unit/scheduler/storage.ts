@@ -1,7 +1,13 @@
 /** Claims, volumes and classes for the scheduler's tests. */
 import { classOf } from '../../../api/domain/storage-class.ts';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec } from '../../../api/types/core/v1.gen.ts';
-import type { StorageClass } from '../../../api/types/storage/v1.gen.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+} from '../../../api/types/storage/v1.gen.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 import { NO_STORAGE, type Storage } from '../../../control-plane/scheduler/framework/storage.ts';
 
@@ -62,9 +68,15 @@ export interface StorageObjects {
   readonly classes?: readonly StorageClass[];
   readonly claims?: readonly PersistentVolumeClaim[];
   readonly volumes?: readonly PersistentVolume[];
+  readonly drivers?: readonly CSIDriver[];
+  readonly csiNodes?: readonly CSINode[];
+  readonly capacities?: readonly CSIStorageCapacity[];
+  readonly attachments?: readonly VolumeAttachment[];
 }
 
-export function storageOf({ classes = [classNamed('disks')], claims = [], volumes = [] }: StorageObjects): Storage {
+export function storageOf(objects: StorageObjects): Storage {
+  const { classes = [classNamed('disks')], claims = [], volumes = [] } = objects;
+  const { drivers = [], csiNodes = [], capacities = [], attachments = [] } = objects;
   return {
     ...NO_STORAGE,
     claim: (namespace, name) =>
@@ -72,5 +84,9 @@ export function storageOf({ classes = [classNamed('disks')], claims = [], volume
     volume: (name) => volumes.find(({ metadata }) => metadata?.name === name),
     volumesOf: (name) => volumes.filter((volume) => classOf(volume) === name),
     storageClass: (name) => classes.find(({ metadata }) => metadata?.name === name),
+    csiDriver: (name) => drivers.find(({ metadata }) => metadata?.name === name),
+    csiNode: (name) => csiNodes.find(({ metadata }) => metadata?.name === name),
+    capacitiesOf: (name) => capacities.filter(({ storageClassName }) => storageClassName === name),
+    attachmentsOf: (name) => attachments.filter(({ spec }) => spec.nodeName === name),
   };
 }

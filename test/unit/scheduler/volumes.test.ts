@@ -1,6 +1,7 @@
 /** Where pods with claims may go, and in which words the others are refused. */
 import t from 'tap';
 import type { PersistentVolumeClaim, PodSpec } from '../../../api/types/core/v1.gen.ts';
+import type { CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment } from '../../../api/types/storage/v1.gen.ts';
 import { SchedulingCache } from '../../../control-plane/scheduler/cache.ts';
 import { decide } from '../../../control-plane/scheduler/decide.ts';
 import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
@@ -8,6 +9,7 @@ import type { PendingPod } from '../../../control-plane/scheduler/framework/pod-
 import { podVolumes, volumesOn } from '../../../control-plane/scheduler/framework/pod-volumes.ts';
 import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
+import { volumeBindingOf } from '../../../control-plane/scheduler/plugins/volume-binding.ts';
 import { bound, factsOf, pending } from './objects.ts';
 import { boundTo, claimNamed, classNamed, storageOf, volumeOn, type StorageObjects } from './storage.ts';
 
@@ -34,6 +36,30 @@ const selected = (name: string, node: string): PersistentVolumeClaim =>
   claimNamed(name, '1Gi', {}, { annotations: { 'volume.kubernetes.io/selected-node': node } });
 const provisioned = classNamed('disks', { provisioner: 'example.com/disks' });
 const inZone = (...values: string[]) => [{ matchLabelExpressions: [{ key: 'topology.kubernetes.io/zone', values }] }];
+
+const DRIVER = 'example.com/disks';
+const saying = (spec: CSIDriver['spec'] = { storageCapacity: true }): CSIDriver => ({
+  metadata: { name: DRIVER },
+  spec,
+});
+const roomIn = (zone: string, capacity: string): CSIStorageCapacity => ({
+  storageClassName: 'disks',
+  nodeTopology: { matchLabels: { 'topology.kubernetes.io/zone': zone } },
+  capacity,
+});
+const csiVolume = (name: string) =>
+  volumeOn('', `v-${name}`, '1Gi', { local: undefined, csi: { driver: DRIVER, volumeHandle: name } });
+const csiClaim = (name: string): PersistentVolumeClaim => boundTo(`v-${name}`, claimNamed(name));
+/** Nodes that can have one volume of the driver. */
+const limited = (...nodes: string[]): CSINode[] =>
+  nodes.map((name) => ({
+    metadata: { name },
+    spec: { drivers: [{ name: DRIVER, nodeID: name, allocatable: { count: 1 } }] },
+  }));
+const attached = (volume: string, nodeName: string): VolumeAttachment => ({
+  metadata: { name: `${volume}-${nodeName}` },
+  spec: { attacher: DRIVER, nodeName, source: { persistentVolumeName: `v-${volume}` } },
+});
 
 const cases: [what: string, storage: StorageObjects, pod: Partial<PodSpec>, expected: string][] = [
   ['there is no claim', {}, using('data'), 'persistentvolumeclaim "data" not found'],
@@ -181,6 +207,97 @@ const cases: [what: string, storage: StorageObjects, pod: Partial<PodSpec>, expe
     using('data'),
     '2 node(s) had no available volume zone',
   ],
+  [
+    'the driver has room where the node is',
+    {
+      claims: [claimNamed('data', '5Gi')],
+      classes: [provisioned],
+      drivers: [saying()],
+      capacities: [roomIn('west', '9Gi')],
+    },
+    using('data'),
+    'b',
+  ],
+  [
+    'the driver has too little room',
+    {
+      claims: [claimNamed('data', '5Gi')],
+      classes: [provisioned],
+      drivers: [saying()],
+      capacities: [roomIn('west', '4Gi')],
+    },
+    using('data'),
+    '2 node(s) did not have enough free storage',
+  ],
+  [
+    'the driver makes no volume as large, whatever room it has',
+    {
+      ...{ claims: [claimNamed('data', '5Gi')], classes: [provisioned], drivers: [saying()] },
+      capacities: [{ ...roomIn('west', '90Gi'), maximumVolumeSize: '4Gi' }],
+    },
+    using('data'),
+    '2 node(s) did not have enough free storage',
+  ],
+  [
+    'the driver does not say what room it has',
+    { claims: [claimNamed('data', '5Gi')], classes: [provisioned], drivers: [saying({ storageCapacity: false })] },
+    using('data'),
+    'a',
+  ],
+  [
+    'there is a volume already where the driver has no room',
+    { claims: [claimNamed('data')], classes: [provisioned], drivers: [saying()], volumes: [volumeOn('a', 'v')] },
+    using('data'),
+    'a',
+  ],
+  [
+    'a node has as many volumes as its driver can attach',
+    {
+      claims: [csiClaim('one'), csiClaim('data')],
+      volumes: [csiVolume('one'), csiVolume('data')],
+      csiNodes: limited('a', 'b'),
+    },
+    using('data'),
+    'b',
+  ],
+  [
+    'volumes that are attached without a pod count, too',
+    {
+      ...{ claims: [csiClaim('data')], volumes: [csiVolume('x'), csiVolume('data')], csiNodes: limited('a', 'b') },
+      attachments: [attached('x', 'a'), attached('x', 'b')],
+    },
+    using('data'),
+    '2 node(s) exceed max volume count',
+  ],
+  [
+    'a volume that the node has already is no further one',
+    {
+      claims: [csiClaim('one')],
+      volumes: [csiVolume('one')],
+      csiNodes: limited('a', 'b'),
+      attachments: [attached('one', 'a')],
+    },
+    { ...using('one'), nodeSelector: { 'kubernetes.io/hostname': 'a' } },
+    'a',
+  ],
+  [
+    'a volume that is still to be made is one more',
+    {
+      ...{ claims: [csiClaim('one'), claimNamed('new')], volumes: [csiVolume('one')], classes: [provisioned] },
+      csiNodes: limited('a', 'b'),
+    },
+    using('new'),
+    'b',
+  ],
+  [
+    'the driver has to be on the node, and is not',
+    {
+      ...{ claims: [csiClaim('data')], volumes: [csiVolume('data')], csiNodes: limited('b') },
+      drivers: [saying({ preventPodSchedulingIfMissing: true })],
+    },
+    using('data'),
+    'b',
+  ],
 ];
 
 for (const [what, objects, pod, expected] of cases) {
@@ -188,13 +305,39 @@ for (const [what, objects, pod, expected] of cases) {
     const cache = new SchedulingCache(storageOf(objects));
     cache.setNode(zoned('a', 'east'));
     cache.setNode(zoned('b', 'west'));
+    if (objects.claims?.some(({ metadata }) => metadata?.name === 'one'))
+      cache.setPod(bound('user', 'a', using('one')));
     const decision = decide(pending(pod), cache, profileOf(defaultPlugins), new NodeSampling(), () => 0);
     if (decision.node === undefined) {
-      const help = 'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
+      const why = expected.includes('max volume count')
+        ? 'No preemption victims found for incoming pod'
+        : 'Preemption is not helpful for scheduling';
+      const help = `preemption: 0/2 nodes are available: 2 ${why}.`;
       t.equal(decision.message, `0/2 nodes are available: ${expected}. ${help}`);
     } else t.equal(decision.node, expected);
   });
 }
+
+t.test('nodes are scored by how full storage gets there, when a profile says so', async (t) => {
+  const objects = {
+    classes: [provisioned],
+    drivers: [saying()],
+    capacities: [roomIn('east', '9Gi'), roomIn('west', '90Gi')],
+  };
+  const chosen = (storage: StorageObjects, ...scores: number[]) => {
+    const cache = new SchedulingCache(storageOf({ claims: [claimNamed('data', '5Gi')], ...storage }));
+    cache.setNode(zoned('a', 'east'));
+    cache.setNode(zoned('b', 'west'));
+    const shape = scores.map((score, index) => ({ utilization: index * 100, score }));
+    const plugin = volumeBindingOf({ bindTimeoutSeconds: 1, shape: scores.length > 0 ? shape : undefined });
+    return decide(pending(using('data')), cache, profileOf([plugin]), new NodeSampling(), () => 0).node;
+  };
+  t.equal(chosen(objects), 'a', 'nodes are alike without a shape');
+  t.equal(chosen(objects, 10, 0), 'b', 'the emptier one');
+  t.equal(chosen(objects, 0, 10), 'a', 'the fuller one');
+  const volumes = [volumeOn('a', 'v9', '9Gi'), volumeOn('b', 'v5', '5Gi')];
+  t.equal(chosen({ volumes }, 0, 10), 'b', 'the volume that fits best');
+});
 
 t.test('which volume is written for which claim', async (t) => {
   const storage = storageOf({
