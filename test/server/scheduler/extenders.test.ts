@@ -6,6 +6,7 @@ import { pods } from '../../../api/kinds/core/pod.ts';
 import type { Node, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import type { Extender } from '../../../api/types/kubescheduler/v1.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
+import { events } from '../../../client/resources.gen.ts';
 import { decideWithExtenders } from '../../../control-plane/scheduler/decide-with-extenders.ts';
 import { Extenders } from '../../../control-plane/scheduler/extenders/extenders.ts';
 import { HttpExtender } from '../../../control-plane/scheduler/extenders/http-extender.ts';
@@ -38,7 +39,12 @@ async function serve(t: Test, answers: Answers) {
   t.teardown(() => server[Symbol.asyncDispose]());
   const open = (config: Partial<Extender>): HttpExtender => {
     const caData = Buffer.from(server.ca.cert).toString('base64');
-    const extender = new HttpExtender({ urlPrefix: `${server.url}/scheduler/`, tlsConfig: { caData }, nodeCacheCapable: true, ...config });
+    const extender = new HttpExtender({
+      urlPrefix: `${server.url}/scheduler/`,
+      tlsConfig: { caData },
+      nodeCacheCapable: true,
+      ...config,
+    });
     t.teardown(() => extender[Symbol.asyncDispose]());
     return extender;
   };
@@ -49,7 +55,12 @@ const never = new AbortController().signal;
 const wholeNode = (name: string): Node => ({ metadata: { name, labels: { whole: 'yes' } } });
 const extendersOf = (...extenders: HttpExtender[]): Extenders =>
   new Extenders(extenders, { pod: async ({ name }) => podOf(name), node: wholeNode }, silent);
-const decideAmong = (extenders: Extenders, names: readonly string[], spec: Partial<PodSpec> = {}, on: readonly Pod[] = []) => {
+const decideAmong = (
+  extenders: Extenders,
+  names: readonly string[],
+  spec: Partial<PodSpec> = {},
+  on: readonly Pod[] = [],
+) => {
   const cluster = clusterOf(names.map((name, index) => nodeOf(name, {}, index === 0 ? on : [])));
   const deciding = { cluster, profile: profileOf(defaultPlugins), sampling: new NodeSampling(), tieBreak: () => 0 };
   return decideWithExtenders(pending(spec), deciding, extenders, never);
@@ -57,7 +68,10 @@ const decideAmong = (extenders: Extenders, names: readonly string[], spec: Parti
 
 t.test('an extender filters and scores nodes by their names', async (t) => {
   const { open, asked } = await serve(t, {
-    filter: ({ NodeNames = [] }) => ({ NodeNames: NodeNames.filter((name) => name !== 'a'), FailedNodes: { a: 'it is bad' } }),
+    filter: ({ NodeNames = [] }) => ({
+      NodeNames: NodeNames.filter((name) => name !== 'a'),
+      FailedNodes: { a: 'it is bad' },
+    }),
     prioritize: ({ NodeNames = [] }) => NodeNames.map((Host) => ({ Host, Score: Host === 'c' ? 9 : 1 })),
   });
   const extenders = extendersOf(open({ filterVerb: 'filter', prioritizeVerb: 'prioritize', weight: 2 }));
@@ -77,10 +91,17 @@ t.test('one without a cache of its own gets the nodes whole, and may answer in a
 
 t.test('a pod that extenders leave no node waits, and says why', async (t) => {
   const { open } = await serve(t, {
-    filter: () => ({ NodeNames: [], FailedNodes: { a: 'it is bad' }, FailedAndUnresolvableNodes: { b: 'it stays bad' } }),
+    filter: () => ({
+      NodeNames: [],
+      FailedNodes: { a: 'it is bad' },
+      FailedAndUnresolvableNodes: { b: 'it stays bad' },
+    }),
   });
   const decision = await decideAmong(extendersOf(open({ filterVerb: 'filter' })), ['a', 'b']);
-  t.match(decision, { message: /^0\/2 nodes are available: 1 it is bad, 1 it stays bad\. preemption: /, rejectedBy: new Set(['Extender']) });
+  t.match(decision, {
+    message: /^0\/2 nodes are available: 1 it is bad, 1 it stays bad\. preemption: /,
+    rejectedBy: new Set(['Extender']),
+  });
 });
 
 t.test('only those are asked that manage a resource of the pod', async (t) => {
@@ -116,10 +137,18 @@ const endless = (_args: Args, response: ServerResponse): undefined => {
 };
 const failures: [what: string, answer: Answers[string], message: RegExp][] = [
   ['has an error', () => ({ Error: 'no idea' }), /no idea/],
-  ['names another node', () => ({ NodeNames: ['z'] }), /claims a filtered node "z" which is not found in the input node list/],
+  [
+    'names another node',
+    () => ({ NodeNames: ['z'] }),
+    /claims a filtered node "z" which is not found in the input node list/,
+  ],
   ['answers something else', () => ({ NodeNames: [3] }), /not a list of strings/],
   ['answers no JSON', (_, response) => void response.end('<html>'), /the answer is not JSON/],
-  ['answers with another status', (_, response) => void response.writeHead(500).end(), /failed filter with extender at URL .*, code 500/],
+  [
+    'answers with another status',
+    (_, response) => void response.writeHead(500).end(),
+    /failed filter with extender at URL .*, code 500/,
+  ],
   ['does not answer', () => undefined, /filter of extender .* timed out after 300 ms/],
   ['never ends its answer', endless, /longer than 67108864 bytes/],
 ];
@@ -148,9 +177,16 @@ t.test('a scheduler with two profiles and an extender that binds', async (t) => 
   const { open, asked } = await serve(t, {
     filter: ({ Nodes }) => ({ Nodes: { items: Nodes?.items.filter(({ metadata }) => metadata?.name === 'n2') } }),
     bind: ({ PodName, PodNamespace, PodUID, Node: name }, response) => {
-      const binding = { metadata: { name: String(PodName), uid: String(PodUID) }, target: { kind: 'Node', name: String(name) } };
+      const binding = {
+        metadata: { name: String(PodName), uid: String(PodUID) },
+        target: { kind: 'Node', name: String(name) },
+      };
       client
-        .createSubresource(pods, String(PodNamespace), String(PodName), 'binding', { apiVersion: 'v1', kind: 'Binding', ...binding })
+        .createSubresource(pods, String(PodNamespace), String(PodName), 'binding', {
+          apiVersion: 'v1',
+          kind: 'Binding',
+          ...binding,
+        })
         .then(
           () => sendJson(response, {}),
           (error: Error) => sendJson(response, { Error: error.message }),
@@ -193,6 +229,10 @@ t.test('a scheduler with two profiles and an extender that binds', async (t) => 
     'scheduler_framework_extension_point_duration_seconds_count{extension_point="Filter",status="Success",profile="default-scheduler"} 1',
   ])
     t.match(metrics, line);
+  await eventually('the events to be written', async () => {
+    const { items } = await client.list(events, { namespace: 'default' });
+    return items.filter(({ reason }) => reason === 'Scheduled').length === 3;
+  });
   stopping.abort();
   await running;
 });
