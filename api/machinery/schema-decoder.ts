@@ -7,6 +7,7 @@ import { formatDuration, parseDuration } from './duration.ts';
 import { unknownField } from './json-text.ts';
 import type { Decoder } from './kind.ts';
 import { MAX_PROBLEMS } from './limits.ts';
+import { Messages } from './messages.ts';
 import { MAX_INT32, type Shape } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
@@ -31,7 +32,7 @@ type Walk = (value: unknown, state: State, owner: string) => unknown;
 /** Where the walk is. */
 interface State {
   readonly path: (string | number)[];
-  readonly problems: string[];
+  readonly problems: Messages;
 }
 
 interface Compiled {
@@ -325,7 +326,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
         const entry = value[key];
         const field = fields.get(key);
         if (field === undefined) {
-          if (state.problems.length < MAX_PROBLEMS) state.problems.push(unknownField(writtenPath(path, key)));
+          if (!state.problems.isFull) state.problems.add(unknownField(writtenPath(path, key)));
           continue;
         }
         if (entry === null || entry === undefined) {
@@ -355,8 +356,8 @@ export function decoderOf<T>(schema: Shape): Decoder<T> {
   let compiled: Compiled | undefined;
   return (value) => {
     compiled ??= new Compiler().compile(schema);
-    const state: State = { path: [], problems: [] };
+    const state: State = { path: [], problems: new Messages(MAX_PROBLEMS) };
     const object = compiled.walk(value, state, '') as T;
-    return { object, problems: state.problems };
+    return { object, problems: state.problems.list };
   };
 }

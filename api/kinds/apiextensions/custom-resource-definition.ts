@@ -2,6 +2,8 @@ import { deepEqual } from '../../machinery/deep-equal.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import type { Kind } from '../../machinery/kind.ts';
+import { MAX_PROBLEMS } from '../../machinery/limits.ts';
+import { Messages } from '../../machinery/messages.ts';
 import { isRecognizedFormat } from '../../machinery/structural/formats.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { timeOf } from '../../machinery/time.ts';
@@ -114,12 +116,13 @@ export const customResourceDefinitions: Kind<CustomResourceDefinition> = {
   ...kind,
   decode: (value) => {
     const decoded = kind.decode(value);
+    const problems = new Messages(MAX_PROBLEMS, decoded.problems);
     // A required list that is absent is decoded as null.
     const { versions } = decoded.object.spec as { versions: CustomResourceDefinitionVersion[] | null };
     for (const [index, { schema }] of (versions ?? []).entries()) {
       const path = `spec.versions[${index}].schema.openAPIV3Schema`;
-      if (schema?.openAPIV3Schema) decodeNestedSchemas(schema.openAPIV3Schema, path, decoded.problems);
+      if (schema?.openAPIV3Schema) decodeNestedSchemas(schema.openAPIV3Schema, path, problems);
     }
-    return decoded;
+    return { ...decoded, problems: problems.list };
   },
 };

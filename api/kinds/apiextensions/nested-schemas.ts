@@ -1,5 +1,5 @@
 /** Schemas within a schema where JSON Schema allows other things, too: upstream's `JSONSchemaPropsOrArray` and its like. */
-import { MAX_PROBLEMS } from '../../machinery/limits.ts';
+import type { Messages } from '../../machinery/messages.ts';
 import { isJsonObject } from '../../machinery/own.ts';
 import { decoderOf } from '../../machinery/schema-decoder.ts';
 import { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
@@ -10,13 +10,12 @@ const decode = decoderOf<JSONSchemaProps>(JSONSchemaProps);
  * Decodes them in place, at any depth: the shape of a schema has any JSON there. Adds unknown fields to `problems`. Throws DecodeError for
  * one with a field of a wrong type.
  */
-export function decodeNestedSchemas(schema: JSONSchemaProps, path: string, problems: string[]): void {
+export function decodeNestedSchemas(schema: JSONSchemaProps, path: string, problems: Messages): void {
   const decoded = (value: unknown, at: string): unknown => {
     if (!isJsonObject(value)) return value;
     const { object, problems: found } = decode(value);
     for (const problem of found)
-      if (problems.length < MAX_PROBLEMS)
-        problems.push(problem.replace('"', () => `"${JSON.stringify(at).slice(1, -1)}.`));
+      if (!problems.isFull) problems.add(problem.replace('"', () => `"${JSON.stringify(at).slice(1, -1)}.`));
     decodeNestedSchemas(object, at, problems);
     return object;
   };

@@ -4,8 +4,9 @@
  */
 import { deepEqual } from '../deep-equal.ts';
 import { MAX_ERRORS } from '../limits.ts';
+import { Messages } from '../messages.ts';
 import { StatusError } from '../status-error.ts';
-import { difference, EMPTY, eachPath, isSubset, union, type FieldSet } from './field-set.ts';
+import { difference, EMPTY, eachPath, isSubset, unionOf, type FieldSet } from './field-set.ts';
 import { fieldsOf } from './fields-of.ts';
 import { merge } from './merge.ts';
 import { managerId, Owner, type Manager, type Owners } from './owners.ts';
@@ -70,25 +71,26 @@ export function apply(
   const id = managerId(by);
   const last = owners.get(id);
   const stated = ownableFields(ownable, fieldsOf(type, config));
+  const applier = new Owner(by, last?.time, difference(stated, NEVER_OWNED));
   owners.set(id, new Owner(by, last?.time, stated));
   const merged = merge(type, live, config);
-  const object = last ? pruned(ownable, merged, last, owners, by.apiVersion) : merged;
+  // Most applies state what the last one has stated: its set need not be parsed then.
+  const isAsBefore = last?.apiVersion === by.apiVersion && last.text === applier.text;
+  const object = last && !isAsBefore ? pruned(ownable, merged, last, owners, by.apiVersion) : merged;
   const changes = changesOf(ownable, live, object);
   disown(ownable, owners, by.apiVersion, live, object, changes, id, (conflicts) => {
     if (!force && conflicts.size > 0) throw new ApplyConflict(conflicts);
   });
   const isChanged = !deepEqual(live, object);
-  const fields = difference(stated, NEVER_OWNED);
-  if (fields.isEmpty) owners.delete(id);
-  else owners.set(id, new Owner(by, isChanged ? time : last?.time, fields));
+  if (applier.fields.isEmpty) owners.delete(id);
+  else owners.set(id, applier.at(isChanged ? time : last?.time));
   return { object: isChanged ? object : undefined, owners };
 }
 
 /** Without what the applier stated last time, in whatever version, and what nobody states now. */
 function pruned(ownable: Ownable, merged: unknown, last: Owner, owners: Owners, apiVersion: string): unknown {
-  const owned = new Map<string, FieldSet>();
-  for (const { apiVersion: version, fields } of owners.values())
-    owned.set(version, union(owned.get(version) ?? EMPTY, fields));
+  const byVersion = Map.groupBy(owners.values(), (owner) => owner.apiVersion);
+  const owned = new Map([...byVersion].map(([version, all]) => [version, unionOf(all.map(({ fields }) => fields))]));
   const here = owned.get(apiVersion) ?? EMPTY;
   if (last.apiVersion !== apiVersion || (owned.size > 1 && !isSubset(last.fields, here)))
     return pruneAcrossVersions(ownable, merged, last, owned, apiVersion);
@@ -98,23 +100,25 @@ function pruned(ownable: Ownable, merged: unknown, last: Owner, owners: Owners, 
 /** The 409 of a conflict, with a cause for each of the first fields: upstream's `NewConflictError`. */
 export function applyConflict(conflicts: Conflicts, owners: Owners): StatusError {
   const causes: { reason: string; message: string; field: string }[] = [];
-  const messages: string[] = [];
+  // Each name of a manager, and each field.
+  const messages = new Messages(2 * MAX_ERRORS);
   let count = 0;
   for (const id of [...conflicts.keys()].sort()) {
     const owner = owners.get(id);
     const name = owner ? describe(owner) : id;
-    if (count < MAX_ERRORS) messages.push(`conflicts with ${name}:`);
+    if (causes.length < MAX_ERRORS) messages.add(`conflicts with ${name}:`);
     eachPath(conflicts.get(id) ?? EMPTY, (field) => {
-      if (count++ >= MAX_ERRORS) return;
+      count++;
+      if (causes.length >= MAX_ERRORS || messages.isFull) return;
       causes.push({ reason: 'FieldManagerConflict', message: `conflict with ${name}`, field });
-      messages.push(`- ${field}`);
+      messages.add(`- ${field}`);
     });
   }
   const [only] = causes;
   const message =
     count === 1 && only
       ? `Apply failed with 1 conflict: ${only.message}: ${only.field}`
-      : `Apply failed with ${count} conflicts: ${messages.join('\n')}`;
+      : `Apply failed with ${count} conflicts: ${messages.list.join('\n')}`;
   return new StatusError({
     kind: 'Status',
     apiVersion: 'v1',

@@ -1,5 +1,6 @@
 /** Which fields an applied configuration states, and whether it fits its schema: structured-merge-diff's `ToFieldSet` and `AsTyped`. */
 import { MAX_ERRORS } from '../limits.ts';
+import { Messages } from '../messages.ts';
 import { isJsonObject, own } from '../own.ts';
 import { Collector, FieldSet, LEAF, EMPTY } from './field-set.ts';
 import { formOf, typeOfKey, type FieldType, type ListType, type MapType } from './field-type.ts';
@@ -46,14 +47,14 @@ function ofList({ items, elementOf }: ListType, list: readonly unknown[]): Field
 
 /** What of a value does not fit its type, as upstream's messages say it: up to `MAX_ERRORS`, each with its path. */
 export function misfits(type: FieldType, value: unknown): string[] {
-  const found: string[] = [];
+  const found = new Messages(MAX_ERRORS);
   check(type, value, '', found);
-  return found;
+  return found.list;
 }
 
-function check(type: FieldType, value: unknown, path: string, found: string[]): void {
-  if (found.length >= MAX_ERRORS) return;
-  const report = (message: string): void => void found.push(path ? `${path}: ${message}` : message);
+function check(type: FieldType, value: unknown, path: string, found: Messages): void {
+  if (found.isFull) return;
+  const report = (message: string): void => found.add(path ? `${path}: ${message}` : message);
   switch (formOf(type, value)) {
     case 'scalar':
       checkScalar(type, value, report);
@@ -98,12 +99,12 @@ function shown(value: unknown): string {
     .join('');
 }
 
-function checkMap(type: MapType, map: Readonly<Record<string, unknown>>, path: string, found: string[]): void {
+function checkMap(type: MapType, map: Readonly<Record<string, unknown>>, path: string, found: Messages): void {
   for (const key in map) {
     const inner = type.field(key) ?? type.values;
     const at = `${path}.${key}`;
     if (!inner) {
-      found.push(`${at}: field not declared in schema`);
+      found.add(`${at}: field not declared in schema`);
       return;
     }
     const value = own(map, key);
@@ -115,7 +116,7 @@ function checkList(
   { items, elementOf }: ListType,
   list: readonly unknown[],
   path: string,
-  found: string[],
+  found: Messages,
   report: (message: string) => void,
 ): void {
   const seen = new Set<string>();

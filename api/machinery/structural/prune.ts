@@ -4,6 +4,7 @@
  */
 import { unknownField } from '../json-text.ts';
 import { MAX_PROBLEMS } from '../limits.ts';
+import { Messages } from '../messages.ts';
 import { isJsonObject, own, setOwn } from '../own.ts';
 import type { Decoded, KubeObject } from '../kind.ts';
 import { optional, string, struct } from '../schema.ts';
@@ -36,15 +37,15 @@ interface Common {
 export function prune(value: Record<string, unknown>, schema: Structural): Decoded<KubeObject> {
   const { apiVersion, kind, metadata } = value;
   const common = decodeCommon({ apiVersion, kind, metadata });
-  const problems = [...common.problems];
+  const problems = new Messages(MAX_PROBLEMS, common.problems);
   const object = prunedObject(value, schema, '', true, problems) as KubeObject;
-  return { object: { ...object, ...common.object }, problems };
+  return { object: { ...object, ...common.object }, problems: problems.list };
 }
 
 /** The same for a value that is no resource: a default. */
-export const pruneValue = (value: unknown, schema: Structural): unknown => pruned(value, schema, '', []);
+export const pruneValue = (value: unknown, schema: Structural): unknown => pruned(value, schema, '', new Messages(0));
 
-function pruned(value: unknown, schema: Structural | true, path: string, problems: string[]): unknown {
+function pruned(value: unknown, schema: Structural | true, path: string, problems: Messages): unknown {
   if (schema === true) return structuredClone(value);
   if (isJsonObject(value)) return prunedObject(value, schema, path, schema.isEmbedded, problems);
   const { items } = schema;
@@ -57,7 +58,7 @@ function prunedObject(
   schema: Structural,
   path: string,
   isResource: boolean,
-  problems: string[],
+  problems: Messages,
 ): Record<string, unknown> {
   const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
   const out: Record<string, unknown> = {};
@@ -71,20 +72,20 @@ function prunedObject(
       setOwn(out, name, pruned(entry, known, at(name), problems));
     } else if (schema.preservesUnknown) {
       setOwn(out, name, structuredClone(entry));
-    } else if (problems.length < MAX_PROBLEMS) {
-      problems.push(unknownField(at(name)));
+    } else if (!problems.isFull) {
+      problems.add(unknownField(at(name)));
     }
   }
   return out;
 }
 
 /** Of an embedded resource. One of a wrong type is left to validation. */
-function prunedMetadata(metadata: unknown, path: string, problems: string[]): unknown {
+function prunedMetadata(metadata: unknown, path: string, problems: Messages): unknown {
   if (!isJsonObject(metadata)) return metadata;
   try {
     const decoded = decodeCommon({ metadata });
-    for (const problem of decoded.problems)
-      problems.push(problem.replace('unknown field "', () => `unknown field "${JSON.stringify(path).slice(1, -1)}.`));
+    for (const problem of problems.isFull ? [] : decoded.problems)
+      problems.add(problem.replace('unknown field "', () => `unknown field "${JSON.stringify(path).slice(1, -1)}.`));
     return decoded.object.metadata ?? {};
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;

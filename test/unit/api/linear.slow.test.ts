@@ -12,6 +12,7 @@ import { validatePoolName } from '../../../api/kinds/resource/device-names.ts';
 import { allProblems, parseBody } from '../../../api/machinery/body.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import { parseDuration } from '../../../api/machinery/duration.ts';
+import { apply } from '../../../api/machinery/fieldset/apply.ts';
 import { EMPTY } from '../../../api/machinery/fieldset/field-set.ts';
 import { fieldTypeOf } from '../../../api/machinery/fieldset/field-type.ts';
 import { ownersOf } from '../../../api/machinery/fieldset/owners.ts';
@@ -445,6 +446,19 @@ t.test('selectors, quantities, durations and names are parsed in linear time', a
         }));
         const by = { manager: 'client', operation: 'Update', apiVersion: 'v1', subresource: '' } as const;
         updatedOwners(CONFIG_MAPS, CONFIG_MAPS.empty, object, ownersOf(entries), by, '2026-01-01T00:00:00Z');
+      },
+    ],
+    [
+      'appliers of an object',
+      (size) => {
+        const data = Object.fromEntries(Array.from({ length: size }, (_, index) => [`k${index}`, 'v']));
+        const entries = Array.from({ length: size }, (_, index) => ({
+          ...{ manager: `m${index}`, operation: 'Apply', apiVersion: 'v1', fieldsType: 'FieldsV1' },
+          fieldsV1: { 'f:data': { [`f:k${index}`]: {} } },
+        }));
+        const by = { manager: 'm0', operation: 'Apply', apiVersion: 'v1', subresource: '' } as const;
+        const config = { data: { other: 'v' } };
+        apply(CONFIG_MAPS, { data }, config, ownersOf(entries), by, '2026-01-01T00:00:00Z', false);
       },
     ],
     [
