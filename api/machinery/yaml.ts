@@ -38,6 +38,8 @@ export class YamlError extends Error {
 
 /** The library's messages quote what it cannot parse, however long. */
 const MAX_MESSAGE = 256;
+/** Of all scalars that aliases stand for: as much as a body may have. The guard below counts nodes, however long each is. */
+const MAX_ALIASED_CHARS = 3 * 1024 * 1024;
 /** Characters that are not printable in YAML. */
 const UNPRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffd]/;
 const TOO_DEEP = 'yaml: exceeded max depth';
@@ -125,6 +127,7 @@ class Converter {
   readonly #within = new Set<Node>();
   #nodes = 0;
   #aliasNodes = 0;
+  #aliasedChars = 0;
 
   constructor(lines: LineCounter) {
     this.#lines = lines;
@@ -135,7 +138,7 @@ class Converter {
     this.#count();
     if (isAlias(node)) return this.#follow(node, (target) => this.valueOf(target, depth));
     this.#remember(node);
-    if (isScalar(node)) return scalarValue(node.value);
+    if (isScalar(node)) return this.#scalar(node);
     if (isSeq(node)) return node.items.map((item) => this.valueOf(item, depth + 1));
     if (isMap(node)) return inOrder(this.#entriesOf(node, depth));
     return null;
@@ -151,6 +154,13 @@ class Converter {
     ) {
       throw new YamlError('yaml: document contains excessive aliasing');
     }
+  }
+
+  #scalar({ value, source = '' }: Scalar): unknown {
+    if (this.#within.size > 0) this.#aliasedChars += source.length;
+    if (this.#aliasedChars > MAX_ALIASED_CHARS)
+      throw tooLarge(`Request entity too large: aliases stand for more than ${MAX_ALIASED_CHARS} characters`);
+    return scalarValue(value);
   }
 
   #remember(node: unknown): void {

@@ -1,5 +1,6 @@
 /** JSON patch, RFC 6902, with upstream's limits and errors. */
 import { deepEqual } from '../deep-equal.ts';
+import { MAX_DEPTH } from '../limits.ts';
 import { Extent } from '../extent.ts';
 import { badRequest, StatusError, tooLarge, unprocessable } from '../status-error.ts';
 import { isJsonObject, own, setOwn } from '../own.ts';
@@ -59,10 +60,10 @@ function checkedOperations(patch: unknown): Operation[] {
 const pointerOf = (path: string): string[] => {
   if (path === '') return [];
   if (!path.startsWith('/')) throw unprocessable();
-  return path
-    .slice(1)
-    .split('/')
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  // No document is deeper.
+  const parts = path.slice(1).split('/', MAX_DEPTH + 2);
+  if (parts.length > MAX_DEPTH + 1) throw unprocessable();
+  return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 };
 
 /** Parses an index into an array of `length`; `upTo` is the largest valid one. */

@@ -259,6 +259,17 @@ const bomb = (levels: number): string =>
 
 export const YAML_BODIES = [
   yaml('a bomb of aliases', () => bomb(9), badRequest()),
+  yaml(
+    '2,000 aliases of a long text',
+    () =>
+      `${HEAD}x: &x "${'x'.repeat(1_000_000)}"\ndata:\n${Array.from({ length: 2_000 }, (_, index) => `  k${index}: *x\n`).join('')}`,
+    { code: 413, reason: 'RequestEntityTooLarge' },
+  ),
+  yaml(
+    'a long key, repeated by 100 aliases',
+    () => `${HEAD}x: &x "${'x'.repeat(1_000_000)}"\ndata:\n${'  ? *x\n  : v\n'.repeat(100)}`,
+    { code: 413, reason: 'RequestEntityTooLarge' },
+  ),
   yaml('an alias of nothing', `${HEAD}data: {a: *nobody}`, badRequest()),
   yaml('an alias of itself', `${HEAD}data: &a {b: *a}`, badRequest()),
   yaml(

@@ -20,7 +20,20 @@ const strategic = (
 const REFUSED = invalid('the server rejected our request due to an error in our request');
 const KiB = 1024;
 
+const LONG_NAME = 'k'.repeat(400_000);
+
 export const PATCHES = [
+  {
+    name: 'an apply with a thousand wrong fields below a long name',
+    request: 'PATCH /api/v1/namespaces/team/pods/long?fieldManager=a&dryRun=All',
+    type: 'application/apply-patch+yaml',
+    body: () => {
+      const env = Array.from({ length: 1_000 }, (_, index) => ({ name: `e${index}`, value: {} }));
+      const spec = { containers: [{ name: LONG_NAME, image: 'x', env }] };
+      return JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'long' }, spec });
+    },
+    expect: { code: 500, message: /^failed to create typed patch object .{1,1000000}$/s },
+  },
   json('an object', {}, badRequest(/^json: cannot unmarshal object into Go value of type/)),
   json('operations that are null', [null], { code: 400 }),
   json('an operation constructor', [{ op: 'constructor', path: '/data/a' }], REFUSED),
@@ -34,6 +47,11 @@ export const PATCHES = [
   json('a copy from what is not there', [{ op: 'copy', from: '/nothing', path: '/data/a' }], REFUSED),
   json('a removal of everything', [{ op: 'remove', path: '' }], { code: 422 }),
   json('everything replaced by a number', [{ op: 'replace', path: '', value: 5 }], { code: 422 }),
+  json(
+    'a path of a million steps',
+    () => JSON.stringify([{ op: 'add', path: '/a'.repeat(1_000_000), value: 1 }]),
+    REFUSED,
+  ),
   json('an index past the end', [{ op: 'add', path: '/metadata/ownerReferences/99', value: {} }], REFUSED),
   json(
     '10,001 operations',

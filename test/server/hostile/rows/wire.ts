@@ -107,6 +107,8 @@ export const HTTP1_BYTES = [
     bytes: `GET http://evil.example/api/v1/namespaces/team/configmaps/settings HTTP/1.1\r\n${HOST}\r\n`,
     answer: /^HTTP\/1\.1 (200|400|404) /,
   },
+  { name: 'a target with a tab', bytes: `GET /api/v1/namespaces/team/.\t./ HTTP/1.1\r\n${HOST}\r\n`, answer: BAD },
+  { name: 'a target with a form feed', bytes: `GET /api/v1/pods\f HTTP/1.1\r\n${HOST}\r\n`, answer: BAD },
   {
     name: 'a target that is an asterisk',
     bytes: `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
