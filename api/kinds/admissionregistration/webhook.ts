@@ -1,7 +1,15 @@
 /** What mutating and validating webhooks have in common: defaults, validation, the columns of their configurations. */
 import { ageColumn, nameColumn } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
-import { addErrors, duplicate, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import {
+  addErrors,
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
@@ -19,6 +27,8 @@ const REINVOCATION_POLICIES = ['IfNeeded', 'Never'];
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 30;
 const DEFAULT_PORT = 443;
+/** They are compiled in one turn of the event loop. Upstream has no such limit. */
+const MAX_CONDITION_CHARS = 128 * 1024;
 
 export function applyWebhookDefaults(webhook: Webhook): void {
   webhook.failurePolicy ??= 'Fail';
@@ -32,8 +42,13 @@ export function applyWebhookDefaults(webhook: Webhook): void {
 
 /** @param old undefined on create */
 export function validateWebhooks(webhooks: readonly Webhook[], old: readonly Webhook[] | undefined): FieldError[] {
-  const areConditionsChecked = old !== undefined && haveSameConditions(webhooks, old);
   const errors: FieldError[] = [];
+  let areConditionsChecked = old !== undefined && haveSameConditions(webhooks, old);
+  if (!areConditionsChecked && conditionChars(webhooks) > MAX_CONDITION_CHARS) {
+    const what = 'the match conditions of all webhooks of a configuration';
+    errors.push(forbidden('webhooks', `${what} may have at most ${MAX_CONDITION_CHARS} characters in total`));
+    areConditionsChecked = true;
+  }
   const names = new Set<string>();
   for (const [index, webhook] of webhooks.entries()) {
     const path = `webhooks[${index}]`;
@@ -47,6 +62,11 @@ export function validateWebhooks(webhooks: readonly Webhook[], old: readonly Web
   }
   return errors;
 }
+
+const conditionChars = (webhooks: readonly Webhook[]): number =>
+  webhooks
+    .flatMap(({ matchConditions = [] }) => matchConditions)
+    .reduce((sum, { expression = '' }) => sum + expression.length, 0);
 
 const haveSameConditions = (webhooks: readonly Webhook[], old: readonly Webhook[]): boolean =>
   webhooks.length === old.length &&

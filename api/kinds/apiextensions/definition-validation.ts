@@ -1,4 +1,5 @@
 /** Validation of CustomResourceDefinitions. Upstream's `apiextensions-apiserver/pkg/apis/apiextensions/validation`. */
+import { ExpressionBudget } from '../../machinery/cel/rule-definitions.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import {
   addErrors,
@@ -87,13 +88,15 @@ function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDe
   for (const [index, version] of versions.entries())
     addErrors(errors, validateVersion(version, `spec.versions[${index}]`));
   addErrors(errors, validateParts(versions));
+  const budget = new ExpressionBudget();
   for (const [path, { name, schema, subresources }] of byPath(versions, 'schema')) {
     if (!schema?.openAPIV3Schema) continue;
     const before = old?.versions.find((version) => version.name === name)?.schema;
     const hasStatus = subresources?.status !== undefined;
+    const isUnchanged = deepEqual(schema, before);
     addErrors(
       errors,
-      validateSchema(schema.openAPIV3Schema, `${path}.openAPIV3Schema`, hasStatus, deepEqual(schema, before)),
+      validateSchema(schema.openAPIV3Schema, `${path}.openAPIV3Schema`, hasStatus, isUnchanged, budget),
     );
   }
   const names = versions.map(({ name }) => name);

@@ -2,7 +2,11 @@
  * Validation of the schemas in a CustomResourceDefinition: that they are structural, and what Kubernetes restricts of OpenAPI. Upstream's
  * `apiextensions-apiserver/pkg/apiserver/schema/validation.go` and `pkg/apis/apiextensions/validation`.
  */
-import { checkRuleFields, expressionErrors, validateRuleDefinitions } from '../../machinery/cel/rule-definitions.ts';
+import {
+  checkRuleFields,
+  type ExpressionBudget,
+  validateRuleDefinitions,
+} from '../../machinery/cel/rule-definitions.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
@@ -55,13 +59,15 @@ const propertiesOf = (schema: JSONSchemaProps): [string, JSONSchemaProps][] => O
 
 /**
  * @param path of the schema. @param hasStatus whether the version has a status subresource.
- * @param isUnchanged whether an update leaves the schema as it was.
+ * @param isUnchanged whether an update leaves the schema as it was: its defaults and expressions are not checked again.
+ * @param budget of the expressions of the whole definition.
  */
 export function validateSchema(
   schema: JSONSchemaProps,
   path: string,
   hasStatus: boolean,
   isUnchanged: boolean,
+  budget: ExpressionBudget,
 ): FieldError[] {
   const errors: FieldError[] = [];
   if (hasStatus) checkRoot(schema, path, errors);
@@ -71,10 +77,11 @@ export function validateSchema(
   checkKeywords(schema, path, true, errors);
   if (errors.length > 0) return errors;
   const structural = structuralOf(schema);
-  addErrors(errors, expressionErrors(structural, path));
+  if (isUnchanged) return errors;
+  addErrors(errors, budget.take(structural, path));
   if (errors.length > 0) return errors;
   checkDefaults(structural, path, errors);
-  if (errors.length === 0) addErrors(errors, validateRuleDefinitions(structural, path, isUnchanged));
+  if (errors.length === 0) addErrors(errors, validateRuleDefinitions(structural, path));
   return errors;
 }
 

@@ -33,11 +33,14 @@ export function check(tree: Expr, environment: Environment, report: (issue: Issu
   return new Checker(environment, report).checkAll(tree);
 }
 
-/** The dotted name that a node is, as `a.b.c`. */
-function qualifiedName(expr: Expr): string | undefined {
+/** Of the names of namespaces. Every part of a chain of selections may be one, and is looked up. */
+const MAX_SEGMENTS = 32;
+
+/** The dotted name that a node is, as `a.b.c`; undefined where it has more segments than any name. */
+function qualifiedName(expr: Expr, most = MAX_SEGMENTS): string | undefined {
   if (expr.kind === 'ident') return expr.name;
-  if (expr.kind !== 'select' || expr.isTest || expr.isOptional) return undefined;
-  const operand = qualifiedName(expr.operand);
+  if (expr.kind !== 'select' || expr.isTest || expr.isOptional || most === 1) return undefined;
+  const operand = qualifiedName(expr.operand, most - 1);
   return operand === undefined ? undefined : `${operand}.${expr.field}`;
 }
 

@@ -19,7 +19,7 @@ const EXPRESSION_LIMIT = 10_000_000;
 const SCHEMA_LIMIT = 100_000_000;
 /** Rules that are named when the schema exceeds its limit. */
 const MAX_EXPENSIVE = 4;
-/** Characters of expressions that are compiled for a schema, each of which takes some microseconds. Upstream has no such limit. */
+/** Characters of expressions that are compiled for a definition, each of which takes some microseconds. Upstream has no such limit. */
 const MAX_EXPRESSION_CHARS = 128 * 1024;
 const REASONS = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
 
@@ -62,16 +62,18 @@ function compiledChars({ props, ruleChars, hasDefaults, properties, items, addit
   return chars;
 }
 
-/** What is wrong with the rules of a schema together, before they are compiled. @param path of the schema. */
-export const expressionErrors = (schema: Structural, path: string): FieldError[] =>
-  schema.ruleChars + compiledChars(schema) <= MAX_EXPRESSION_CHARS
-    ? []
-    : [
-        forbidden(
-          path,
-          `the rules of a schema, and those of its defaults, may have at most ${MAX_EXPRESSION_CHARS} characters in total`,
-        ),
-      ];
+/** What the schemas of all versions of a definition may take together: they are compiled in one turn of the event loop. */
+export class ExpressionBudget {
+  #remaining = MAX_EXPRESSION_CHARS;
+
+  /** What is wrong with the rules of a schema together, before they are compiled. @param path of the schema. */
+  take(schema: Structural, path: string): FieldError[] {
+    this.#remaining -= schema.ruleChars + compiledChars(schema);
+    if (this.#remaining >= 0) return [];
+    const what = 'the rules of all versions, and those of their defaults,';
+    return [forbidden(path, `${what} may have at most ${MAX_EXPRESSION_CHARS} characters in total`)];
+  }
+}
 
 interface Place {
   readonly path: string;
@@ -84,13 +86,10 @@ interface Place {
   readonly uncorrelatable: string | undefined;
 }
 
-/**
- * Compiles all rules of a valid schema. @param path of the schema.
- * @param isUnchanged whether the schema was stored so before: what one rule costs is not held against it any more.
- */
-export function validateRuleDefinitions(schema: Structural, path: string, isUnchanged: boolean): FieldError[] {
+/** Compiles all rules of a valid schema. @param path of the schema. */
+export function validateRuleDefinitions(schema: Structural, path: string): FieldError[] {
   if (!schema.hasRules) return [];
-  const checks = new Definitions(isUnchanged);
+  const checks = new Definitions();
   checks.visit(schema, {
     path,
     isRoot: true,
@@ -102,14 +101,9 @@ export function validateRuleDefinitions(schema: Structural, path: string, isUnch
 }
 
 class Definitions {
-  readonly #isUnchanged: boolean;
   readonly #errors: FieldError[] = [];
   #total = 0;
   #expensive: { readonly path: string; readonly cost: number }[] = [];
-
-  constructor(isUnchanged: boolean) {
-    this.#isUnchanged = isUnchanged;
-  }
 
   finish(path: string): FieldError[] {
     if (this.#total <= SCHEMA_LIMIT) return this.#errors;
@@ -187,8 +181,7 @@ class Definitions {
   }
 
   #observe(path: string, what: string, cost: number): void {
-    if (!this.#isUnchanged && cost > EXPRESSION_LIMIT)
-      this.#errors.push(forbidden(path, costMessage(what, cost, EXPRESSION_LIMIT)));
+    if (cost > EXPRESSION_LIMIT) this.#errors.push(forbidden(path, costMessage(what, cost, EXPRESSION_LIMIT)));
     this.#total = Math.min(MAX, this.#total + cost);
     if (cost < SCHEMA_LIMIT / 100) return;
     this.#expensive = [...this.#expensive, { path, cost }]

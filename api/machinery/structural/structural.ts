@@ -18,7 +18,7 @@ export interface Structural {
   readonly defaultChars: number;
   /** Whether this or something below has a default. */
   readonly hasDefaults: boolean;
-  /** Characters of the expressions of this and of all below. */
+  /** Characters of the expressions of this and of all below, as they count for the limit. */
   readonly ruleChars: number;
   /** Whether this or something below has rules in CEL. */
   readonly hasRules: boolean;
@@ -26,8 +26,14 @@ export interface Structural {
 
 const asSchema = (value: unknown): JSONSchemaProps | undefined => (isJsonObject(value) ? value : undefined);
 
+/** What compiling any rule takes, and keeping it, in characters. */
+const RULE_CHARS = 64;
+
 function charsOf(rules: JSONSchemaProps['x-kubernetes-validations'] = []): number {
-  return rules.reduce((sum, { rule, messageExpression = '' }) => sum + rule.length + messageExpression.length, 0);
+  return rules.reduce(
+    (sum, { rule, messageExpression = '' }) => sum + RULE_CHARS + rule.length + messageExpression.length,
+    0,
+  );
 }
 
 /** @param props a valid structural schema. The nesting of its JSON is limited. */

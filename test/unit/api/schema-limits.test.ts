@@ -1,9 +1,11 @@
 /** What a schema of a CustomResourceDefinition may cost: whoever writes one decides what every instance of it takes. */
 import t from 'tap';
+import { validateDefinition } from '../../../api/kinds/apiextensions/definition-validation.ts';
 import { validateSchema } from '../../../api/kinds/apiextensions/schema-validation.ts';
+import { ExpressionBudget } from '../../../api/machinery/cel/rule-definitions.ts';
 import { applyStructuralDefaults, completeStored } from '../../../api/machinery/structural/defaults.ts';
 import { structuralOf } from '../../../api/machinery/structural/structural.ts';
-import type { JSONSchemaProps } from '../../../api/types/apiextensions/v1.gen.ts';
+import type { CustomResourceDefinition, JSONSchemaProps } from '../../../api/types/apiextensions/v1.gen.ts';
 
 const object = (properties: Record<string, JSONSchemaProps>, more: JSONSchemaProps = {}): JSONSchemaProps => ({
   ...{ type: 'object', properties },
@@ -11,7 +13,9 @@ const object = (properties: Record<string, JSONSchemaProps>, more: JSONSchemaPro
 });
 const list = (count: number): JSONSchemaProps[] => Array.from({ length: count }, () => ({}));
 const problems = (schema: JSONSchemaProps): string[] =>
-  validateSchema(schema, 'schema', false, false).map(({ field, message }) => `${field}: ${message}`);
+  validateSchema(schema, 'schema', false, false, new ExpressionBudget()).map(
+    ({ field, message }) => `${field}: ${message}`,
+  );
 
 const LONG = 'x'.repeat(10_000);
 const ITEMS = { type: 'array', items: object({ text: { type: 'string', default: LONG } }) };
@@ -85,3 +89,35 @@ for (const [message, schema, few, many] of schemas) {
     t.match(first, message);
   });
 }
+
+t.test('the rules of all versions of a definition are limited together', async (t) => {
+  const schema = (index: number): JSONSchemaProps =>
+    object({}, { description: `${index}`, 'x-kubernetes-validations': [{ rule: `'${'x'.repeat(60_000)}' != ''` }] });
+  const versions = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...{ name: `v${index + 1}`, served: true, storage: index === 0 },
+      schema: { openAPIV3Schema: schema(index) },
+    }));
+  const definition = (count: number): CustomResourceDefinition => ({
+    metadata: { name: 'tests.example.com' },
+    status: { storedVersions: ['v1'] },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'tests', singular: 'test', kind: 'Test', listKind: 'TestList' },
+      versions: versions(count),
+    },
+  });
+  const told = (count: number, old?: CustomResourceDefinition): string[] =>
+    validateDefinition(definition(count), old).map(({ message }) => message);
+  t.strictSame(told(2), []);
+  t.match(told(3), [/the rules of all versions, .* may have at most 131072 characters in total/]);
+  t.strictSame(told(3, definition(2)), [], 'what was there before is not compiled again');
+});
+
+t.test('each rule counts, however short', async (t) => {
+  const rules = (count: number) =>
+    object({}, { 'x-kubernetes-validations': list(count).map(() => ({ rule: '!false' })) });
+  t.strictSame(problems(rules(1_000)), []);
+  t.match(problems(rules(10_000)), [/may have at most 131072 characters in total/]);
+});
