@@ -86,7 +86,8 @@ export async function openCore({
     resolveService ?? ((namespace, name, port) => serviceAddress(api, namespace, name, port)),
   );
   signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
-  const callWebhook: CallWebhook = (config, review, limitMs) => webhookClient.call(config, review, limitMs, signal);
+  const callWebhook: CallWebhook = (config, review, limitMs) =>
+    webhookClient.call(config, [Buffer.from(JSON.stringify(review))], limitMs, signal);
   const metrics = new CustomResourceMetrics();
   if (kinds.includes(customResourceDefinitions))
     await new CustomResources({ registry, api, callWebhook, metrics, logger, signal }).start();

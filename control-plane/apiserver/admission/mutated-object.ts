@@ -1,6 +1,7 @@
 /** Takes over what a webhook or a policy has made of the object of a request. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { setOwn } from '../../../api/machinery/own.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { AdmissionRequest } from './plugin.ts';
 
@@ -96,8 +97,10 @@ export async function completed(
  */
 export function takeOver(request: AdmissionRequest, object: KubeObject, result: KubeObject): void {
   if (object.metadata) keepIdentity(result, object, request);
-  for (const key of Object.keys(object)) delete object[key as keyof KubeObject];
-  Object.assign(object, result);
+  const fields = object as Record<string, unknown>;
+  for (const key of Object.keys(fields)) delete fields[key];
+  // Fields of custom resources may have any name.
+  for (const [key, value] of Object.entries(result)) setOwn(fields, key, value);
 }
 
 function keepIdentity(

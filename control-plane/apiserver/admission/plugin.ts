@@ -35,6 +35,11 @@ export interface AdmissionRequest {
   readonly deleteOptions?: DeleteOptions | undefined;
   /** Adds a `Warning` header to the answer. */
   readonly warn: (message: string) => void;
+  /**
+   * To be called before somebody outside of the server is asked: from then on other writes of the object do not wait for this one. Whoever is
+   * asked may make them. Absent where nothing waits.
+   */
+  readonly letOthersWrite?: (() => void) | undefined;
 }
 
 export const REINVOKE = Symbol('reinvoke');

@@ -26,7 +26,7 @@ import { Ownership, sameOwners } from './ownership.ts';
 import type { Reservers } from './reserver.ts';
 import type { AppliedChange, ApplyRequest, UpdateRequest } from './update-request.ts';
 import { updateRules, viewOf } from './update-strategy.ts';
-import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
+import type { HookContext } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
@@ -38,7 +38,7 @@ export class ObjectWriter {
   readonly #registry: Registry;
   readonly #store: ObjectStore;
   readonly #ownership: Ownership;
-  /** One write per object at a time, so that consecutive patches do not conflict with each other. */
+  /** One write per object at a time, so that consecutive patches do not conflict with each other; but for those that ask webhooks. */
   readonly #inFlight = new Map<string, Promise<unknown>>();
 
   constructor(registry: Registry, reservers: Reservers) {
@@ -87,7 +87,7 @@ export class ObjectWriter {
   ): Promise<Written> {
     const { kind } = resource;
     const asked = object.metadata.name ?? '';
-    const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context);
+    const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context, {});
     await admit(context.admission, 'mutate', request);
     dedupeOwnerReferences(object.metadata, context.warn, true);
     kind.applyDefaults(object);
@@ -107,12 +107,12 @@ export class ObjectWriter {
 
   async update(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
     const key = resource.storeKey(request.namespace, request.name);
-    return this.#alone(key, async () => {
+    return this.#alone(key, async (letOthersWrite) => {
       const stale = this.#fresh();
       if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
         try {
-          return await this.#updateOnce(resource, request, context);
+          return await this.#updateOnce(resource, request, context, letOthersWrite);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw staleObject(resource.kind, request.name);
@@ -122,7 +122,12 @@ export class ObjectWriter {
     });
   }
 
-  async #updateOnce(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
+  async #updateOnce(
+    resource: ServedResource,
+    request: UpdateRequest,
+    context: WriteContext,
+    letOthersWrite: () => void,
+  ): Promise<Written> {
     const { kind } = resource;
     const { namespace, name, part } = request;
     const subresource = part.name;
@@ -160,17 +165,11 @@ export class ObjectWriter {
         ? await this.#ownership.afterUpdateByWebhook(resource, part, before, merged, oldOwners, sent, context)
         : this.#ownership.afterUpdate(resource, part, before, merged, oldOwners, sent, context));
 
-    const admission = admissionRequest(
-      'UPDATE',
-      resource,
-      subresource,
-      namespace,
-      name,
-      merged,
-      before,
-      context,
-      'body' in part ? part.body : undefined,
-    );
+    const objectKind = 'body' in part ? part.body : undefined;
+    const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, merged, before, context, {
+      objectKind,
+      letOthersWrite,
+    });
     await admit(context.admission, 'mutate', admission);
     dedupeOwnerReferences(merged.metadata, context.warn, true);
     const object = view.applied(merged, resource, current);
@@ -224,7 +223,7 @@ export class ObjectWriter {
     options: DeleteOptions,
     context: WriteContext,
   ): Promise<Written> {
-    return this.#alone(resource.storeKey(namespace, name), async () => {
+    return this.#alone(resource.storeKey(namespace, name), async (letOthersWrite) => {
       const stale = this.#fresh();
       if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
@@ -236,7 +235,7 @@ export class ObjectWriter {
         const warning = deletionWarning(resource.kind, options);
         if (warning !== undefined && attempt === 1) context.warn(warning);
         const admission = {
-          ...admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context),
+          ...admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context, { letOthersWrite }),
           deleteOptions: options,
         };
         await admit(context.admission, 'mutate', admission);
@@ -261,18 +260,19 @@ export class ObjectWriter {
     return waitUntilFresh(this.#registry, undefined);
   }
 
-  async #alone<T>(key: string, write: () => Promise<T>): Promise<T> {
+  /** @param write calls back when others need not wait for it any more: then conflicts decide. */
+  async #alone<T>(key: string, write: (letOthersWrite: () => void) => Promise<T>): Promise<T> {
     for (let other = this.#inFlight.get(key); other; other = this.#inFlight.get(key)) await other;
-    const result = write();
-    const settled = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#inFlight.set(key, settled);
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    this.#inFlight.set(key, left);
+    const leave = (): void => {
+      if (this.#inFlight.get(key) === left) this.#inFlight.delete(key);
+      resolve();
+    };
     try {
-      return await result;
+      return await write(leave);
     } finally {
-      this.#inFlight.delete(key);
+      leave();
     }
   }
 }
@@ -288,9 +288,9 @@ function admissionRequest(
   object: Stored | undefined,
   old: Stored | undefined,
   { user, dryRun, warn, origin }: WriteContext,
-  objectKind?: Kind,
+  more: Pick<AdmissionRequest, 'objectKind' | 'letOthersWrite'>,
 ): AdmissionRequest {
-  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn, objectKind, origin };
+  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn, origin, ...more };
 }
 
 /** Checks the preconditions of an update: uid and resourceVersion. */

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { expandSubPath } from '../../../agent/volumes/container-mounts.ts';
 import { podField } from '../../../agent/volumes/written/downward-values.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { own, setOwn } from '../../../api/machinery/own.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
@@ -9,6 +10,8 @@ import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { matchesTerm } from '../../../api/domain/node-selector.ts';
+import { takeOver } from '../../../control-plane/apiserver/admission/mutated-object.ts';
+import type { AdmissionRequest } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { matchesLabels } from '../../../control-plane/controllers/caches/pod-view.ts';
 import { CONFIG_MAPS, pod, PODS, TestServer } from './server.ts';
 
@@ -49,6 +52,17 @@ t.test('a ConfigMap keeps any key through create, update and patch', async (t) =
     const removal = { type: 'application/merge-patch+json', body: `{"data":{"${key}":null,"k":"v"}}` };
     t.equal((await server.call('PATCH', target, removal)).status, 200);
     t.equal(await dataOf(), '{"k":"v"}', key);
+  }
+});
+
+t.test('what a webhook makes of an object keeps such keys', async (t) => {
+  for (const key of KEYS) {
+    const object: KubeObject = { metadata: { name: 'x' } };
+    const result = json(`{"metadata":{"name":"x"},"${key}":{"spec":"inherited"}}`) as KubeObject;
+    const request = { operation: 'UPDATE', subresource: '' } as AdmissionRequest;
+    takeOver(request, object, result);
+    t.equal(Object.getPrototypeOf(object), Object.prototype, key);
+    t.equal(JSON.stringify(object), `{"metadata":{"name":"x"},"${key}":{"spec":"inherited"}}`);
   }
 });
 

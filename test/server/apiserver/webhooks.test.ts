@@ -278,6 +278,86 @@ t.test('failures are refused or ignored, as the policy says', async (t) => {
   t.match(exposition.toString(), /webhook_fail_open_count\{name="slow.example.com",type="validating"\} 1/);
 });
 
+t.test('a status that is none is no answer, whatever the client reads', async (t) => {
+  const { server, webhooks, configure } = await started(t);
+  await configure('validating', 'a', webhooks.at('deny'));
+  for (const status of [
+    { details: { retryAfterSeconds: '5\r\nx-evil: 1' } },
+    { details: { retryAfterSeconds: 2 ** 40 } },
+    { details: { causes: 'x' } },
+    { details: { causes: [5] } },
+    { details: { name: {} } },
+    { details: 5 },
+    { code: '403' },
+    { message: ['no'] },
+    { reason: {} },
+  ]) {
+    webhooks.on('deny', () => ({ allowed: false, status }));
+    const answer = await server.call('POST', CONFIG_MAPS, { body: configMap('x') });
+    const why = /received invalid webhook response: json: cannot unmarshal/;
+    t.match(answer.body, { code: 500, message: why }, JSON.stringify(status));
+    t.notOk(answer.headers['x-evil']);
+    const accept = 'application/vnd.kubernetes.protobuf';
+    t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('x'), accept })).status, 500);
+  }
+  const causes = Array.from({ length: 10_000 }, () => ({ message: 'no' }));
+  webhooks.on('deny', () => ({ allowed: false, status: { message: 'x'.repeat(1_000_000), details: { causes } } }));
+  const { text, status } = await server.call('POST', CONFIG_MAPS, { body: configMap('x') });
+  t.equal(status, 400);
+  t.ok(text.length < 32_768, `${text.length} characters`);
+});
+
+t.test('a webhook may write the object that it is asked about', async (t) => {
+  const { server, webhooks, configure, create } = await started(t);
+  t.equal((await create('x')).status, 201);
+  const target = `${CONFIG_MAPS}/x`;
+  const note = (done: (status: number) => void, key: string) => {
+    const body = { metadata: { annotations: { [key]: 'yes' } } };
+    const type = 'application/merge-patch+json';
+    void server.call('PATCH', target, { body, type, user: 'hook/system:masters' }).then(({ status }) => done(status));
+  };
+  const written: number[] = [];
+  webhooks.on('notes', ({ uid, operation }, response) => {
+    note((status) => {
+      written.push(status);
+      sendJson(response, {
+        kind: 'AdmissionReview',
+        apiVersion: 'admission.k8s.io/v1',
+        response: { uid, allowed: true },
+      });
+    }, operation);
+    return undefined;
+  });
+  const rules = [{ ...CONFIG_MAP_RULE, operations: ['UPDATE', 'DELETE'] }];
+  const matchConditions = [{ name: 'others', expression: `request.userInfo.username != 'hook'` }];
+  await configure('validating', 'a', webhooks.at('notes', { rules, matchConditions, timeoutSeconds: 3 }));
+  const patched = await server.call('PATCH', target, {
+    body: { data: { k: 'w' } },
+    type: 'application/merge-patch+json',
+  });
+  t.equal(patched.status, 200, patched.text);
+  t.match(patched.body, { data: { k: 'w' }, metadata: { annotations: { UPDATE: 'yes' } } }, 'neither write is lost');
+  const removed = await server.call('DELETE', target);
+  t.equal(removed.status, 200, removed.text);
+  t.ok(written.every((status) => status === 200));
+  t.equal((await server.call('GET', target)).status, 404);
+});
+
+t.test('the conditions of all webhooks of a configuration are limited together', async (t) => {
+  const { server, webhooks } = await started(t);
+  const expression = Array.from({ length: 6_000 }, () => '1==1').join('&&');
+  const configuration = (count: number) => ({
+    metadata: { name: 'x' },
+    webhooks: Array.from({ length: count }, (_, index) =>
+      webhooks.at(`h${index}`, { matchConditions: [{ name: 'c', expression }] }),
+    ),
+  });
+  const post = (count: number) =>
+    server.call('POST', `${CONFIGURATIONS}/validatingwebhookconfigurations?dryRun=All`, { body: configuration(count) });
+  t.equal((await post(3)).status, 201);
+  t.match(await post(4), { status: 422, body: { message: /may have at most 131072 characters in total/ } });
+});
+
 t.test('a webhook with side effects in a dry run, and one that has none', async (t) => {
   const { webhooks, configure, create } = await started(t);
   webhooks.on('allow', () => ({ allowed: true }));

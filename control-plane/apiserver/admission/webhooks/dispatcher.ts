@@ -13,11 +13,11 @@ import type {
 import type { Logger } from '../../../../client/logger.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
-import type { RequestForms, VersionedRequest } from '../mutated-object.ts';
+import type { VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 import { compileMatch, Matcher, type ResourceMatch } from './matching.ts';
 import type { RejectionType, WebhookMetrics, WebhookType } from './metrics.ts';
-import { admissionReview, refusal, reviewVersion, verifyReview, type ReviewResponse } from './review.ts';
+import { refusal, ReviewedRequest, reviewVersion, verifyReview, type ReviewResponse } from './review.ts';
 import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -106,16 +106,16 @@ export class Dispatcher {
   /** Undefined when the webhook is not to be called. Rejects with a StatusError. */
   async invocation<W extends ValidatingWebhook | MutatingWebhook>(
     hook: Hook<W>,
-    request: AdmissionRequest,
-    forms: RequestForms,
+    reviewed: ReviewedRequest,
   ): Promise<Invocation<W> | undefined> {
+    const { request } = reviewed;
     const kind = this.#matcher.match(hook.match, request);
     if (!kind) return undefined;
     const { webhook } = hook;
     const { matchConditions: conditions = [] } = webhook;
     if (conditions.length > 0) {
       const { matchConditions: areMet } = this.#options;
-      if (!areMet({ webhook, conditions, type: this.type }, request, await forms.of(kind))) return undefined;
+      if (!areMet({ webhook, conditions, type: this.type }, request, await reviewed.in(kind))) return undefined;
     }
     return { hook, kind };
   }
@@ -126,13 +126,12 @@ export class Dispatcher {
    */
   async call<W extends ValidatingWebhook | MutatingWebhook, T>(
     { hook, kind }: Invocation<W>,
-    request: AdmissionRequest,
-    forms: RequestForms,
+    reviewed: ReviewedRequest,
     failedOpenKey: string,
     take: (response: ReviewResponse, asked: VersionedRequest) => T | Promise<T>,
   ): Promise<T | undefined> {
     const { webhook } = hook;
-    const { operation, origin } = request;
+    const { operation, origin } = reviewed.request;
     const { metrics, logger } = this.#options;
     const startedAt = performance.now();
     const done = (code: number, rejected: boolean, why?: RejectionType): void => {
@@ -141,8 +140,8 @@ export class Dispatcher {
       if (why) metrics.rejected(webhook.name, this.type, operation, why, code);
     };
     try {
-      const asked = await forms.of(kind);
-      const response = await this.#review(webhook, request, asked);
+      const asked = await reviewed.in(kind);
+      const response = await this.#review(webhook, reviewed, asked);
       if (!response.allowed) throw refusal(webhook.name, response.result);
       const taken = await take(response, asked);
       done(200, false);
@@ -166,11 +165,11 @@ export class Dispatcher {
 
   async #review(
     webhook: ValidatingWebhook | MutatingWebhook,
-    request: AdmissionRequest,
+    reviewed: ReviewedRequest,
     asked: VersionedRequest,
   ): Promise<ReviewResponse> {
     const { name, sideEffects, clientConfig, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = webhook;
-    const { dryRun, origin, warn } = request;
+    const { dryRun, origin, warn, letOthersWrite } = reviewed.request;
     if (dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
       throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
     const version = reviewVersion(webhook.admissionReviewVersions);
@@ -180,8 +179,9 @@ export class Dispatcher {
         'could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)',
       );
     const uid = randomUUID();
-    const review = admissionReview(uid, version, asked, request);
+    const review = reviewed.review(uid, version, asked);
     let answer: unknown;
+    letOthersWrite?.();
     try {
       answer = await this.#options.client.call(clientConfig, review, timeoutSeconds * 1000, origin?.gone);
     } catch (error) {

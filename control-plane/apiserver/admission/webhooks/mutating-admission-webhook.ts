@@ -5,12 +5,12 @@ import { isJsonObject } from '../../../../api/machinery/own.ts';
 import { applyJsonPatch } from '../../../../api/machinery/patch/json.ts';
 import { internalError, StatusError } from '../../../../api/machinery/status-error.ts';
 import type { MutatingWebhook } from '../../../../api/types/admissionregistration/v1.gen.ts';
-import { completed, RequestForms, takeOver, type VersionedRequest } from '../mutated-object.ts';
+import { completed, takeOver, type VersionedRequest } from '../mutated-object.ts';
 import { REINVOKE, type AdmissionPlugin, type AdmissionRequest, type Mutation } from '../plugin.ts';
 import { Reinvocation } from '../reinvocation.ts';
 import { Dispatcher, failed, mutatingHooks, type Hook, type WebhookOptions } from './dispatcher.ts';
 import { isExempt } from './matching.ts';
-import type { ReviewResponse } from './review.ts';
+import { ReviewedRequest, type ReviewResponse } from './review.ts';
 
 const MUTATION = 'mutation.webhook.admission.k8s.io/';
 const PATCH = 'patch.webhook.admission.k8s.io/';
@@ -29,18 +29,18 @@ export function mutatingAdmissionWebhook(options: WebhookOptions): AdmissionPlug
     reinvocations.set(request, reinvocation);
     if (again && reinvocation.isChanged(request.object)) reinvocation.requireAll();
     let anyChange = false;
-    const forms = new RequestForms(request);
+    const reviewed = new ReviewedRequest(request);
     for (const [index, hook] of hooks.all.entries()) {
-      const invocation = await dispatcher.invocation(hook, request, forms);
+      const invocation = await dispatcher.invocation(hook, reviewed);
       // The second round calls no webhook for the first time.
       if (!invocation || (again && !reinvocation.isDue(hook))) continue;
       const at = `round_${again ? 1 : 0}_index_${index}`;
       const key = `failed-open.${MUTATION}${at}`;
-      const changed = await dispatcher.call(invocation, request, forms, key, (response, asked) =>
+      const changed = await dispatcher.call(invocation, reviewed, key, (response, asked) =>
         mutated(hook, request, response, asked, at),
       );
       if (changed) {
-        forms.forget();
+        reviewed.forget();
         anyChange = true;
         reinvocation.requireAll();
       }

@@ -1,9 +1,10 @@
 /** The AdmissionReview that a webhook receives and answers: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { isJsonObject, own } from '../../../../api/machinery/own.ts';
+import { decoderOf } from '../../../../api/machinery/schema-decoder.ts';
 import { StatusError } from '../../../../api/machinery/status-error.ts';
-import type { Status } from '../../../../api/types/meta/v1.gen.ts';
-import type { VersionedRequest } from '../mutated-object.ts';
+import { Status } from '../../../../api/types/meta/v1.gen.ts';
+import { RequestForms, type VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 import { namespaceOf } from './matching.ts';
 
@@ -26,22 +27,47 @@ export const typedObject = (
 const plainKind = ({ group, version, kind }: GroupVersionKind) => ({ group, version, kind });
 const plainResource = ({ group, version, plural }: Kind) => ({ group, version, resource: plural });
 
-export function admissionReview(
-  uid: string,
-  version: string,
-  asked: VersionedRequest,
-  request: AdmissionRequest,
-): object {
-  return {
-    kind: 'AdmissionReview',
-    apiVersion: `${GROUP}/${version}`,
-    request: {
-      uid,
-      ...requestAttributes(asked, request),
+/** A request as webhooks see it: converted to each version once, and serialized once for all that see the same. */
+export class ReviewedRequest {
+  readonly request: AdmissionRequest;
+  readonly #forms: RequestForms;
+  readonly #bodies = new WeakMap<VersionedRequest, Buffer>();
+
+  constructor(request: AdmissionRequest) {
+    this.request = request;
+    this.#forms = new RequestForms(request);
+  }
+
+  /** Rejects with a 500 StatusError when a webhook cannot convert the object. */
+  in(kind: Kind): Promise<VersionedRequest> {
+    return this.#forms.of(kind);
+  }
+
+  /** The object has changed. */
+  forget(): void {
+    this.#forms.forget();
+  }
+
+  /** The pieces of an AdmissionReview, of which the long one is the same for all webhooks. */
+  review(uid: string, version: string, asked: VersionedRequest): readonly Buffer[] {
+    let body = this.#bodies.get(asked);
+    if (!body) {
+      body = Buffer.from(`${JSON.stringify(this.#about(asked)).slice(1)}}`);
+      this.#bodies.set(asked, body);
+    }
+    const apiVersion = JSON.stringify(`${GROUP}/${version}`);
+    const head = `{"kind":"AdmissionReview","apiVersion":${apiVersion},"request":{"uid":${JSON.stringify(uid)},`;
+    return [Buffer.from(head), body];
+  }
+
+  /** Without the uid. */
+  #about(asked: VersionedRequest): object {
+    return {
+      ...requestAttributes(asked, this.request),
       object: typedObject(asked.object, asked.objectKind) ?? null,
       oldObject: typedObject(asked.old, asked.objectKind) ?? null,
-    },
-  };
+    };
+  }
 }
 
 /** An AdmissionRequest without its uid and objects. */
@@ -149,16 +175,23 @@ function annotationsOf(value: unknown): [string, string][] {
   );
 }
 
-/** What a client may be told of a webhook's status. */
-function statusOf(status: Record<string, unknown>): Status {
-  const details = own(status, 'details');
-  const code = own(status, 'code');
+const decodeStatus = decoderOf<Status>(Status);
+/** Of what a webhook says, as much goes into the message, and so many causes. */
+const MAX_MESSAGE_CHARS = 16_384;
+const MAX_CAUSES = 100;
+
+/**
+ * What a client may be told of a webhook's status: the fields of one, which become headers and protobuf. Throws DecodeError when they
+ * are of other types.
+ */
+function statusOf(given: Record<string, unknown>): Status {
+  const { status, message, reason, details, code } = decodeStatus(given).object;
   return {
-    status: text(own(status, 'status')),
-    message: text(own(status, 'message')),
-    reason: text(own(status, 'reason')),
-    ...(isJsonObject(details) && { details }),
-    code: typeof code === 'number' && Number.isInteger(code) ? code : 0,
+    status,
+    message: message?.slice(0, MAX_MESSAGE_CHARS),
+    reason: reason?.slice(0, MAX_MESSAGE_CHARS),
+    details: details && { ...details, causes: details.causes?.slice(0, MAX_CAUSES) },
+    code,
   };
 }
 

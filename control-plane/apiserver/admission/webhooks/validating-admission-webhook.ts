@@ -1,7 +1,7 @@
-import { RequestForms } from '../mutated-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts';
 import { Dispatcher, validatingHooks, type WebhookOptions } from './dispatcher.ts';
 import { isExempt } from './matching.ts';
+import { ReviewedRequest } from './review.ts';
 
 const FAILED_OPEN = 'failed-open.validating.webhook.admission.k8s.io/';
 
@@ -14,17 +14,17 @@ export function validatingAdmissionWebhook(options: WebhookOptions): AdmissionPl
   const dispatcher = new Dispatcher('validating', options);
 
   async function run(request: AdmissionRequest): Promise<void> {
-    const forms = new RequestForms(request);
+    const reviewed = new ReviewedRequest(request);
     const invocations = [];
     for (const hook of hooks.all) {
-      const invocation = await dispatcher.invocation(hook, request, forms);
+      const invocation = await dispatcher.invocation(hook, reviewed);
       if (invocation) invocations.push(invocation);
     }
     // The first refusal is told, and no call is left behind.
     let refused: { readonly error: unknown } | undefined;
     const calls = invocations.map((invocation, index) =>
       dispatcher
-        .call(invocation, request, forms, `${FAILED_OPEN}round_0_index_${index}`, () => undefined)
+        .call(invocation, reviewed, `${FAILED_OPEN}round_0_index_${index}`, () => undefined)
         .catch((error: unknown) => {
           refused ??= { error };
         }),

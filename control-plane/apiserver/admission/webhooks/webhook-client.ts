@@ -60,20 +60,19 @@ export class WebhookClient implements Disposable {
 
   /**
    * Posts a review and returns the parsed answer. Throws WebhookCallError, or the signal's reason.
-   * @param limitMs for the whole exchange.
+   * @param review in JSON, in pieces: several webhooks may be sent the same ones @param limitMs for the whole exchange.
    */
   async call(
     config: WebhookClientConfig,
-    review: object,
+    review: readonly Buffer[],
     limitMs: number,
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
     const target = this.#target(config, limitMs);
-    const body = Buffer.from(JSON.stringify(review));
     const what = `Post ${JSON.stringify(target.url.href)}`;
     try {
       return await withDeadline({ what, limitMs, ...(signal && { signal }) }, async (callee) =>
-        parseAnswer(await this.#post(target, config.caBundle, body, callee)),
+        parseAnswer(await this.#post(target, config.caBundle, review, callee)),
       );
     } catch (error) {
       if (signal?.aborted || error instanceof WebhookCallError) throw error;
@@ -100,7 +99,7 @@ export class WebhookClient implements Disposable {
     }
   }
 
-  #post(target: Target, caBundle: string | undefined, body: Buffer, signal: AbortSignal): Promise<Answer> {
+  #post(target: Target, caBundle: string | undefined, review: readonly Buffer[], signal: AbortSignal): Promise<Answer> {
     const { url, host, port, servername, lookup } = target;
     return new Promise((resolve, reject) => {
       const outgoing = httpsRequest({
@@ -117,7 +116,7 @@ export class WebhookClient implements Disposable {
           host: url.host,
           accept: 'application/json, */*',
           'content-type': 'application/json',
-          'content-length': body.length,
+          'content-length': review.reduce((sum, { length }) => sum + length, 0),
           'user-agent': 'kube-apiserver-admission',
         },
         signal,
@@ -125,13 +124,14 @@ export class WebhookClient implements Disposable {
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         // A kept connection that the other side closed at the same moment: the webhook has seen nothing of the request.
         if (outgoing.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted)
-          resolve(this.#post(target, caBundle, body, signal));
+          resolve(this.#post(target, caBundle, review, signal));
         else reject(error);
       });
       outgoing.on('response', (response) => {
         readAnswer(response).then(resolve, reject);
       });
-      outgoing.end(body);
+      for (const piece of review) outgoing.write(piece);
+      outgoing.end();
     });
   }
 
