@@ -19,6 +19,7 @@ import { DEFAULT_IN_FLIGHT_LIMITS, RequestFairness, type InFlightLimits } from '
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
 import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
 import { Responder } from './http/responder.ts';
+import { mayUpgrade } from './http/upgrade.ts';
 import { Router } from './router.ts';
 import { bindPod } from './verbs/actions/binding.ts';
 import { evictPod } from './verbs/actions/eviction.ts';
@@ -159,6 +160,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const responder = new Responder({ route: (exchange) => router.route(exchange), kinds, metrics, logger });
   const upgrades = (request: IncomingMessage): boolean => {
     try {
+      if (!mayUpgrade(request)) return false;
       const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
       return router.upgrades(info, request.headers.upgrade?.toLowerCase() ?? '');
     } catch (error) {

@@ -24,7 +24,7 @@ const NOT_OF_A_NAME = /[^!#$&'*+\-.^_`|~0-9a-z]/g;
 const NOT_OF_A_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
 
 /** What a URL would resolve: the path that was authorized is the one that is asked for. */
-const RESOLVED = /\\|\/(\.|%2e){1,2}(\/|$)/i;
+const RESOLVED = /\\|(\/|%2f)(\.|%2e){1,2}(\/|%2f|$)/i;
 
 const encoded = (key: string): string =>
   key

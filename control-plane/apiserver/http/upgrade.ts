@@ -6,6 +6,19 @@ import { endConnection } from '../../../client/upgrade.ts';
 
 const SWITCHING_PROTOCOLS = 101;
 
+/** Versions of HTTP itself, and TLS: whoever speaks them to a backend makes further requests, which nobody has authorized. */
+const CARRIES_REQUESTS = /^\s*(h2c?|h3|http|tls)\b/i;
+
+/**
+ * Whether a request that asks to upgrade its connection can be one that is: to a protocol of its own, and without a body, which would
+ * be taken for the beginning of that protocol. Others are answered as if they had not asked (RFC 9110, 7.8).
+ */
+export function mayUpgrade({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const { upgrade = '', 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  if (Number(length) !== 0 || encoding !== undefined) return false;
+  return !upgrade.split(',').some((protocol) => CARRIES_REQUESTS.test(protocol));
+}
+
 /**
  * Until a handler takes over the connection, the request is answered like any other: Node.js creates no response for an upgrade
  * request, so this does. An error response is sent through it and closes the connection.

@@ -12,10 +12,12 @@ import { dialFailure, type Backend } from './backend.ts';
 import { AddressNotAllowedError } from './proxyable.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
 
-/** Those that concern one connection (RFC 9110, 7.6.1), and those by which a caller shows who it is: they end here. */
+/**
+ * Those that concern one connection (RFC 9110, 7.6.1), and those by which a caller shows who it is: they end here. Where a gateway hands
+ * headers on as variables, an underscore is a hyphen.
+ */
 const NOT_FORWARDED =
-  /^(:.*|connection|proxy-connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailer|transfer-encoding|upgrade|host|authorization|impersonate-.*|x-remote-.*)$/;
-const UPGRADE_HEADERS = ['connection', 'upgrade'];
+  /^(:.*|connection|proxy-connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailer|transfer-encoding|upgrade|http2-settings|host|authorization|impersonate[-_].*|x[-_]remote[-_].*)$/;
 
 /** Browsers, which can set no header for a WebSocket, send their bearer token as the name of a protocol. */
 const PROTOCOLS = 'sec-websocket-protocol';
@@ -28,20 +30,28 @@ function withoutToken(values: string | readonly string[] | undefined): string | 
   return kept.join(', ') || undefined;
 }
 
+/** Whether the other side is to see a header: those that `Connection` names are of this connection, too. */
+function forwards({ connection }: Request['headers']): (name: string) => boolean {
+  const named = new Set((connection ?? '').split(',').map((option) => option.trim().toLowerCase()));
+  return (name) => !NOT_FORWARDED.test(name) && !named.has(name);
+}
+
 /** The headers of `message` that the other side is to see, with all their values. */
 export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
-  for (const [name, value] of Object.entries(message.headers)) {
-    if (!NOT_FORWARDED.test(name)) setOwn(headers, name, value);
-  }
+  const isForwarded = forwards(message.headers);
+  for (const [name, value] of Object.entries(message.headers)) if (isForwarded(name)) setOwn(headers, name, value);
   return withoutBearer(headers, message.headers);
 }
 
 /** The same for a request that upgrades, where values on lines of their own mean something. */
 function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+  const { upgrade } = request.headers;
+  // Of what the client says of its connection only this: a server that took the rest for its own would drop what is added here.
+  const headers: OutgoingHttpHeaders = { connection: 'Upgrade', upgrade };
+  const isForwarded = forwards(request.headers);
   for (const [name, values] of Object.entries(request.headersDistinct))
-    if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) setOwn(headers, name, values);
+    if (isForwarded(name)) setOwn(headers, name, values);
   return withoutBearer(headers, request.headers);
 }
 

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
-import type { TLSSocket } from 'node:tls';
+import tls, { type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { createAggregation } from '../../../control-plane/apiserver/aggregation/main.ts';
 import { keepLocalApiServices } from '../../../control-plane/apiserver/aggregation/auto-registration.ts';
@@ -230,6 +230,69 @@ t.test('an API of another server is served once it can be reached', async (t) =>
   }
   await peer[Symbol.asyncDispose]();
   t.match((await server.call('GET', FLOWERS)).body, { code: 503, message: /error trying to reach service/ });
+});
+
+/** The head of what comes back from a request of these lines. */
+function exchanged(server: TestServer, lines: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ host: '127.0.0.1', port: server.server.port, ca: server.ca }, () => {
+      const [first = '', ...more] = lines;
+      const head = [first, 'Host: x', 'Authorization: Bearer admin/system:masters', ...more];
+      socket.write(`${head.join('\r\n')}\r\n\r\n`);
+    });
+    socket.on('error', reject);
+    socket.once('data', (chunk: Buffer) => {
+      socket.destroy();
+      resolve(chunk.toString().split('\r\n', 1)[0] ?? '');
+    });
+  });
+}
+
+t.test('no header of a client says who it is to another server, nor drops what does', async (t) => {
+  const garden = await planted(t);
+  await serviceFor(garden);
+  await registered(garden);
+  await available(garden, 'Passed');
+  const { server, asked } = garden;
+  const forged = {
+    X_Remote_User: 'root',
+    'X-Remote_Group': 'system:masters',
+    Impersonate_User: 'root',
+    'X-Dropped': 'yes',
+    Connection: 'close, X-Remote-User, X-Dropped, Content-Length',
+  };
+  t.equal((await rawGet(server, FLOWERS, forged)).status, 200);
+  const plain = asked.at(-1)?.headers ?? {};
+  t.equal(plain['x-remote-user'], 'admin');
+  for (const name of ['x_remote_user', 'x-remote_group', 'impersonate_user', 'x-dropped']) t.notOk(name in plain, name);
+
+  const upgrade = (connection: string, ...more: string[]) =>
+    exchanged(server, [
+      `GET ${FLOWERS}/rose/proxy HTTP/1.1`,
+      `Connection: ${connection}`,
+      'X_Remote_User: root',
+      ...more,
+    ]);
+  t.match(await upgrade('Upgrade, X-Remote-User, X-Remote-Group', 'Upgrade: echo'), /^HTTP\/1.1 101 /);
+  const upgraded = asked.at(-1)?.headers ?? {};
+  t.match(upgraded, { connection: 'Upgrade', upgrade: 'echo', 'x-remote-user': 'admin' });
+  t.notOk('x_remote_user' in upgraded);
+
+  for (const protocol of ['h2c', 'HTTP/2.0', 'echo, h2c', 'TLS/1.3']) {
+    t.match(
+      await upgrade('Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMA'),
+      /^HTTP\/1.1 200 /,
+    );
+    t.notOk('upgrade' in (asked.at(-1)?.headers ?? {}), `${protocol} would carry requests of its own`);
+    t.notOk('http2-settings' in (asked.at(-1)?.headers ?? {}));
+  }
+  t.match(await upgrade('Upgrade', 'Upgrade: echo', 'Content-Length: 2', '', '{}'), /^HTTP\/1.1 200 /);
+  t.notOk('upgrade' in (asked.at(-1)?.headers ?? {}), 'a body is not the beginning of another protocol');
+
+  const count = asked.length;
+  t.match(await exchanged(server, [`GET ${FLOWERS}/x/.\t./.\t./secret HTTP/1.1`]), /^HTTP\/1.1 400 /);
+  t.match(await exchanged(server, [`GET ${FLOWERS}/x/proxy/%2e%2e%2fsecret HTTP/1.1`]), /^HTTP\/1.1 400 /);
+  t.equal(asked.length, count, 'not carried');
 });
 
 t.test('an upgrade is carried to the other server', async (t) => {
