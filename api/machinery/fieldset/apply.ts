@@ -6,7 +6,7 @@ import { deepEqual } from '../deep-equal.ts';
 import { MAX_ERRORS } from '../limits.ts';
 import { Messages } from '../messages.ts';
 import { StatusError } from '../status-error.ts';
-import { difference, EMPTY, eachPath, isSubset, unionOf, type FieldSet } from './field-set.ts';
+import { difference, EMPTY, eachPath, isSubset, unionOf } from './field-set.ts';
 import { fieldsOf } from './fields-of.ts';
 import { merge } from './merge.ts';
 import { managerId, Owner, type Manager, type Owners } from './owners.ts';
