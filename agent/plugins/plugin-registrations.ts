@@ -84,9 +84,12 @@ export class PluginRegistrations {
   async #watch(signal: AbortSignal): Promise<void> {
     const { directory, logger } = this.#options;
     try {
-      const changes = watch(directory, { signal });
-      await this.#look();
-      for await (const _ of changes) await this.#look();
+      const changes = watch(directory, { signal })[Symbol.asyncIterator]();
+      // It watches from the first call on. What has changed is looked up: an event may stand for several.
+      for (let change = changes.next(); ; change = changes.next()) {
+        await this.#look();
+        if ((await change).done) return;
+      }
     } catch (error) {
       if (!signal.aborted) logger.warn({ directory, err: error }, 'failed to watch plugin directory, polling it');
     }

@@ -28,7 +28,9 @@ const NODE_IDS = 'csi.volume.kubernetes.io/nodeid';
 const MAX_ATTEMPTS = 6;
 const RETRY = { initialMs: 50, maxMs: 2_000 };
 
-const driversOf = ({ spec }: CSINode): readonly CSINodeDriver[] => (spec.drivers as CSINodeDriver[] | null) ?? [];
+const orEmpty = <T>(list: readonly T[] | null): readonly T[] => list ?? [];
+/** A list that is absent may be decoded as null. */
+const driversOf = ({ spec }: CSINode): readonly CSINodeDriver[] => orEmpty(spec.drivers);
 
 export class CsiNodeObject implements DriverDirectory {
   readonly #options: CsiNodeObjectOptions;

@@ -200,7 +200,9 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^framework\//, /^framework\//],
       [/^local\//, /^framework\//],
       [/^written\//, /^(framework|written)\//],
-      [/^claims\//, /^(framework|claims)\//],
+      // What claims lead to; it asks for claims and tokens as they do.
+      [/^csi\//, /^((framework|csi)\/.*|claims\/claim-source\.ts|written\/service-account-tokens\.ts)$/],
+      [/^claims\//, /^(framework|claims|csi)\//],
       [/^[^/]+$/, /./],
     ],
   ],
