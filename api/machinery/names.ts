@@ -28,7 +28,7 @@ const MAX_LABEL = 63;
 const MAX_SUBDOMAIN = 253;
 const MAX_PORT_NAME = 15;
 
-const tooLong = (max: number): string => `must be no more than ${max} characters`;
+const tooLong = (max: number, unit = 'characters'): string => `must be no more than ${max} ${unit}`;
 const NOTHING: string[] = [];
 const orNothing = (errors: string[]): string[] => (errors.length ? errors : NOTHING);
 
@@ -102,10 +102,14 @@ export function validateQualifiedName(text: string): string[] {
     }
     const prefix = text.slice(0, slash);
     if (prefix === '') errors.push('prefix part must be non-empty');
-    else for (const error of validateSubdomainName(prefix)) errors.push(`prefix part ${error}`);
+    else {
+      // Upstream words the lengths of keys and values of labels in its own way.
+      if (prefix.length > MAX_SUBDOMAIN) errors.push(`prefix part ${tooLong(MAX_SUBDOMAIN, 'bytes')}`);
+      if (!SUBDOMAIN_SYNTAX.test(prefix)) errors.push(`prefix part ${SUBDOMAIN_RULE}`);
+    }
   }
   if (name === '') errors.push('name part must be non-empty');
-  else if (name.length > MAX_LABEL) errors.push(`name part ${tooLong(MAX_LABEL)}`);
+  else if (name.length > MAX_LABEL) errors.push(`name part ${tooLong(MAX_LABEL, 'bytes')}`);
   if (!QUALIFIED_SYNTAX.test(name)) {
     errors.push(
       `name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric ` +
@@ -118,7 +122,7 @@ export function validateQualifiedName(text: string): string[] {
 export function validateLabelValue(value: string): string[] {
   if (value.length <= MAX_LABEL && LABEL_VALUE_SYNTAX.test(value)) return NOTHING;
   const errors: string[] = [];
-  if (value.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL));
+  if (value.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL, 'bytes'));
   if (!LABEL_VALUE_SYNTAX.test(value)) {
     errors.push(
       `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end ` +

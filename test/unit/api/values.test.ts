@@ -2,7 +2,12 @@ import t from 'tap';
 import { humanDuration, parseDuration } from '../../../api/machinery/duration.ts';
 import { scaledValue } from '../../../api/machinery/int-or-string.ts';
 import { inheritMetadata, validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
-import { validateLabelName, validateSubdomainName } from '../../../api/machinery/names.ts';
+import {
+  validateLabelName,
+  validateLabelValue,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../../../api/machinery/names.ts';
 import {
   addQuantities,
   canonicalQuantity,
@@ -230,4 +235,14 @@ t.test('times have second precision whichever was formatted before', async (t) =
   t.equal(timeOf(second + 1000), '2026-02-03T04:05:07Z');
   t.equal(timeOf(-1), '1969-12-31T23:59:59Z');
   t.throws(() => timeOf(NaN), RangeError);
+});
+
+t.test('what is too long in a label is told in bytes', async (t) => {
+  const long = 'a'.repeat(254);
+  t.strictSame(validateLabelValue(long), ['must be no more than 63 bytes']);
+  t.strictSame(validateQualifiedName(`${long}/${long}`), [
+    'prefix part must be no more than 253 bytes',
+    'name part must be no more than 63 bytes',
+  ]);
+  t.strictSame(validateLabelName(long), ['must be no more than 63 characters']);
 });
