@@ -46,9 +46,9 @@ function schemaOf(value: unknown): unknown {
   if (!isJsonObject(value)) return value;
   const schema: Json = {};
   for (const [key, below] of Object.entries(value)) {
-    if (MANY.has(key) && Array.isArray(below)) schema[key] = below.map(schemaOf);
-    else if (ONE.has(key)) schema[key] = schemaOf(below);
-    else if (NAMED.has(key)) schema[key] = mapped(below, schemaOf);
+    if (MANY.has(key) && Array.isArray(below)) setOwn(schema, key, below.map(schemaOf));
+    else if (ONE.has(key)) setOwn(schema, key, schemaOf(below));
+    else if (NAMED.has(key)) setOwn(schema, key, mapped(below, schemaOf));
     else setOwn(schema, key, below);
   }
   const { $ref, ...beside } = schema;
@@ -70,7 +70,7 @@ function pathItem(value: unknown): Json {
   const result = picked(item, ['$ref']);
   for (const method of METHODS) {
     const operation = own(item, method);
-    if (isJsonObject(operation)) result[method] = operationOf(operation);
+    if (isJsonObject(operation)) setOwn(result, method, operationOf(operation));
   }
   const parameters = listOf(own(item, 'parameters'));
   if (parameters.length > 0) result['parameters'] = parameters.map(parameterOf);

@@ -97,7 +97,7 @@ export class AdmissionMetrics implements AdmissionTimings {
 
   #passedSeries(plugin: AdmissionPlugin, step: AdmissionStep, operation: string): Observe {
     let ofPlugin = this.#passed[step].get(plugin);
-    if (!ofPlugin) this.#passed[step].set(plugin, (ofPlugin = new Map()));
+    if (!ofPlugin) this.#passed[step].set(plugin, (ofPlugin = new Map<string, Observe>()));
     let observe = ofPlugin.get(operation);
     if (!observe) {
       observe = this.#controllers.series(plugin.name, TYPES[step], operation, 'false');

@@ -166,17 +166,17 @@ t.test('malformed bodies and unsupported media types are rejected', async (t) =>
 
 t.test('what upstream never omits is null when there is nothing of it, however it is written', async (t) => {
   const rows: readonly (readonly [kind: Kind, manifest: object, path: string, value: unknown])[] = [
-    [clusterRoles as Kind, { rules: [] }, 'rules', null],
-    [clusterRoles as Kind, { rules: null }, 'rules', null],
-    [clusterRoles as Kind, {}, 'rules', null],
-    [endpointSlices as Kind, { endpoints: [], ports: [] }, 'endpoints', null],
-    [endpointSlices as Kind, { endpoints: [], ports: [] }, 'ports', null],
-    [limitRanges as Kind, { spec: { limits: [] } }, 'spec.limits', null],
-    [deployments as Kind, { spec: {} }, 'spec.selector', null],
-    [deployments as Kind, { spec: { selector: {} } }, 'spec.selector', {}],
-    [claims as Kind, { spec: { dataSource: { kind: 'A', name: 'a' } } }, 'spec.dataSource.apiGroup', null],
-    [claims as Kind, { spec: { dataSource: { kind: 'A', name: 'a', apiGroup: '' } } }, 'spec.dataSource.apiGroup', ''],
-    [configMaps as Kind, { binaryData: { a: null } }, 'binaryData.a', ''],
+    [clusterRoles, { rules: [] }, 'rules', null],
+    [clusterRoles, { rules: null }, 'rules', null],
+    [clusterRoles, {}, 'rules', null],
+    [endpointSlices, { endpoints: [], ports: [] }, 'endpoints', null],
+    [endpointSlices, { endpoints: [], ports: [] }, 'ports', null],
+    [limitRanges, { spec: { limits: [] } }, 'spec.limits', null],
+    [deployments, { spec: {} }, 'spec.selector', null],
+    [deployments, { spec: { selector: {} } }, 'spec.selector', {}],
+    [claims, { spec: { dataSource: { kind: 'A', name: 'a' } } }, 'spec.dataSource.apiGroup', null],
+    [claims, { spec: { dataSource: { kind: 'A', name: 'a', apiGroup: '' } } }, 'spec.dataSource.apiGroup', ''],
+    [configMaps, { binaryData: { a: null } }, 'binaryData.a', ''],
   ];
   for (const [kind, manifest, path, value] of rows) {
     const { object } = decodeObject(kind, manifest);

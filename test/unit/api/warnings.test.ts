@@ -325,13 +325,13 @@ t.test('finalizers without a domain: refused by most kinds, warned of for custom
   const meta = { name: 'a', resourceVersion: '1', finalizers: ['b.example', 'orphan', 'b', 'a/b'] };
   const refusedBy = (kind: Kind): string[] =>
     validateObjectMetaUpdate(meta, meta, kind).map(({ field, message }) => `${field}: ${message}`);
-  t.match(refusedBy(configMaps as Kind), [/^metadata\.finalizers\[0\]: /, /^metadata\.finalizers\[2\]: /]);
-  for (const kind of [leases, events, disruptionBudgets, runtimeClasses] as readonly Kind[])
+  t.match(refusedBy(configMaps), [/^metadata\.finalizers\[0\]: /, /^metadata\.finalizers\[2\]: /]);
+  for (const kind of [leases, events, disruptionBudgets, runtimeClasses])
     t.strictSame(refusedBy(kind), [], kind.plural);
   const [version] = [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }];
   const names = { plural: 'things', kind: 'Thing' };
   const definition = { spec: { group: 'example.com', scope: 'Namespaced', names, versions: [version] } };
-  const things = customKind(definition as CustomResourceDefinition, version, undefined, false);
+  const things = customKind(definition, version, undefined, false);
   t.strictSame(refusedBy(things), []);
   const writers = 'to avoid accidental conflicts with other finalizer writers';
   t.strictSame(things.warnings({ metadata: meta }), [
