@@ -10,7 +10,6 @@ import { runtimeClasses } from '../../../api/kinds/node/runtime-class.ts';
 import { podDisruptionBudgets as disruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
 import { validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import type { CustomResourceDefinition } from '../../../api/types/apiextensions/v1.gen.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
