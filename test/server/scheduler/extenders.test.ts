@@ -33,7 +33,7 @@ async function serve(t: Test, answers: Answers) {
     const verb = (request.url ?? '').replace('/scheduler/', '');
     asked.push({ verb, args });
     const given = answers[verb]?.(args, response);
-    if (given !== undefined) sendJson(response, given as object);
+    if (given !== undefined) sendJson(response, given);
   };
   const server = await startServer((request, response) => void answer(request, response));
   t.teardown(() => server[Symbol.asyncDispose]());
