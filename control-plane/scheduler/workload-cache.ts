@@ -15,8 +15,7 @@ import { Informer, objectKey, splitKey } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Resource } from '../../client/resource.ts';
 import { replicaSets, replicationControllers, services, statefulSets } from '../../client/resources.gen.ts';
-import type { PendingPod } from './framework/pod-info.ts';
-import type { WorkloadKind, Workloads } from './framework/workloads.ts';
+import type { WorkloadKind, WorkloadMember, Workloads } from './framework/workloads.ts';
 
 /** Selectors of different pods of a namespace that are kept until something in it changes. */
 const MAX_KEPT = 1024;
@@ -49,7 +48,7 @@ export class WorkloadSelectors implements Workloads {
     this.#kept.delete(splitKey(key).namespace);
   }
 
-  selectorFor({ namespace, labels, pending: { workload } }: PendingPod): Selector | undefined {
+  selectorFor({ namespace, labels, pending: { workload } }: WorkloadMember): Selector | undefined {
     if (!workload && !this.#services.has(namespace)) return undefined;
     const controller = workload ? `${workload.kind} ${objectKey(namespace, workload.name)}` : '';
     const ofNamespace = this.#kept.get(namespace) ?? new Map<Labels, Map<string, Selector | undefined>>();

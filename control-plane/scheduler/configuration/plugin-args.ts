@@ -33,10 +33,10 @@ import {
 import { MAX_SHAPE_SCORE } from '../framework/shape.ts';
 import type { ResourceWeight } from '../framework/resource-scores.ts';
 import { defaultPluginSettings, plugins, type PluginSettings } from '../plugins/index.ts';
-import type { ScoringStrategy } from '../plugins/node-resources-fit.ts';
 import { API_VERSION } from './api-version.ts';
 
 type ConfigurablePlugin = keyof PluginSettings;
+type ScoringStrategy = PluginSettings['NodeResourcesFit']['scoringStrategy'];
 
 /** Where what is wrong is noted. */
 interface Findings {

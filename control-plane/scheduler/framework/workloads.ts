@@ -3,9 +3,8 @@
  * for all pods are about them.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/#cluster-level-default-constraints
  */
-import type { Selector } from '../../../api/machinery/selectors.ts';
+import type { Labels, Selector } from '../../../api/machinery/selectors.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
-import type { PendingPod } from './pod-info.ts';
 
 export type WorkloadKind = 'ReplicationController' | 'ReplicaSet' | 'StatefulSet';
 
@@ -15,9 +14,16 @@ export interface WorkloadReference {
   readonly name: string;
 }
 
+/** Of a pod, what tells where it belongs. */
+export interface WorkloadMember {
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly pending: { readonly workload: WorkloadReference | undefined };
+}
+
 export interface Workloads {
   /** Of the pods that the pod belongs to; undefined when it belongs to none. */
-  selectorFor(pod: PendingPod): Selector | undefined;
+  selectorFor(pod: WorkloadMember): Selector | undefined;
 }
 
 /** A cluster without Services and controllers. */

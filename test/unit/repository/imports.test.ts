@@ -190,8 +190,10 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^framework\//, /^framework\//],
       [/^plugins\/index\.ts$/, /^(framework|plugins)\//],
       [/^plugins\//, /^framework\//],
+      [/^extenders\//, /^(framework|extenders)\//],
+      [/^configuration\//, /^((framework|configuration)\/.*|plugins\/index\.ts)$/],
       // What calls the plugins is handed a list of them.
-      [/^[^/]+$/, /^([^/]+|framework\/.*|plugins\/index\.ts)$/],
+      [/^[^/]+$/, /^([^/]+|(framework|extenders|configuration)\/.*|plugins\/index\.ts)$/],
     ],
   ],
   [
