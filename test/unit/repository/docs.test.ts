@@ -34,6 +34,10 @@ const sourceFiles = async (): Promise<string[]> => {
 };
 const read = (file: string): Promise<string> => readFile(path.join(ROOT, file), 'utf8');
 
+/** As a function, a constant, or a field of a type. */
+const isDeclared = (name: string, text: string): boolean =>
+  new RegExp(`\\b(?:function|const|readonly) ${name}\\b|^ +${name}\\??:`, 'm').test(text);
+
 test('files and functions that the documents name exist', async (t) => {
   const files = await sourceFiles();
   const code = files.filter((file) => file.endsWith('.ts') && !file.startsWith('test/'));
@@ -45,7 +49,7 @@ test('files and functions that the documents name exist', async (t) => {
       t.ok(isThere || /^(dist|examples)\/$/.test(name), `${document}: ${name}`);
     }
     for (const [, name = ''] of (await read(document)).matchAll(/`([a-z]+[A-Z]\w+)`/g))
-      t.match(text, new RegExp(`\\b(?:function|const|readonly) ${name}\\b`), `${document}: ${name}`);
+      t.ok(isDeclared(name, text), `${document}: ${name}`);
   }
 });
 
