@@ -64,7 +64,8 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
     userAgent: `${USER_AGENTS[options.role]}/${kubernetesVersion.gitVersion}`,
     logger,
   });
-  let metrics = (): string => '';
+  const noMetrics = (): string => '';
+  let metrics = noMetrics;
   parentPort?.on('message', (message: RoleMessage) => {
     if (message === 'stop') stopping.abort();
     else if (message === 'metrics') parentPort?.postMessage({ metrics: metrics() } satisfies RoleReport);
@@ -77,7 +78,10 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
       namespace: 'kube-system',
       name: LEASES[role],
       ...(isBesideApiServer && { timing: COLOCATED_TIMING }),
-      lead: (term) => runRole(options, client, logger, term, (current) => void (metrics = current)),
+      lead: (term) =>
+        runRole(options, client, logger, term, (current) => void (metrics = current)).finally(() => {
+          metrics = noMetrics;
+        }),
     });
   } finally {
     parentPort?.close();
