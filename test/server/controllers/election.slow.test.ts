@@ -7,7 +7,8 @@ import { loadKubeconfig } from '../../../client/kubeconfig.ts';
 import { runLeaderElection } from '../../../client/leader-election.ts';
 import { leases, namespaces, serviceAccounts } from '../../../client/resources.gen.ts';
 import { silent } from '../../support/https-server.ts';
-import { Daemon } from '../../support/daemon.ts';
+import type { Daemon } from '../../support/daemon.ts';
+import { leads, serverProcess as server } from '../../support/server-process.ts';
 import { eventually } from '../../support/wait.ts';
 import { ControlPlane } from './control-plane.ts';
 
@@ -96,15 +97,6 @@ t.test('losing the Lease stops the work, and is an error when the work does not 
     t.equal(terms.length, 1);
   }
 });
-
-/** `kedge server` as a process; its data and log are in the directory. */
-function server(folder: string, ...args: string[]): Daemon {
-  const program = path.join(import.meta.dirname, '../../../cli/main.ts');
-  const all = [program, 'server', `--data-dir=${folder}`, '--bind-address=127.0.0.1', '--advertise-address=192.0.2.1'];
-  return new Daemon(process.execPath, [...all, ...args], { log: path.join(folder, 'log') });
-}
-
-const leads = async ({ log }: Daemon): Promise<boolean> => (await readFile(log, 'utf8')).includes('became leader');
 
 t.test(
   'of two scheduler processes one is active, and the other takes over when it exits',
