@@ -274,7 +274,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Whether `metadata.generation` is incremented when `spec` changes. */
   readonly hasGeneration: boolean;
   /** Validates `metadata.name`; the default is a DNS subdomain. */
-  validateName(name: string, prefix: boolean): string[];
+  validateName(name: string, prefix: boolean): readonly string[];
   /** Whether finalizers may have names without a domain: upstream validates those of some kinds less strictly. */
   readonly freeFinalizers?: boolean;
   /** The warning to every request, when the kind is deprecated. */

@@ -16,7 +16,7 @@ const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is 
 /** What validation needs to know of a kind. */
 export interface Named {
   readonly namespaced: boolean;
-  validateName(name: string, prefix: boolean): string[];
+  validateName(name: string, prefix: boolean): readonly string[];
   /** As `Kind.freeFinalizers`. */
   readonly freeFinalizers?: boolean;
 }

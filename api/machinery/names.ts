@@ -29,8 +29,8 @@ const MAX_SUBDOMAIN = 253;
 const MAX_PORT_NAME = 15;
 
 const tooLong = (max: number, unit = 'characters'): string => `must be no more than ${max} ${unit}`;
-const NOTHING: string[] = [];
-const orNothing = (errors: string[]): string[] => (errors.length ? errors : NOTHING);
+const NOTHING: readonly string[] = [];
+const orNothing = (errors: readonly string[]): readonly string[] => (errors.length ? errors : NOTHING);
 
 /** For a generateName: a trailing dash is valid, since characters follow it. */
 const masked = (name: string): string => (name.length > 1 && name.endsWith('-') ? `${name.slice(0, -1)}a` : name);
@@ -49,7 +49,7 @@ const LABEL_1035_RULE =
  * A DNS-1123 subdomain.
  * @param prefix whether it is a generateName, in which a trailing dash is valid
  */
-export function validateSubdomainName(name: string, prefix = false): string[] {
+export function validateSubdomainName(name: string, prefix = false): readonly string[] {
   const checked = prefix ? masked(name) : name;
   if (checked.length <= MAX_SUBDOMAIN && SUBDOMAIN_SYNTAX.test(checked)) return NOTHING;
   const errors: string[] = [];
@@ -59,7 +59,7 @@ export function validateSubdomainName(name: string, prefix = false): string[] {
 }
 
 /** A DNS-1123 label: names of containers, volumes, namespaces. */
-export function validateLabelName(name: string, prefix = false): string[] {
+export function validateLabelName(name: string, prefix = false): readonly string[] {
   const checked = prefix ? masked(name) : name;
   if (checked.length <= MAX_LABEL && LABEL_SYNTAX.test(checked)) return NOTHING;
   const errors: string[] = [];
@@ -69,7 +69,7 @@ export function validateLabelName(name: string, prefix = false): string[] {
 }
 
 /** A DNS-1035 label, which starts with a letter: names of services. */
-export function validateLabel1035Name(name: string, prefix = false): string[] {
+export function validateLabel1035Name(name: string, prefix = false): readonly string[] {
   const checked = prefix ? masked(name) : name;
   if (checked.length <= MAX_LABEL && LABEL_1035_SYNTAX.test(checked)) return NOTHING;
   const errors: string[] = [];
@@ -79,7 +79,7 @@ export function validateLabel1035Name(name: string, prefix = false): string[] {
 }
 
 /** Anything that can be one segment of a path: names of RBAC objects. */
-export function validatePathSegmentName(name: string, prefix = false): string[] {
+export function validatePathSegmentName(name: string, prefix = false): readonly string[] {
   if (!prefix && (name === '.' || name === '..')) return [`may not be '${name}'`];
   const errors: string[] = [];
   for (const part of ['/', '%']) if (name.includes(part)) errors.push(`may not contain '${part}'`);
@@ -87,7 +87,7 @@ export function validatePathSegmentName(name: string, prefix = false): string[] 
 }
 
 /** A label's or annotation's key, a finalizer, a resource name: `[prefix/]name`. */
-export function validateQualifiedName(text: string): string[] {
+export function validateQualifiedName(text: string): readonly string[] {
   const slash = text.indexOf('/');
   const name = text.slice(slash + 1);
   if (slash < 0 && name.length <= MAX_LABEL && QUALIFIED_SYNTAX.test(name)) return NOTHING;
@@ -119,7 +119,7 @@ export function validateQualifiedName(text: string): string[] {
   return orNothing(errors);
 }
 
-export function validateLabelValue(value: string): string[] {
+export function validateLabelValue(value: string): readonly string[] {
   if (value.length <= MAX_LABEL && LABEL_VALUE_SYNTAX.test(value)) return NOTHING;
   const errors: string[] = [];
   if (value.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL, 'bytes'));
@@ -133,7 +133,7 @@ export function validateLabelValue(value: string): string[] {
 }
 
 /** An IANA service name, as ports are named. */
-export function validatePortName(name: string): string[] {
+export function validatePortName(name: string): readonly string[] {
   const errors: string[] = [];
   if (name.length > MAX_PORT_NAME) errors.push(tooLong(MAX_PORT_NAME));
   if (!/^[-a-z0-9]+$/.test(name)) errors.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
@@ -143,11 +143,11 @@ export function validatePortName(name: string): string[] {
   return orNothing(errors);
 }
 
-export const validatePortNumber = (port: number): string[] =>
+export const validatePortNumber = (port: number): readonly string[] =>
   isPortNumber(port) ? NOTHING : [`must be between 1 and ${MAX_PORT}, inclusive`];
 
 /** The name of an environment variable: any printable ASCII but `=`. */
-export function validateEnvName(name: string): string[] {
+export function validateEnvName(name: string): readonly string[] {
   const errors: string[] = [];
   if (name === '') errors.push('environment variable name must not be empty');
   if (!PRINTABLE_ASCII.test(name)) {
@@ -159,7 +159,7 @@ export function validateEnvName(name: string): string[] {
 }
 
 /** A key of a ConfigMap or Secret. */
-export function validateConfigKey(key: string): string[] {
+export function validateConfigKey(key: string): readonly string[] {
   const errors: string[] = [];
   if (key.length > MAX_SUBDOMAIN) errors.push(tooLong(MAX_SUBDOMAIN));
   if (!CONFIG_KEY_SYNTAX.test(key)) {
@@ -174,7 +174,7 @@ export function validateConfigKey(key: string): string[] {
   return orNothing(errors);
 }
 
-export const validateHttpHeaderName = (name: string): string[] =>
+export const validateHttpHeaderName = (name: string): readonly string[] =>
   HTTP_HEADER_SYNTAX.test(name)
     ? NOTHING
     : [
@@ -195,7 +195,7 @@ const CIDR_PROBLEMS: Readonly<Record<CidrProblem, string>> = {
  * Any unambiguous address, canonical or not.
  * @param stored values that were accepted before this check, and still are
  */
-export function validateIP(text: string, stored: readonly string[] = []): string[] {
+export function validateIP(text: string, stored: readonly string[] = []): readonly string[] {
   if (stored.includes(text)) return NOTHING;
   const problems = addressProblems(text);
   if (!problems) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
@@ -203,7 +203,7 @@ export function validateIP(text: string, stored: readonly string[] = []): string
 }
 
 /** For newer fields, which require the canonical form. */
-export function validateCanonicalIP(text: string): string[] {
+export function validateCanonicalIP(text: string): readonly string[] {
   const errors = validateIP(text);
   if (errors.length > 0) return errors;
   const canonical = IpAddress.parse(text)?.text;
@@ -211,7 +211,7 @@ export function validateCanonicalIP(text: string): string[] {
 }
 
 /** Addresses that a Service may send traffic to: none that means another host on each node. `validateIP` comes first. */
-export function validateEndpointIP(text: string): string[] {
+export function validateEndpointIP(text: string): readonly string[] {
   const address = IpAddress.parse(text);
   if (!address) return ['must be a valid IP address'];
   const errors: string[] = [];
@@ -224,21 +224,21 @@ export function validateEndpointIP(text: string): string[] {
   return orNothing(errors);
 }
 
-export const validateIPv4 = (text: string): string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);
-export const validateIPv6 = (text: string): string[] => (isIPv6(text) ? NOTHING : ['must be an IPv6 address']);
+export const validateIPv4 = (text: string): readonly string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);
+export const validateIPv6 = (text: string): readonly string[] => (isIPv6(text) ? NOTHING : ['must be an IPv6 address']);
 
 /**
  * A CIDR.
  * @param stored as for `validateIP`
  */
-export function validateCIDR(text: string, stored: readonly string[] = []): string[] {
+export function validateCIDR(text: string, stored: readonly string[] = []): readonly string[] {
   if (stored.includes(text)) return NOTHING;
   const problems = cidrProblems(text);
   if (!problems) return ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
   return orNothing(problems.map((problem) => CIDR_PROBLEMS[problem]));
 }
 
-export const validatePercent = (text: string): string[] =>
+export const validatePercent = (text: string): readonly string[] =>
   PERCENT_SYNTAX.test(text)
     ? NOTHING
     : [

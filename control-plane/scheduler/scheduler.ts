@@ -313,18 +313,18 @@ export class Scheduler {
         this.#ask(this.#extenders, entry);
         return;
       }
+      const start = performance.now();
       try {
-        this.#scheduleOne(entry);
+        this.#scheduleOne(entry, start);
       } catch (error) {
-        this.#failed(entry, error);
+        this.#failed(entry, error, start);
       }
     }
     this.#wake();
   }
 
   /** The scheduling cycle. Throws when a plugin does; the pod is then in no queue and nothing is reserved. */
-  #scheduleOne(entry: QueuedPod): void {
-    const start = performance.now();
+  #scheduleOne(entry: QueuedPod, start: number): void {
     const { profile, observe } = this.#profileOf(entry.pod);
     const decision = decide(entry.pod, this.#cache, profile, this.#sampling, randomly, observe);
     this.#metrics.decided(start);
@@ -347,7 +347,7 @@ export class Scheduler {
         if (pod) this.#carryOut({ ...entry, pod, ...(asked.hasChanged && { eventsBefore: -1 }) }, decision, start);
       })
       .catch((error: unknown) => {
-        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error);
+        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error, start);
       })
       .finally(() => {
         this.#asked = undefined;
@@ -405,7 +405,7 @@ export class Scheduler {
       this.#profileOf(pod).reporter.bound(pod, node);
     } catch (error) {
       this.#undo(placement, () => {
-        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error);
+        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error, placement.start);
       });
     } finally {
       this.#placements.delete(pod.uid);
@@ -484,10 +484,10 @@ export class Scheduler {
     this.#profileOf(by).preemptor.remove(victims, by, nodeName);
   }
 
-  #failed(entry: QueuedPod, error: unknown): void {
+  #failed(entry: QueuedPod, error: unknown, start: number): void {
     const pod = this.#latest(entry.pod);
     if (!pod) return;
-    this.#metrics.attempted('error', pod.pending.schedulerName, performance.now());
+    this.#metrics.attempted('error', pod.pending.schedulerName, start);
     this.#renominate(pod);
     this.#queue.failed({ ...entry, pod });
     const err = error instanceof Error ? error : new Error(String(error));

@@ -15,7 +15,7 @@ import {
 import { own } from '../../machinery/own.ts';
 import { Endpoint, EndpointPort, EndpointSlice } from '../../types/discovery/v1.gen.ts';
 
-type Check = (address: string) => string[];
+type Check = (address: string) => readonly string[];
 
 /** The checks of an address, by address type. */
 const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly isOfFamily?: Check }> = new Map([

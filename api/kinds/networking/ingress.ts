@@ -43,7 +43,7 @@ function wildcardProblems(host: string): string[] {
   return problems;
 }
 
-const hostProblems = (host: string): string[] =>
+const hostProblems = (host: string): readonly string[] =>
   host.includes('*') ? wildcardProblems(host) : validateSubdomainName(host);
 
 function validateReference({ apiGroup, kind, name }: TypedLocalObjectReference, path: string): FieldError[] {

@@ -14,7 +14,7 @@ function parentErrors({
   name = '',
 }: Partial<ParentReference>): FieldError[] {
   const errors: FieldError[] = [];
-  const check = (field: string, value: string, validate: (value: string) => string[]): void => {
+  const check = (field: string, value: string, validate: (value: string) => readonly string[]): void => {
     if (value === '') return;
     for (const problem of validate(value)) errors.push(invalid(`${PARENT}.${field}`, value, problem));
   };

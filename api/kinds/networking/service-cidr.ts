@@ -23,7 +23,7 @@ function rangeErrors(cidrs: readonly string[]): FieldError[] {
   return errors;
 }
 
-function canonicalProblems(cidr: string): string[] {
+function canonicalProblems(cidr: string): readonly string[] {
   const problems = validateCIDR(cidr);
   const canonical = Cidr.parse(cidr)?.text;
   return problems.length > 0 || cidr === canonical ? problems : [`must be in canonical form ("${canonical}")`];

@@ -16,8 +16,8 @@ import { parseUrl } from './url-text.ts';
 class FormatValue extends Extension {
   readonly celType = FORMAT;
   readonly name: string;
-  readonly validate: (text: string) => string[];
-  constructor(name: string, validate: (text: string) => string[]) {
+  readonly validate: (text: string) => readonly string[];
+  constructor(name: string, validate: (text: string) => readonly string[]) {
     super();
     this.name = name;
     this.validate = validate;
@@ -66,6 +66,6 @@ export const formatLibrary = (): Overload[] => [
   }),
   overload('kubernetes.NamedFormat:validate(string): optional(list(string))', ([format, text]) => {
     const problems = (format as FormatValue).validate(text as string);
-    return problems.length === 0 ? Optional.none : new Optional(new ValueList(problems));
+    return problems.length === 0 ? Optional.none : new Optional(new ValueList([...problems]));
   }),
 ];
