@@ -35,7 +35,10 @@ async function serve(t: Test, answers: Answers) {
     const given = answers[verb]?.(args, response);
     if (given !== undefined) sendJson(response, given);
   };
-  const server = await startServer((request, response) => void answer(request, response));
+  const server = await startServer((request, response) => {
+    // Of a request whose client has given up, the body ends early.
+    answer(request, response).catch(() => response.destroy());
+  });
   t.teardown(() => server[Symbol.asyncDispose]());
   const open = (config: Partial<Extender>): HttpExtender => {
     const caData = Buffer.from(server.ca.cert).toString('base64');
