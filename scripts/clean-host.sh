@@ -33,7 +33,7 @@ rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" "$prefix
 # Remove shared directories that Kedge has created, unless others have files in them by now.
 for directory in $own_directories; do
   [ ! -d "$directory" ] || mountpoint -q "$directory" || [ -n "$(find "$directory" ! -type d -print -quit)" ] ||
-    find "$directory" -depth -type d -delete
+    find "$directory" -xdev -depth -type d -delete
 done
 [ ! -L /usr/local/bin/kedge ] || rm -f /usr/local/bin/kedge
 say "clean$left"

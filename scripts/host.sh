@@ -8,10 +8,11 @@ runtime=/run/kedge
 logs=/var/log/kedge
 kubeconfig=$config/admin.kubeconfig
 units='kedge-containerd kedge-server kedge-agent'
-# Directories that Kedge's pods, containerd and its shims, and the CNI plugins share with other programs; parents first. install.sh
-# records in $made which of them Kedge has created.
+# Directories that Kedge's pods, containerd and its shims, the CNI plugins and CSI drivers share with other programs; parents first.
+# install.sh records in $made which of them Kedge has created.
 shared='/run/containerd /run/containerd/fifo /run/containerd/s /var/lib/cni /var/lib/cni/networks /var/lib/cni/results
-  /var/log/pods /var/log/containers'
+  /var/log/pods /var/log/containers
+  /var/lib/kubelet /var/lib/kubelet/plugins /var/lib/kubelet/plugins_registry /var/lib/kubelet/pods'
 made=$data/made-directories
 
 say() { echo "kedge: $*"; }
