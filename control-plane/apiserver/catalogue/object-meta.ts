@@ -48,10 +48,12 @@ export function placeNamed(kind: Kind, object: KubeObject, namespace: string, na
   throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 }
 
-/** Initializes the metadata of a new object. */
-export function fillSystemFields(kind: Kind, object: Stored, now: number): void {
-  const { metadata } = object;
-  if (metadata.resourceVersion) {
+/**
+ * A new object has no version. One that is sent is refused with a 500 StatusError, as by upstream's storage after everything else has been
+ * found right; dry runs do not get there.
+ */
+export function refuseVersion({ metadata }: Stored, dryRun: boolean): void {
+  if (metadata.resourceVersion && !dryRun)
     throw new StatusError({
       kind: 'Status',
       apiVersion: 'v1',
@@ -60,14 +62,18 @@ export function fillSystemFields(kind: Kind, object: Stored, now: number): void 
       message: 'resourceVersion should not be set on objects to be created',
       code: 500,
     });
-  }
+  delete metadata.resourceVersion;
+}
+
+/** Initializes the metadata of a new object. */
+export function fillSystemFields(kind: Kind, object: Stored, now: number): void {
+  const { metadata } = object;
   metadata.uid = flatString(randomUUID());
   metadata.creationTimestamp = timeOf(now);
   if (kind.hasGeneration) metadata.generation = 1;
   else delete metadata.generation;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
-  delete metadata.resourceVersion;
   delete metadata.selfLink;
   delete metadata.managedFields;
 }

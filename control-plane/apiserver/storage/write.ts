@@ -12,6 +12,7 @@ import { admit, type AdmissionRequest } from '../admission/plugin.ts';
 import { deletionWarning, planDeletion } from './deletion.ts';
 import {
   fillSystemFields,
+  refuseVersion,
   keepSystemFields,
   generateName,
   placeNamed,
@@ -98,6 +99,7 @@ export class ObjectWriter {
     if (errors.length > 0) throw invalidObject(cachedKind(kind), name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
+    refuseVersion(object, context.dryRun);
     if (resource.cache.get(namespace, name)) {
       await this.#fresh();
       if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined, this.#registry.revision);

@@ -65,6 +65,16 @@ t.test(
   },
 );
 
+t.test('a new object has no resourceVersion, but in a dry run it may', async (t) => {
+  await using server = await TestServer.start();
+  const versioned = configMap('a', { resourceVersion: '7' });
+  const refused = await server.call('POST', CONFIG_MAPS, { body: versioned });
+  t.match(refused.body, { code: 500, message: 'resourceVersion should not be set on objects to be created' });
+  t.equal((await server.call('POST', `${CONFIG_MAPS}?dryRun=All`, { body: versioned })).status, 201);
+  const invalid = configMap('A_', { resourceVersion: '7' });
+  t.equal((await server.call('POST', CONFIG_MAPS, { body: invalid })).status, 422, 'what is invalid is told first');
+});
+
 t.test('concurrent patches of one object are all applied', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
