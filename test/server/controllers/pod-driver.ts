@@ -33,14 +33,17 @@ export class PodDriver implements AsyncDisposable {
   }
 
   /** Resolves when the pod has that status. */
-  async report({ metadata }: Pod, status: PodStatus): Promise<void> {
-    const options = { type: 'strategic', subresource: 'status' } as const;
-    await this.#options.client.patch(pods, metadata?.namespace ?? '', metadata?.name ?? '', { status }, options);
+  report(pod: Pod, status: PodStatus): Promise<void> {
+    return this.#patchStatus(pod, { status });
   }
 
-  async ready(pod: Pod, status: 'True' | 'False' = 'True'): Promise<void> {
-    const conditions = [{ type: 'Ready' as const, status, lastTransitionTime: timeOf(Date.now()) }];
-    await this.report(pod, { phase: 'Running', conditions });
+  ready(pod: Pod, status: 'True' | 'False' = 'True'): Promise<void> {
+    return this.report(pod, runningStatus(status));
+  }
+
+  async #patchStatus({ metadata }: Pod, body: Pick<Pod, 'metadata' | 'status'>): Promise<void> {
+    const options = { type: 'strategic', subresource: 'status' } as const;
+    await this.#options.client.patch(pods, metadata?.namespace ?? '', metadata?.name ?? '', body, options);
   }
 
   #look(pod: Pod): void {
@@ -53,7 +56,11 @@ export class PodDriver implements AsyncDisposable {
       const node = terms?.[0]?.matchFields?.[0]?.values?.[0] ?? 'n1';
       const binding: Binding = { metadata: { namespace, name, uid }, target: { kind: 'Node', name: node } };
       this.#attempt(client.createSubresource(pods, namespace, name, 'binding', binding));
-    } else if ((pod.status?.phase ?? 'Pending') === 'Pending' && becomesReady(pod)) this.#attempt(this.ready(pod));
+    } else if ((pod.status?.phase ?? 'Pending') === 'Pending' && becomesReady(pod)) {
+      // What the test has reported meanwhile stays: the pod is looked at again.
+      const { resourceVersion } = pod.metadata ?? {};
+      this.#attempt(this.#patchStatus(pod, { metadata: { resourceVersion }, status: runningStatus('True') }));
+    }
   }
 
   #attempt(request: Promise<unknown>): void {
@@ -67,3 +74,8 @@ export class PodDriver implements AsyncDisposable {
     await this.#running;
   }
 }
+
+const runningStatus = (ready: 'True' | 'False'): PodStatus => ({
+  phase: 'Running',
+  conditions: [{ type: 'Ready', status: ready, lastTransitionTime: timeOf(Date.now()) }],
+});

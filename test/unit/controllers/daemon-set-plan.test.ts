@@ -146,6 +146,16 @@ t.test('the status counts nodes', async (t) => {
   t.equal(status.updatedNumberScheduled, 1, 'pods from before there were hashes');
 });
 
+t.test('of two pods of one second that which is ready counts', (t) => {
+  const pods = ['n1 unready', 'n1 zealous'].map((name) => ({ ...podOf(name, 0), createdAt: NOW - 5000 }));
+  const set = daemonSetOf(rolling({ maxSurge: 1, maxUnavailable: 0 }));
+  const { status } = planDaemonSet({
+    ...{ set, nodes: NODES, pods, hashes: new Set([hashOf('v1')]), now: NOW, backoffMs: () => 0 },
+  });
+  t.match(status, { numberReady: 1, numberAvailable: 1 });
+  t.end();
+});
+
 t.test('a node is chosen by name, labels, affinity and taints', async (t) => {
   const taint = (key: string, effect: Taint['effect'] = 'NoSchedule') => ({ taints: [{ key, effect }] });
   const edge = { labels: { kind: 'edge' } };

@@ -234,9 +234,12 @@ class Round {
   }
 }
 
-/** Scheduled pods first, then the oldest. */
+/** Scheduled pods first, then the oldest; of those of one second the one that works. */
 const bySeniority = (a: PodView, b: PodView): number =>
-  Number(!a.nodeName) - Number(!b.nodeName) || a.createdAt - b.createdAt || compareText(a.name, b.name);
+  Number(!a.nodeName) - Number(!b.nodeName) ||
+  a.createdAt - b.createdAt ||
+  Number(!a.ready) - Number(!b.ready) ||
+  compareText(a.name, b.name);
 
 /** By name, so that every round, and every controller that is at work, comes to the same decision. */
 function placesOf({ set, nodes, pods }: DaemonSetState): Place[] {
