@@ -1,4 +1,5 @@
 /** A typed Kubernetes API client. Throws StatusError for error responses, ConnectionError when there is no valid response. */
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -18,6 +19,7 @@ import type {
 } from './api-calls.ts';
 import { ConnectionError } from './connection-error.ts';
 import { DeadlineError, withDeadline, type Deadline } from './deadline.ts';
+import type { StreamResponse } from './http2-streams.ts';
 import { forEachLine } from './line-stream.ts';
 import type { Logger } from './logger.ts';
 import { Reachability } from './reachability.ts';
@@ -214,7 +216,6 @@ export class ApiClient implements AsyncDisposable {
       body: encoded,
       headersTimeoutMs: timeoutMs,
       bodyTimeoutMs: timeoutMs,
-      longRunning: false,
     };
     const limit = { what: `${method} ${path}`, limitMs: WHOLE_ANSWER * timeoutMs, signal: options.signal };
     for (let attempt = 1; ; attempt++) {
@@ -264,9 +265,9 @@ export class ApiClient implements AsyncDisposable {
     }
   }
 
-  async #text(response: Dispatcher.ResponseData, signal: AbortSignal | undefined): Promise<string> {
+  async #text({ body }: Pick<StreamResponse, 'body'>, signal: AbortSignal | undefined): Promise<string> {
     try {
-      return await response.body.text();
+      return await text(body);
     } catch (error) {
       throw this.#transport.failure(error, signal);
     }
@@ -300,8 +301,7 @@ export class ApiClient implements AsyncDisposable {
     signal: AbortSignal,
     onEvent: (event: WatchEvent<T>) => void,
   ): Promise<void> {
-    const response = await this.#transport.send({
-      method: 'GET',
+    const response = await this.#transport.stream({
       path: withQuery(resourcePath(resource, namespace), {
         watch: true,
         resourceVersionMatch: query.sendInitialEvents ? 'NotOlderThan' : undefined,
@@ -309,9 +309,7 @@ export class ApiClient implements AsyncDisposable {
       }),
       headers: { accept: metadataOnly ? PARTIAL : OBJECTS },
       headersTimeoutMs: DEFAULT_TIMEOUT_MS,
-      bodyTimeoutMs: 0,
       signal,
-      longRunning: true,
     });
     this.#reachability?.answered();
     if (response.statusCode !== 200) {
@@ -327,6 +325,8 @@ export class ApiClient implements AsyncDisposable {
     };
     const body = silenceLimitMs ? withSilenceLimit(response.body, silenceLimitMs) : response.body;
     await forEachLine(body, onLine, (error) => this.#transport.failure(error, signal));
+    const cutOff = response.cutOff?.();
+    if (cutOff) throw this.#transport.failure(cutOff, signal);
   }
 
   /** Closes all connections; requests in flight reject. */

@@ -1,13 +1,16 @@
 /**
- * HTTP/1.1 over TLS to one api-server. Short requests share a few kept-alive connections; each watch has a connection of its
- * own. Credentials can be replaced while requests are in flight.
+ * TLS to one api-server. Short requests share a few kept-alive connections of HTTP/1.1, which takes Node.js less per request than
+ * HTTP/2; watches share those of HTTP/2, or have one each where the server does not speak it. Credentials can be replaced while
+ * requests are in flight.
  */
 import { readFileSync, statSync } from 'node:fs';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 /* eslint-disable kedge/deadlines -- ApiClient races every request that it sends through here. */
 import Pool from 'undici/lib/dispatcher/pool.js';
 import send from 'undici/lib/api/api-request.js';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import { ConnectionError } from './connection-error.ts';
+import { Http2Streams, type StreamRequest, type StreamResponse } from './http2-streams.ts';
 
 /** PEM texts. Replaced credentials apply from the next request on. */
 export interface Credentials {
@@ -41,8 +44,6 @@ export interface TransportRequest {
   readonly headersTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly signal?: AbortSignal;
-  /** Long-running requests (watches) get a connection of their own. */
-  readonly longRunning: boolean;
 }
 
 /** Enough to fill the store's group commits; more only costs TLS handshakes. */
@@ -60,7 +61,7 @@ export class Transport implements AsyncDisposable {
   readonly #options: TransportOptions;
   #credentials: Credentials;
   #requests: UndiciPool;
-  #streams: UndiciPool;
+  #streams: LongRunning;
   #fileToken = { value: '', readAt: -Infinity, modifiedAt: -1 };
 
   constructor(options: TransportOptions) {
@@ -68,22 +69,40 @@ export class Transport implements AsyncDisposable {
     this.#options = options;
     this.#credentials = options;
     this.#requests = this.#openPool(options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
-    this.#streams = this.#openPool(null);
+    this.#streams = this.#openStreams();
+  }
+
+  #tls(): TlsOptions {
+    const { ca, cert, key } = this.#credentials;
+    return {
+      ...(ca && { ca }),
+      ...(cert && { cert }),
+      ...(key && { key }),
+      ...(this.#options.serverName && { servername: this.#options.serverName }),
+      rejectUnauthorized: !this.#options.insecureSkipTlsVerify,
+    };
+  }
+
+  #openStreams(): LongRunning {
+    const url = new URL(this.server);
+    const ownConnections = this.#openPool(null);
+    if (url.protocol !== 'https:') return { http2: undefined, ownConnections };
+    const limits = {
+      limitMs: CONNECT_TIMEOUT_MS,
+      idleMs: KEEP_ALIVE_TIMEOUT_MS,
+      keepAliveDelayMs: TCP_KEEP_ALIVE_DELAY_MS,
+    };
+    return { http2: new Http2Streams({ url, tls: this.#tls(), ...limits }), ownConnections };
   }
 
   #openPool(connections: number | null): UndiciPool {
-    const { ca, cert, key } = this.#credentials;
     return new Pool(this.server, {
       connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       keepAliveMaxTimeout: 10 * KEEP_ALIVE_TIMEOUT_MS,
       connect: {
-        ...(ca && { ca }),
-        ...(cert && { cert }),
-        ...(key && { key }),
-        ...(this.#options.serverName && { servername: this.#options.serverName }),
-        rejectUnauthorized: !this.#options.insecureSkipTlsVerify,
+        ...this.#tls(),
         timeout: CONNECT_TIMEOUT_MS,
         keepAlive: true,
         keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
@@ -101,34 +120,57 @@ export class Transport implements AsyncDisposable {
     this.#credentials = { ...this.#credentials, ...credentials };
     this.#fileToken = { value: '', readAt: -Infinity, modifiedAt: -1 };
     this.#requests = this.#openPool(this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
-    this.#streams = this.#openPool(null);
-    await Promise.all([requests.close(), streams.destroy()]);
+    this.#streams = this.#openStreams();
+    await Promise.all([requests.close(), close(streams)]);
   }
 
   /** Throws ConnectionError, or the signal's reason. The caller must consume the body. */
-  async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+  send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    return this.#sendTo(this.#requests, request);
+  }
+
+  /** Sends a GET whose response goes on for as long as both sides want. Throws as `send` does; consume the body likewise. */
+  async stream(request: StreamRequest): Promise<StreamResponse> {
+    const streams = this.#streams;
+    if (streams.http2) {
+      let response: StreamResponse | undefined;
+      try {
+        response = await streams.http2.open({ ...request, headers: this.#headers(request.headers) });
+      } catch (error) {
+        throw this.failure(error, request.signal);
+      }
+      if (response) return response;
+      streams.http2 = undefined;
+    }
+    return this.#sendTo(streams.ownConnections, { ...request, method: 'GET', bodyTimeoutMs: 0 });
+  }
+
+  async #sendTo(pool: UndiciPool, request: TransportRequest): Promise<Dispatcher.ResponseData> {
     const { signal } = request;
     signal?.throwIfAborted();
-    const headers: Record<string, string> = {
-      'user-agent': this.#options.userAgent ?? 'kedge',
-      ...request.headers,
-    };
-    const token = this.#token();
-    if (token) headers['authorization'] = `Bearer ${token}`;
     const options: Dispatcher.RequestOptions = {
       method: request.method,
       path: request.path,
-      headers,
+      headers: this.#headers(request.headers),
       body: request.body,
       headersTimeout: request.headersTimeoutMs,
       bodyTimeout: request.bodyTimeoutMs,
       signal,
     };
     try {
-      return await send.call(request.longRunning ? this.#streams : this.#requests, options);
+      return await send.call(pool, options);
     } catch (error) {
       throw this.failure(error, signal);
     }
+  }
+
+  #headers(headers: Record<string, string>): Record<string, string> {
+    const token = this.#token();
+    return {
+      'user-agent': this.#options.userAgent ?? 'kedge',
+      ...headers,
+      ...(token && { authorization: `Bearer ${token}` }),
+    };
   }
 
   /** The error to throw when a request, or reading its body, has failed. */
@@ -152,6 +194,17 @@ export class Transport implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#requests.destroy(), this.#streams.destroy()]);
+    await Promise.all([this.#requests.destroy(), close(this.#streams)]);
   }
+}
+
+interface LongRunning {
+  /** Undefined when the server does not speak it. */
+  http2: Http2Streams | undefined;
+  readonly ownConnections: UndiciPool;
+}
+
+function close({ http2, ownConnections }: LongRunning): Promise<void> {
+  http2?.[Symbol.dispose]();
+  return ownConnections.destroy();
 }

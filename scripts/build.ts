@@ -77,6 +77,17 @@ async function bundle(version: string): Promise<void> {
   });
 }
 
+/**
+ * Fails for a character beyond Latin-1: V8 would keep two bytes for each character of that file, in every thread. esbuild escapes them
+ * in strings, not in regular expressions.
+ */
+async function checkCharacters(): Promise<void> {
+  for await (const file of glob('**/*.mjs', { cwd: dist, exclude: ['node_modules/**'] })) {
+    const [found] = /.{0,40}[^\0-\xff]/u.exec(await readFile(path.join(dist, file), 'utf8')) ?? [];
+    if (found) throw new Error(`${file} has a character beyond Latin-1, write it as \\u....: ${found}`);
+  }
+}
+
 /** Fails for a package that the bundle loads while it runs, and that would not be there. */
 async function checkRequired(): Promise<void> {
   for await (const file of glob('**/*.mjs', { cwd: dist, exclude: ['node_modules/**'] }))
@@ -101,7 +112,7 @@ const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), '
 await rm(dist, { recursive: true, force: true });
 await mkdir(path.join(dist, 'bin'), { recursive: true });
 await Promise.all([
-  bundle(version).then(checkRequired),
+  bundle(version).then(() => Promise.all([checkRequired(), checkCharacters()])),
   cp(process.execPath, path.join(dist, 'bin/node')),
   writeFile(path.join(dist, 'kedge'), LAUNCHER).then(() => chmod(path.join(dist, 'kedge'), 0o755)),
   writeFile(path.join(dist, 'package.json'), JSON.stringify({ name: 'kedge', version, type: 'module', private: true })),

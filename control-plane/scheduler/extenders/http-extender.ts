@@ -70,7 +70,6 @@ export class HttpExtender implements AsyncDisposable {
       headersTimeoutMs: this.#timeoutMs,
       bodyTimeoutMs: this.#timeoutMs,
       signal,
-      longRunning: false,
     });
     const chunks: Buffer[] = [];
     let length = 0;

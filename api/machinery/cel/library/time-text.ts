@@ -37,7 +37,7 @@ const UNITS: ReadonlyMap<string, bigint> = new Map([
   ['m', 60n * NANOS_PER_SECOND],
   ['h', 3600n * NANOS_PER_SECOND],
 ]);
-const DURATION_PART = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/y;
+const DURATION_PART = /(\d*)(?:\.(\d*))?(ns|us|[\u00b5\u03bc]s|ms|s|m|h)/y;
 const MAX_DURATION_TEXT = 256;
 
 /** Parses a duration of Go: `1h30m`, `-1.5s`. */
