@@ -4,8 +4,8 @@ import { Definitions, type Json, type OpenApiVersion, groupVersionsOf } from './
 import { PathWriter } from './paths.ts';
 
 export interface OpenApiSource {
-  /** The served kinds. */
-  readonly kinds: readonly Kind[];
+  /** The kinds that are always there: general schemas name their group versions, as upstream's do. */
+  readonly builtInKinds: readonly Kind[];
   /** Kinds in requests and responses of subresources. */
   readonly bodyKinds: readonly Kind[];
   /** As in `/version`, e.g. `v1.36.2`. */
@@ -25,15 +25,15 @@ function build(source: OpenApiSource, kinds: readonly Kind[], version: OpenApiVe
   };
   for (const kind of kinds) definitions.addKind(kind);
   for (const kind of kinds) writer.addKind(kind, definitionOf);
-  definitions.addCommon(groupVersionsOf(source.kinds));
+  definitions.addCommon(groupVersionsOf(source.builtInKinds));
   const sorted = <T>(record: Record<string, T>) =>
     Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
   return { schemas: sorted(definitions.schemas), paths: sorted(writer.paths) };
 }
 
-/** `/openapi/v2`. */
-export function openApiV2(source: OpenApiSource): Json {
-  const { schemas, paths } = build(source, source.kinds, 2);
+/** `/openapi/v2` of the served kinds. */
+export function openApiV2(source: OpenApiSource, kinds: readonly Kind[]): Json {
+  const { schemas, paths } = build(source, kinds, 2);
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: source.serverVersion },
@@ -42,14 +42,19 @@ export function openApiV2(source: OpenApiSource): Json {
   };
 }
 
-/** The names of the version 3 documents, below `/openapi/v3/`: `api/v1`, `apis/apps/v1`, ... */
-export const openApiV3Names = (kinds: readonly Kind[]): string[] => groupVersionsOf(kinds).map(({ name }) => name);
+/** The kinds of each version 3 document by its name, below `/openapi/v3/`: `api/v1`, `apis/apps/v1`, ... */
+export function openApiV3Kinds(kinds: readonly Kind[]): ReadonlyMap<string, readonly Kind[]> {
+  const homes = groupVersionsOf(kinds);
+  return new Map(
+    homes.map(({ name, group, version }) => [
+      name,
+      kinds.filter((kind) => kind.group === group && kind.version === version),
+    ]),
+  );
+}
 
-/** `/openapi/v3/NAME`; undefined when no kind is in that group version. */
-export function openApiV3(source: OpenApiSource, name: string): Json | undefined {
-  const home = groupVersionsOf(source.kinds).find((known) => known.name === name);
-  if (!home) return undefined;
-  const kinds = source.kinds.filter(({ group, version }) => group === home.group && version === home.version);
+/** `/openapi/v3/NAME`, for the kinds of that group version. */
+export function openApiV3(source: OpenApiSource, kinds: readonly Kind[]): Json {
   const { schemas, paths } = build(source, kinds, 3);
   return {
     openapi: '3.0.0',
@@ -59,11 +64,11 @@ export function openApiV3(source: OpenApiSource, name: string): Json | undefined
   };
 }
 
-/**
- * `/openapi/v3`: the index of the documents.
- * @param hashOf returns the hash of a document, by which clients cache it
- */
-export function openApiV3Index(names: readonly string[], hashOf: (name: string) => string): Json {
-  const entries = names.map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }]);
+/** `/openapi/v3`: the index of the documents, with the hashes by which clients cache them. */
+export function openApiV3Index(hashes: Iterable<readonly [string, string]>): Json {
+  const entries = Array.from(hashes, ([name, hash]) => [
+    name,
+    { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` },
+  ]);
   return { paths: Object.fromEntries(entries) as Json };
 }

@@ -1,4 +1,5 @@
 /** Kinds are added, replaced and removed while the server runs, as for custom resources, without disturbing clients of other kinds. */
+import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
@@ -89,6 +90,32 @@ t.test('an added kind is served like any other', async (t) => {
   });
   t.match(strict, { status: 400, body: { message: /unknown field "spec.color"/ } });
   await t.rejects(registry.add(SMALL), { message: /served already/ });
+});
+
+t.test('a kind that comes or changes leaves the hashes of other OpenAPI documents as they were', async (t) => {
+  await using server = await TestServer.start();
+  const { registry } = server.core;
+  const hashes = async () => {
+    const { paths } = (await server.call('GET', '/openapi/v3')).body as unknown as {
+      paths: Record<string, { serverRelativeURL: string }>;
+    };
+    return new Map(Object.entries(paths).map(([name, { serverRelativeURL }]) => [name, serverRelativeURL]));
+  };
+  const before = await hashes();
+  await registry.add(SMALL);
+  const [now, again] = await Promise.all([hashes(), hashes()]);
+  t.strictSame(now, again);
+  const small = now.get('apis/example.com/v1');
+  t.match(small, /hash=[0-9A-F]{128}$/);
+  now.delete('apis/example.com/v1');
+  t.strictSame(now, before);
+  registry.remove(SMALL);
+  await registry.add(COLORED);
+  const changed = await hashes();
+  t.not(changed.get('apis/example.com/v1'), small);
+  const { text } = await server.call('GET', changed.get('apis/example.com/v1') ?? '');
+  const hash = createHash('sha512').update(text).digest('hex').toUpperCase();
+  t.match(changed.get('apis/example.com/v1'), hash, 'of what is served');
 });
 
 t.test('stored objects are served when their kind is added again, including changes made meanwhile', async (t) => {
