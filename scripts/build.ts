@@ -2,7 +2,7 @@
  * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it and the images
  * that every node carries. `dist/` is relocatable.
  */
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { chmod, cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
 import path from 'node:path';
@@ -65,6 +65,7 @@ async function bundle(version: string): Promise<void> {
     format: 'esm',
     external: SEPARATE_PACKAGES,
     loader: { '.proto': 'text' },
+    plugins: [asciiPackages],
     define: { KEDGE_VERSION: JSON.stringify(version) },
     sourcemap: 'linked',
     minifySyntax: true,
@@ -78,13 +79,27 @@ async function bundle(version: string): Promise<void> {
 }
 
 /**
- * Fails for a character beyond Latin-1: V8 would keep two bytes for each character of that file, in every thread. esbuild escapes them
- * in strings, not in regular expressions.
+ * Escapes all but ASCII in packages: V8 keeps two bytes for each character of a file with another one, in every thread. esbuild does so in
+ * strings only.
  */
+const asciiPackages: Plugin = {
+  name: 'ascii-packages',
+  setup(building) {
+    building.onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, async ({ path: file }) => {
+      const text = await readFile(file, 'utf8');
+      const contents = text.replace(NOT_ASCII, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+      return contents === text ? undefined : { contents };
+    });
+  },
+};
+const NOT_ASCII = /[^\0-\x7f]/g;
+
+/** Fails for what esbuild has not escaped in our own files: what is in a regular expression. */
 async function checkCharacters(): Promise<void> {
   for await (const file of glob('**/*.mjs', { cwd: dist, exclude: ['node_modules/**'] })) {
-    const [found] = /.{0,40}[^\0-\xff]/u.exec(await readFile(path.join(dist, file), 'utf8')) ?? [];
-    if (found) throw new Error(`${file} has a character beyond Latin-1, write it as \\u....: ${found}`);
+    const text = await readFile(path.join(dist, file), 'utf8');
+    const at = text.search(NOT_ASCII);
+    if (at >= 0) throw new Error(`${file} is not ASCII, write as \\u....: ${text.slice(at - 40, at + 1)}`);
   }
 }
 

@@ -47,7 +47,7 @@ const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
   [
     'duration',
     short(
-      /^(\d+(\.\d+)?\s?(ns|us|µs|ms|s|m|h|d|w|nanos?(econds?)?|millis?(econds?)?|sec(onds?)?|min(utes?)?|hours?|days?|weeks?)\s?)+$/i,
+      /^(\d+(\.\d+)?\s?(ns|us|\u00b5s|ms|s|m|h|d|w|nanos?(econds?)?|millis?(econds?)?|sec(onds?)?|min(utes?)?|hours?|days?|weeks?)\s?)+$/i,
     ),
   ],
   ['datetime', (text) => canonicalTime(text) !== undefined],
