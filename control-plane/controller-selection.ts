@@ -12,6 +12,7 @@ export const CONTROLLER_NAMES = [
   'endpointslice-controller',
   'endpointslice-mirroring-controller',
   'ephemeral-volume-controller',
+  'resourceclaim-controller',
   'garbage-collector-controller',
   'horizontal-pod-autoscaler-controller',
   'job-controller',

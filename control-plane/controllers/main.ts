@@ -5,6 +5,7 @@ import { serviceAccountController } from './accounts/service-account.ts';
 import { tokenCleaner } from './accounts/token-cleaner.ts';
 import { tokenSecretController } from './accounts/token-secret.ts';
 import type { SignToken } from './accounts/token-secret-plan.ts';
+import { resourceClaimController } from './devices/resource-claim.ts';
 import { horizontalPodAutoscalerController } from './autoscaling/horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts';
 import { certificateApprover } from './certificates/approver.ts';
 import { certificateCleaner } from './certificates/cleaner.ts';
@@ -102,6 +103,7 @@ export function allControllers(
     volumeExpander,
     localPathProvisioner,
     ephemeralVolumeController,
+    resourceClaimController,
     claimProtectionController,
     volumeProtectionController,
     attributesClassProtectionController,

@@ -10,7 +10,7 @@ import { compile, type Program } from '../../machinery/cel/program.ts';
 import { type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 
 /** In the units of upstream's cost limits, for one device: the scheduler evaluates an expression for many. */
-const MAX_COST = 1_000_000;
+export const MAX_COST = 1_000_000;
 /** Of one object, in bytes: whoever may create claims could keep the server busy with compiling. */
 const MAX_TOTAL = 64 * 1024;
 const MAX_DOMAIN = 63;
@@ -89,7 +89,8 @@ function problemOf(expression: string): ProblemAt | undefined {
   return (path) => forbidden(path, 'too complex, exceeds cost limit');
 }
 
-function compiledOrWhy(expression: string): Program | string {
+/** Why an expression cannot be evaluated, or the program. */
+export function compiledOrWhy(expression: string): Program | string {
   try {
     return compile(expression, deviceEnvironment());
   } catch (error) {

@@ -35,6 +35,8 @@ export const podCache: InformerDefinition<Pod, PodView> = {
     namespace: ({ namespace }) => [namespace],
     node: ({ nodeName }) => (nodeName ? [nodeName] : []),
     claim: ({ namespace, claims }) => claims.map(({ name }) => objectKey(namespace, name)),
+    claimTemplate: ({ namespace, deviceClaims }) =>
+      deviceClaims.flatMap(({ template }) => (template === undefined ? [] : [objectKey(namespace, template)])),
   },
   ownedOf: itself,
 };

@@ -1,5 +1,6 @@
 /** What the controllers keep of a pod. */
 import { NODE_NAME_FIELD } from '../../../api/domain/node-selector.ts';
+import { podDeviceClaims, type PodDeviceClaim } from '../../../api/domain/pod-device-claims.ts';
 import { podClaims, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
@@ -45,6 +46,7 @@ export interface PodView extends Owned {
   /** Those that tolerate NoExecute taints. */
   readonly tolerations: readonly Toleration[];
   readonly claims: readonly PodClaim[];
+  readonly deviceClaims: readonly PodDeviceClaim[];
   /** Since when the pod is marked by somebody but the kubelet as about to be disrupted, in ms since the epoch; 0 when it is not. */
   readonly disruptedAt: number;
   /** Of pods that a Job controls or may adopt. */
@@ -100,6 +102,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     ports: ports.length > 0 ? interner.share(ports) : NONE,
     tolerations: tolerations.length > 0 ? interner.share(tolerations) : NONE,
     claims: podClaims(pod),
+    deviceClaims: podDeviceClaims(pod),
     disruptedAt: disruptedAt(status),
     job: jobPodDetails(pod, owned.owners),
   };

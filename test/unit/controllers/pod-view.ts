@@ -27,6 +27,7 @@ export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView =>
   ports: [],
   tolerations: [],
   claims: [],
+  deviceClaims: [],
   disruptedAt: 0,
   job: undefined,
   ...more,

@@ -120,6 +120,7 @@ const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
       'accounts',
       'autoscaling',
       'certificates',
+      'devices',
       'framework',
       'garbage',
       'network',

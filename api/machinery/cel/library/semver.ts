@@ -75,6 +75,9 @@ function normalized(text: string): string | Failure {
   return parts.join('.');
 }
 
+/** A version as a value; a failure when the text is none. */
+export const semverOf = (text: string): CelValue => parse(text);
+
 function semver([text, normalize = false]: readonly CelValue[]): CelValue {
   const given = normalize === true ? normalized(text as string) : (text as string);
   return given instanceof Failure ? given : parse(given);
