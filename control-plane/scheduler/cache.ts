@@ -6,6 +6,7 @@ import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Cluster } from './framework/cluster.ts';
 import type { DisruptionBudget } from './framework/disruption-budget.ts';
+import { NO_DEVICES, type Devices } from './framework/devices.ts';
 import { NodeInfo, type NodeFacts } from './framework/node-info.ts';
 import { interleaved, zoneOf } from './framework/node-sampling.ts';
 import { NominatedPods } from './framework/nominated-pods.ts';
@@ -19,6 +20,7 @@ export class SchedulingCache implements Cluster {
   #list: readonly NodeInfo[] | undefined;
   readonly pods = new PodIndex(this.#nodes);
   readonly storage: Storage;
+  readonly devices: Devices;
   readonly workloads: Workloads;
   readonly nominated = new NominatedPods();
   readonly #budgets = new Map<string, DisruptionBudget>();
@@ -30,9 +32,14 @@ export class SchedulingCache implements Cluster {
   /** Nodes of the assumed pods, by the pods' uid. */
   readonly #assumed = new Map<string, string>();
 
-  /** @param storage of a cluster without claims when absent @param workloads likewise without Services and controllers */
-  constructor(storage: Storage = NO_STORAGE, workloads: Workloads = NO_WORKLOADS) {
+  /**
+   * @param storage of a cluster without claims when absent
+   * @param workloads likewise without Services and controllers
+   * @param devices likewise without devices
+   */
+  constructor(storage: Storage = NO_STORAGE, workloads: Workloads = NO_WORKLOADS, devices: Devices = NO_DEVICES) {
     this.storage = storage;
+    this.devices = devices;
     this.workloads = workloads;
   }
 

@@ -34,6 +34,7 @@ import { SchedulerMetrics } from './metrics.ts';
 import { defaultPlugins } from './plugins/index.ts';
 import { PodReporter, logFields } from './pod-reporter.ts';
 import { Preemptor } from './preemptor.ts';
+import { DeviceCache } from './device-cache.ts';
 import { SchedulingQueue, type PodBackoff, type QueuedPod } from './queue.ts';
 import { StorageCache } from './storage-cache.ts';
 import { WorkloadCache } from './workload-cache.ts';
@@ -116,6 +117,7 @@ export class Scheduler {
   readonly #queue: SchedulingQueue;
   readonly #storage: StorageCache;
   readonly #workloads: WorkloadCache;
+  readonly #devices: DeviceCache;
   readonly #cache: SchedulingCache;
   readonly #sampling = new NodeSampling();
   /** By the pod's uid. */
@@ -152,7 +154,12 @@ export class Scheduler {
       onSynced: () => this.#onStorageSynced(),
     });
     this.#workloads = new WorkloadCache({ client, logger });
-    this.#cache = new SchedulingCache(this.#storage, this.#workloads);
+    this.#devices = new DeviceCache({
+      ...{ client, logger },
+      onEvent: (event) => this.#queue.moveAll(event),
+      onSynced: () => this.#onDevicesSynced(),
+    });
+    this.#cache = new SchedulingCache(this.#storage, this.#workloads, this.#devices);
   }
 
   #running(profile: Profile): RunningProfile {
@@ -214,7 +221,7 @@ export class Scheduler {
     });
     const wholeNodes = this.#wholeNodes ? [this.#wholeNodes] : [];
     const informers = [nodes, pods, namespaces, budgets, ...this.#workloads.informers, ...wholeNodes];
-    const running = [...informers, this.#storage].map((cache) => cache.run(signal));
+    const running = [...informers, this.#storage, this.#devices].map((cache) => cache.run(signal));
     const scheduling = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
         this.#isSynced = true;
@@ -262,9 +269,22 @@ export class Scheduler {
       this.#asked.hasChanged = true;
     } else if (!this.#cache.isAssumed(pod.uid)) {
       this.#renominate(pod);
-      if (pod.claims.length === 0 || this.#storage.isSynced) this.#queue.add(pod);
-      else this.#storage.start();
+      if (this.#hasCachesFor(pod)) this.#queue.add(pod);
     }
+  }
+
+  /** Whether what the pod's claims are about is in the cache; starts what is not. */
+  #hasCachesFor({ claims, pending: { deviceClaims } }: PendingPod): boolean {
+    const missing = [
+      ...(claims.length > 0 && !this.#storage.isSynced ? [this.#storage] : []),
+      ...(deviceClaims.length > 0 && !this.#devices.isSynced ? [this.#devices] : []),
+    ];
+    for (const cache of missing) cache.start();
+    return missing.length === 0;
+  }
+
+  #onDevicesSynced(): void {
+    for (const pod of this.#pods.values()) if (isPending(pod) && pod.pending.deviceClaims.length > 0) this.#onPod(pod);
   }
 
   /** Pods with claims have waited for them. */

@@ -4,6 +4,7 @@
  */
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
+import type { DeviceClass, ResourceClaim, ResourceSlice } from '../../../api/types/resource/v1.gen.ts';
 import type {
   CSIDriver,
   CSINode,
@@ -50,6 +51,15 @@ interface EventFields {
   CSINodeUpdate: Update<CSINode>;
   CSIStorageCapacityAdd: { readonly capacity: CSIStorageCapacity };
   CSIStorageCapacityUpdate: Update<CSIStorageCapacity>;
+  ResourceClaimAdd: { readonly claim: ResourceClaim };
+  ResourceClaimUpdate: Update<ResourceClaim>;
+  ResourceClaimDelete: { readonly claim: ResourceClaim };
+  DeviceClassAdd: { readonly deviceClass: DeviceClass };
+  DeviceClassUpdate: { readonly deviceClass: DeviceClass };
+  /** A slice is new or has changed. */
+  ResourceSliceAdd: { readonly slice: ResourceSlice };
+  /** The newest generation of a pool may be complete without it. */
+  ResourceSliceDelete: { readonly slice: ResourceSlice };
   VolumeAttachmentDelete: { readonly attachment: VolumeAttachment };
 }
 

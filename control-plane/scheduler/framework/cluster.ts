@@ -1,5 +1,6 @@
 /** What a scheduling cycle sees of the cluster. It is live: what is not synchronous has to copy what it keeps. */
 import type { DisruptionBudget } from './disruption-budget.ts';
+import type { Devices } from './devices.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NominatedPods } from './nominated-pods.ts';
 import type { PodIndex } from './pod-index.ts';
@@ -15,6 +16,7 @@ export interface Cluster {
   readonly budgets: readonly DisruptionBudget[];
   readonly namespaceLabels: NamespaceLabels;
   readonly storage: Storage;
+  readonly devices: Devices;
   readonly workloads: Workloads;
   /** Grows with each change of a namespace's labels. */
   readonly namespacesVersion: number;

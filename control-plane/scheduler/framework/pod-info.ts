@@ -1,4 +1,5 @@
 /** What the scheduler caches of a pod: a handful of numbers, and until it is bound the rules that decide where it may go. */
+import { podDeviceClaims, type PodDeviceClaim } from '../../../api/domain/pod-device-claims.ts';
 import { podClaims, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
@@ -61,6 +62,7 @@ export interface SchedulingRules {
   /** Its controller, when that is of a kind by whose selector pods are spread by default. */
   readonly workload: WorkloadReference | undefined;
   readonly images: readonly string[];
+  readonly deviceClaims: readonly PodDeviceClaim[];
 }
 
 const NO_LABELS: Labels = Object.freeze({});
@@ -105,6 +107,7 @@ export function podInfo(pod: Pod): PodInfo {
           spread: spec.topologySpreadConstraints ?? [],
           workload: workloadOf(metadata?.ownerReferences),
           images: [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.image ?? ''),
+          deviceClaims: podDeviceClaims(pod),
         },
   };
 }

@@ -3,6 +3,7 @@ import type { ExtensionPoint } from '../framework/profile.ts';
 import type { Plugin } from '../framework/plugin.ts';
 import { balancedAllocationOf, type BalancedAllocationSettings } from './balanced-allocation.ts';
 import { defaultPreemptionOf, type DefaultPreemptionSettings } from './default-preemption.ts';
+import { dynamicResources } from './dynamic-resources.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinityOf, type InterPodAffinitySettings } from './inter-pod-affinity.ts';
 import { nodeAffinityOf, type NodeAffinitySettings } from './node-affinity.ts';
@@ -90,6 +91,10 @@ export const plugins: ReadonlyMap<string, PluginEntry> = new Map<string, PluginE
     { points: [...FILTER, ...SCORE], create: ({ InterPodAffinity }) => interPodAffinityOf(InterPodAffinity) },
   ],
   [
+    'DynamicResources',
+    { points: ['preEnqueue', ...FILTER, 'postFilter', 'reserve', 'preBind'], create: () => dynamicResources },
+  ],
+  [
     'DefaultPreemption',
     { points: ['preEnqueue', 'postFilter'], create: ({ DefaultPreemption }) => defaultPreemptionOf(DefaultPreemption) },
   ],
@@ -106,7 +111,6 @@ export const plugins: ReadonlyMap<string, PluginEntry> = new Map<string, PluginE
 
 /** Upstream's plugins that are not there: a profile may disable them. */
 export const ABSENT_PLUGINS: ReadonlySet<string> = new Set([
-  'DynamicResources',
   'GangScheduling',
   'NodeDeclaredFeatures',
   'PodGroupPodsCount',

@@ -1,0 +1,71 @@
+/** The devices that drivers publish: pools, each made of the ResourceSlices of its newest generation. */
+import { matchesTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
+import type { NodeSelector } from '../../../api/types/core/v1.gen.ts';
+import type { Device, DeviceRequestAllocationResult, ResourceSlice } from '../../../api/types/resource/v1.gen.ts';
+
+export interface PooledDevice {
+  /** Of `deviceKey`. */
+  readonly key: string;
+  readonly driver: string;
+  readonly pool: string;
+  readonly device: Device;
+  readonly reach: Reach;
+}
+
+export interface DevicePool {
+  readonly driver: string;
+  readonly name: string;
+  /** Fewer slices than there should be: the driver is publishing a new generation. */
+  readonly isIncomplete: boolean;
+  /** The one node that its devices can be used from; undefined when there are others. */
+  readonly nodeName: string | undefined;
+  /** Two devices have one name. */
+  readonly isInvalid: boolean;
+  readonly devices: readonly PooledDevice[];
+}
+
+/** From where a device can be used. */
+interface Reach {
+  readonly nodeName?: string;
+  readonly allNodes?: boolean;
+  readonly nodeSelector?: NodeSelector;
+}
+
+export const deviceKey = ({
+  driver,
+  pool,
+  device,
+}: Pick<DeviceRequestAllocationResult, 'driver' | 'pool' | 'device'>): string => `${driver}/${pool}/${device}`;
+
+export function isReachable({ nodeName, allNodes, nodeSelector }: Reach, node: SelectableNode): boolean {
+  if (nodeName) return nodeName === node.name;
+  return allNodes === true || (nodeSelector !== undefined && matchesTerms(nodeSelector.nodeSelectorTerms, node));
+}
+
+export const poolKey = ({ spec: { driver, pool } }: ResourceSlice): string => `${driver}/${pool.name}`;
+
+/** The pool that its slices, of all generations, make. Undefined when there are none. */
+export function poolOf(slices: readonly ResourceSlice[]): DevicePool | undefined {
+  const generation = Math.max(...slices.map(({ spec }) => spec.pool.generation));
+  const newest = slices.filter(({ spec }) => spec.pool.generation === generation);
+  const [first] = newest;
+  if (!first) return undefined;
+  const { driver, pool, nodeName } = first.spec;
+  const devices = newest.flatMap(({ spec }) =>
+    (spec.devices ?? []).map((device) => ({
+      key: deviceKey({ driver, pool: pool.name, device: device.name }),
+      driver,
+      pool: pool.name,
+      device,
+      reach: spec.perDeviceNodeSelection ? device : spec,
+    })),
+  );
+  return {
+    driver,
+    name: pool.name,
+    isIncomplete: newest.length !== pool.resourceSliceCount,
+    isInvalid: new Set(devices.map(({ key }) => key)).size < devices.length,
+    nodeName: newest.every(({ spec }) => spec.nodeName === nodeName) ? nodeName : undefined,
+    devices,
+  };
+}
