@@ -29,6 +29,9 @@ interface DeviceState {
   readonly budget: SearchBudget;
   /** By the node's name: what the wanted claims get there, in their order. */
   readonly allocations: Map<string, readonly AllocationResult[]>;
+  /** The uids of claims that are being written: their devices are held until it is known what has become of that. */
+  readonly binding: Set<string>;
+  isUnreserved: boolean;
 }
 
 const nameOf = ({ metadata }: ResourceClaim): string => `${metadata?.namespace}/${metadata?.name}`;
@@ -95,6 +98,8 @@ function stateOf(pod: PendingPod, devices: Devices): DeviceState | string {
     wanted,
     budget: new SearchBudget(),
     allocations: new Map<string, readonly AllocationResult[]>(),
+    binding: new Set<string>(),
+    isUnreserved: false,
   };
 }
 
@@ -248,15 +253,25 @@ export const dynamicResources: PluginOf<DeviceState> = {
     }
     return undefined;
   },
-  unreserve(_pod, _nodeName, { devices, wanted }) {
-    for (const { claim } of wanted) devices.forget(uidOf(claim));
+  unreserve(_pod, _nodeName, state) {
+    state.isUnreserved = true;
+    for (const { claim } of state.wanted) if (!state.binding.has(uidOf(claim))) state.devices.forget(uidOf(claim));
   },
-  async preBind(pod, nodeName, { devices, claims, wanted, allocations }, signal) {
+  async preBind(pod, nodeName, state, signal) {
+    const { devices, claims, wanted, allocations, binding } = state;
     for (const claim of claims) {
       const index = wanted.findIndex((one) => one.claim === claim);
       const allocation = index < 0 ? undefined : allocations.get(nodeName)?.[index];
       if (!allocation && isReservedFor(claim, pod.uid)) continue;
-      devices.settle(await bind(claim, pod, allocation, devices, signal));
+      const uid = uidOf(claim);
+      binding.add(uid);
+      try {
+        devices.settle(await bind(claim, pod, allocation, devices, signal));
+      } finally {
+        binding.delete(uid);
+        // Nobody waits for this any more: the pod was deleted, or its time is over.
+        if (state.isUnreserved && allocation) devices.forget(uid);
+      }
     }
   },
 };

@@ -199,3 +199,69 @@ t.test('no device is allocated twice while schedulers are stopped and started', 
   t.equal(devices.length, count);
   t.equal(new Set(devices).size, count, 'each has a device of its own');
 });
+
+t.test('pods share a claim that they name; the last one gives its device back', async (t) => {
+  const cluster = await Cluster.start(t);
+  const { client } = cluster;
+  for (const node of ['a', 'b']) await cluster.addSlice(node, [{ name: 'one' }]);
+  await client.create(resourceClaims, { metadata: { namespace, name: 'shared' }, spec: { devices: oneGpu } });
+  const stops = [cluster.scheduler(), cluster.controller()];
+  t.teardown(() => Promise.all(stops.map((stop) => stop())));
+  const addPod = (name: string) =>
+    client.create(pods, {
+      metadata: { namespace, name },
+      spec: {
+        containers: [{ name: 'c', image: 'web:1' }],
+        resourceClaims: [{ name: 'gpu', resourceClaimName: 'shared' }],
+      },
+    });
+  const claim = () => client.get(resourceClaims, namespace, 'shared');
+
+  for (const name of ['first', 'second']) await addPod(name);
+  const [first, second] = [await cluster.placed('first'), await cluster.placed('second')];
+  t.equal(second.spec?.nodeName, first.spec?.nodeName, 'where the device is');
+  t.strictSame((await claim()).status?.reservedFor?.map(({ name }) => name).sort(), ['first', 'second']);
+  for (const name of ['first', 'second']) await client.delete(pods, namespace, name, { gracePeriodSeconds: 0 });
+  const freed = await eventually('the claim is deallocated', async () => {
+    const { status, metadata } = await claim();
+    return status?.allocation || metadata?.finalizers?.length ? undefined : { status };
+  });
+  t.strictSame(freed.status?.reservedFor, undefined);
+
+  // Allocated by somebody, used by nobody, and its node takes no pods.
+  const results = [{ request: 'gpu', driver: DRIVER, pool: 'a', device: 'one' }];
+  const matchFields = [{ key: 'metadata.name', operator: 'In' as const, values: ['a'] }];
+  const allocation = { devices: { results }, nodeSelector: { nodeSelectorTerms: [{ matchFields }] } };
+  await client.patch(nodes, '', 'a', { spec: { unschedulable: true } }, { type: 'merge' });
+  await client.updateStatus(resourceClaims, { ...(await claim()), status: { allocation } });
+  await addPod('third');
+  t.equal((await cluster.placed('third')).spec?.nodeName, 'b');
+  t.match((await claim()).status, {
+    allocation: { devices: { results: [{ pool: 'b', device: 'one' }] } },
+    reservedFor: [{ name: 'third' }],
+  });
+});
+
+t.test('what the FailedScheduling event says', async (t) => {
+  const cluster = await Cluster.start(t);
+  const { client } = cluster;
+  const stops = [cluster.scheduler(), cluster.controller()];
+  t.teardown(() => Promise.all(stops.map((stop) => stop())));
+  await cluster.addTemplate('unknown-class', { requests: [{ name: 'gpu', exactly: { deviceClassName: 'none' } }] });
+  await cluster.addPod('classless', 'unknown-class');
+  t.match(
+    await cluster.message('classless', /device class/),
+    /^0\/2 nodes are available: request gpu: device class none does not exist\./,
+  );
+  await cluster.addPod('templateless', 'none');
+  t.equal(
+    await cluster.message('templateless', /template/),
+    'PodResourceClaim gpu: resource claim template "none": resourceclaimtemplate.resource.k8s.io "none" not found',
+  );
+  await cluster.addSlice('a', [{ name: 'one' }]);
+  await cluster.addTemplate('none', oneGpu);
+  t.equal((await cluster.placed('templateless')).spec?.nodeName, 'a', 'as soon as there is a template');
+  await client.create(deviceClasses, { metadata: { name: 'none' }, spec: {} });
+  await cluster.addSlice('b', [{ name: 'one' }]);
+  t.equal((await cluster.placed('classless')).spec?.nodeName, 'b', 'as soon as there is a class and a device');
+});
