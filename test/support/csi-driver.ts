@@ -4,28 +4,12 @@
  */
 import { mkdir, readFile, rm, rmdir, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  Server,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-} from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
 import { mountPointsBelow, readMounts } from '../../agent/host/mounts.ts';
 import { run } from '../../agent/host/run.ts';
 import csi from '../../proto/csi-v1.json' with { type: 'json' };
-import registration from '../../proto/plugin-registration-v1.json' with { type: 'json' };
+import { NodePlugin, type Methods } from './node-plugin.ts';
 
-const OPTIONS = { longs: Number, enums: String, defaults: true };
-
-/** What the driver was asked; of requests the fields that tests look at. */
-export interface DriverCall {
-  readonly call: string;
-  readonly request: DriverRequest;
-}
-
+/** Of the driver's requests, the fields that tests look at. */
 export interface DriverRequest {
   readonly volumeId: string;
   readonly stagingTargetPath: string;
@@ -62,29 +46,12 @@ export interface CsiTestDriverOptions {
 const ALL = ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'];
 const BLOCK_BYTES = 1 << 20;
 
-type Methods = Readonly<Record<string, (request: DriverRequest) => object | Promise<object>>>;
-
-class Refusal extends Error {
-  readonly code: status;
-  constructor(code: status, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-export class CsiTestDriver implements AsyncDisposable {
-  readonly calls: DriverCall[] = [];
-  /** Calls of these names are not answered while they are in here. */
-  readonly hanging = new Set<string>();
-  /** Calls of these names fail. */
-  readonly failing = new Map<string, Refusal>();
-  /** What the agent has said of the registration, in order. */
-  readonly registrations: { readonly pluginRegistered: boolean; readonly error: string }[] = [];
+export class CsiTestDriver extends NodePlugin<DriverRequest> implements AsyncDisposable {
   readonly #options: CsiTestDriverOptions;
-  readonly #servers: Server[] = [];
   readonly #published = new Set<string>();
 
   private constructor(options: CsiTestDriverOptions) {
+    super();
     this.#options = options;
   }
 
@@ -92,10 +59,6 @@ export class CsiTestDriver implements AsyncDisposable {
     const driver = new CsiTestDriver(options);
     await driver.serve();
     return driver;
-  }
-
-  refuse(call: string, code: keyof typeof status, message: string): void {
-    this.failing.set(call, new Refusal(status[code], message));
   }
 
   get #sockets(): { readonly own: string; readonly registration: string } {
@@ -106,10 +69,6 @@ export class CsiTestDriver implements AsyncDisposable {
     };
   }
 
-  callsOf(call: string): DriverRequest[] {
-    return this.calls.filter((one) => one.call === call).map(({ request }) => request);
-  }
-
   /** Where the files of a volume are. */
   directoryOf(volumeId: string): string {
     return path.join(this.#options.directory, 'volumes', volumeId);
@@ -118,25 +77,16 @@ export class CsiTestDriver implements AsyncDisposable {
   /** Serves both sockets; after `stop`, as a driver that is restarted. */
   async serve(): Promise<void> {
     const { own, registration: registrationSocket } = this.#sockets;
-    await mkdir(path.dirname(own), { recursive: true });
-    await mkdir(path.dirname(registrationSocket), { recursive: true });
     const { name } = this.#options;
-    await this.#listen(own, csi, {
+    await this.listen(own, csi, {
       'csi.v1.Identity': { GetPluginInfo: () => ({ name, vendorVersion: '1' }) },
       'csi.v1.Node': this.#nodeService(),
     });
-    await this.#listen(registrationSocket, registration, {
-      'pluginregistration.Registration': {
-        GetInfo: () => ({ type: 'CSIPlugin', name, endpoint: own, supportedVersions: ['1.0.0'] }),
-        NotifyRegistrationStatus: (said) => {
-          this.registrations.push(said as unknown as { pluginRegistered: boolean; error: string });
-          return {};
-        },
-      },
-    });
+    const info = { type: 'CSIPlugin', name, endpoint: own, supportedVersions: ['1.0.0'] };
+    await this.listenForRegistration(registrationSocket, info);
   }
 
-  #nodeService(): Methods {
+  #nodeService(): Methods<DriverRequest> {
     return {
       NodeGetInfo: () => ({
         nodeId: this.#options.nodeId ?? 'node-id',
@@ -158,47 +108,6 @@ export class CsiTestDriver implements AsyncDisposable {
         ],
       }),
     };
-  }
-
-  async #listen(socket: string, descriptor: object, services: Readonly<Record<string, Methods>>): Promise<void> {
-    await rm(socket, { force: true });
-    const server = new Server();
-    const definitions = fromJSON(descriptor, OPTIONS);
-    for (const [service, methods] of Object.entries(services)) {
-      const handlers = Object.entries(methods).map(([name, answer]) => [
-        name,
-        (call: ServerUnaryCall<DriverRequest, object>, callback: sendUnaryData<object>) =>
-          void this.#answer(name, call.request, answer, callback),
-      ]);
-      server.addService(
-        definitions[service] as ServiceDefinition,
-        Object.fromEntries(handlers) as Record<string, never>,
-      );
-    }
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-        error ? reject(error) : resolve(),
-      );
-    });
-    this.#servers.push(server);
-  }
-
-  async #answer(
-    call: string,
-    request: DriverRequest,
-    answer: (request: DriverRequest) => object | Promise<object>,
-    callback: sendUnaryData<object>,
-  ): Promise<void> {
-    this.calls.push({ call, request });
-    if (this.hanging.has(call)) return;
-    try {
-      const refusal = this.failing.get(call);
-      if (refusal) throw refusal;
-      callback(null, await answer(request));
-    } catch (error) {
-      const code = error instanceof Refusal ? error.code : status.INTERNAL;
-      callback({ code, message: (error as Error).message });
-    }
   }
 
   async #isMounted(place: string): Promise<boolean> {
@@ -272,13 +181,6 @@ export class CsiTestDriver implements AsyncDisposable {
   /** What the driver has last grown a volume to, in bytes. */
   async sizeOf(volumeId: string): Promise<number> {
     return Number(await readFile(path.join(this.directoryOf(volumeId), '.size'), 'utf8'));
-  }
-
-  /** The driver ends; its mounts stay. `how` `killed`: it leaves its sockets behind. */
-  async stop(how: 'ended' | 'killed' = 'ended'): Promise<void> {
-    for (const server of this.#servers.splice(0)) server.forceShutdown();
-    const { own, registration: registrationSocket } = this.#sockets;
-    if (how === 'ended') for (const socket of [own, registrationSocket]) await rm(socket, { force: true });
   }
 
   /** Removes what the driver has mounted, too. */
