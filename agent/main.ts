@@ -12,6 +12,7 @@ import { ApiClient } from '../client/api-client.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
 import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
+import { createDevices } from './devices/main.ts';
 import { createEvictions } from './eviction/main.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { lowestOomScoreAdj } from './host/oom-score.ts';
@@ -37,6 +38,7 @@ import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
 import { waitForRuntime } from './node/runtime-ready.ts';
 import { linkedServices } from './pods/containers/service-env.ts';
+import { PluginRegistrations } from './plugins/plugin-registrations.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
@@ -112,7 +114,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     onNodeDeleted: () => node.registration.forget(),
   });
 
-  // Pods: their images, cgroups, volumes and workers.
+  // Pods: their images, cgroups, volumes, devices and workers.
   const workers = new PodWorkers();
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
   using storage = await createVolumes({
@@ -123,6 +125,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   attachments.onChange(() => node.registration.wake());
   node.registration.onNode((seen) => csi.seeNode(seen));
   node.registration.onReported(({ volumesInUse = [] }) => attachments.reported(volumesInUse));
+  using devices = await createDevices({ client, nodeName: name, dataDir, metrics, logger });
+  const plugins = new PluginRegistrations({
+    ...{ directory: csi.registrations, logger },
+    handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers },
+  });
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
   const services = linkedServices(client, logger);
   const unusedImages = new ImageCollection({
@@ -133,6 +140,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const pods = createPodManager(
     {
       ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, logger },
+      devices: devices.claims,
       ...podSettings(config),
       dns,
       images: new ImageService({ cri }),
@@ -202,6 +210,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       services.run(signal),
       localPaths.run(signal),
       csi.run(signal),
+      devices.run(signal),
+      plugins.run(signal),
       runPods(),
       unusedImages.run(signal),
       evictions.run(signal),

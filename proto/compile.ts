@@ -3,7 +3,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
 
-const NAMES = ['runtime-v1', 'containerd-events-v1', 'containerd-tasks-v1', 'csi-v1', 'plugin-registration-v1'];
+const NAMES = [
+  'runtime-v1',
+  'containerd-events-v1',
+  'containerd-tasks-v1',
+  'csi-v1',
+  'dra-v1',
+  'dra-v1beta1',
+  'plugin-registration-v1',
+];
 for (const name of NAMES) {
   const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');
   const { root } = protobuf.parse(text);

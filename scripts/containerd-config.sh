@@ -70,6 +70,7 @@ state = "$state"
   restrict_oom_score_adj = $restrict_oom
   disable_apparmor = $disable_apparmor
   netns_mounts_under_state_dir = true
+  enable_cdi = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "$cni_bin"
     conf_dir = "$cni_conf"

@@ -1,5 +1,13 @@
 /** The connection to the container runtime, or to a plugin of the node: calls of gRPC services over a unix socket, each with a limit. */
-import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  connectivityState,
+  credentials,
+  Metadata,
+  status,
+  type ClientReadableStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
 import { CriError } from './rpc-error.ts';
@@ -43,6 +51,21 @@ export class RuntimeChannel {
 
   close(): void {
     this.#client.close();
+  }
+
+  /**
+   * Calls back with whether there is a connection, now and whenever that changes, until the channel is closed. Keeps it connected from
+   * then on: without a call, nobody would learn that the server has gone away or come back.
+   */
+  watchConnection(onChange: (isConnected: boolean) => void): void {
+    const channel = this.#client.getChannel();
+    const look = (): void => {
+      if (channel.getConnectivityState(false) === connectivityState.SHUTDOWN) return;
+      const state = channel.getConnectivityState(true);
+      onChange(state === connectivityState.READY);
+      channel.watchConnectivityState(state, Infinity, look);
+    };
+    look();
   }
 
   /** A stream of what the runtime sends; it ends with an `error` event, of gRPC's ServiceError, when the runtime goes away. */

@@ -39,8 +39,10 @@ interface ListFilter {
   readonly labelSelector?: StringMap;
 }
 
-/** The part of containerd's configuration of CRI that says how runc makes cgroups. */
+/** The part of containerd's configuration of CRI that says how runc makes cgroups, and whether it injects CDI devices. */
 interface ContainerdConfig {
+  /** Before 1.7, there is no such setting. */
+  readonly enableCDI?: boolean;
   readonly containerd?: {
     readonly defaultRuntimeName?: string;
     readonly runtimes?: Readonly<Record<string, { readonly options?: { readonly SystemdCgroup?: boolean } | null }>>;
@@ -52,6 +54,18 @@ export function configuredCgroupDriver(config: string): CgroupDriver {
   const { containerd } = JSON.parse(config) as ContainerdConfig;
   const handler = own(containerd?.runtimes, containerd?.defaultRuntimeName ?? 'runc');
   return handler?.options?.SystemdCgroup === true ? 'systemd' : 'cgroupfs';
+}
+
+const CONTAINERD_WITH_CDI = 2;
+
+/**
+ * Whether the runtime puts CDI devices into containers. One that does not ignores them: a container would start without its devices.
+ * `config` is containerd's, as JSON; 2.x injects them unless it is told not to. Other runtimes do not say.
+ */
+export function injectsCdiDevices({ runtimeName, runtimeVersion }: RuntimeVersion, config: string): boolean {
+  if (runtimeName !== 'containerd') return true;
+  const { enableCDI } = JSON.parse(config) as ContainerdConfig;
+  return enableCDI ?? Number.parseInt(runtimeVersion.replace(/^v/, ''), 10) >= CONTAINERD_WITH_CDI;
 }
 
 /** The kubelet's label for a pod's uid, by which its containers are found. */
@@ -113,8 +127,18 @@ export class CriClient {
     } catch (error) {
       if (!(error instanceof CriError) || !error.unimplemented) throw error;
     }
+    return configuredCgroupDriver(await this.#config(options));
+  }
+
+  /** Whether the runtime puts CDI devices into containers. It may have been restarted with another configuration. */
+  async injectsCdiDevices(options?: CallOptions): Promise<boolean> {
+    return injectsCdiDevices(await this.version(options), await this.#config(options));
+  }
+
+  /** containerd's configuration of CRI, as JSON. */
+  async #config(options?: CallOptions): Promise<string> {
     const { info } = await this.#channel.call<{ info: StringMap }>(this.#runtime, 'Status', { verbose: true }, options);
-    return configuredCgroupDriver(info['config'] ?? '{}');
+    return info['config'] ?? '{}';
   }
 
   /** Passes the node's podCIDR to runtimes that write their own CNI config. */

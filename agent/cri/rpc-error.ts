@@ -3,12 +3,17 @@ import { status } from '@grpc/grpc-js';
 
 export { status };
 
-/** As Go prints the failure of a call: what people search for. */
-export function rpcErrorText(code: number, message: string): string {
+/** As Go prints a code of gRPC. */
+export function rpcCodeName(code: number): string {
+  if (code === Number(status.OK)) return 'OK';
   const words = (status[code] ?? '').toLowerCase().split('_');
   const name = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('') || `Code(${code})`;
-  return `rpc error: code = ${name === 'Cancelled' ? 'Canceled' : name} desc = ${message}`;
+  return name === 'Cancelled' ? 'Canceled' : name;
 }
+
+/** As Go prints the failure of a call: what people search for. */
+export const rpcErrorText = (code: number, message: string): string =>
+  `rpc error: code = ${rpcCodeName(code)} desc = ${message}`;
 
 /** A failed call. The message is the runtime's own; `code` is gRPC's status code. */
 export class CriError extends Error {

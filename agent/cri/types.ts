@@ -168,6 +168,7 @@ export interface ContainerConfig {
     readonly hostPath: string;
     readonly permissions: string;
   }[];
+  readonly CDIDevices?: readonly { readonly name: string }[];
   readonly labels: StringMap;
   readonly annotations: StringMap;
   /** Below the sandbox's log directory. */

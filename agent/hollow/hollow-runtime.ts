@@ -30,6 +30,7 @@ export function hollowStatus(pod: Pod, run: HollowRun, now: number): PodStatus {
       ready: live,
       hostIPs: [run.nodeAddress],
       isEnding: pod.metadata?.deletionTimestamp !== undefined,
+      holdsDevices: false,
     },
     now,
   );

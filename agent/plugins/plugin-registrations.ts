@@ -28,8 +28,11 @@ export interface PluginInfo {
 export interface PluginHandler {
   /** Throws with the reason, which the plugin is told, when it cannot be registered. Called again after that. */
   register(plugin: PluginInfo, signal: AbortSignal): Promise<void>;
-  /** The plugin is gone. Called again when it throws. */
-  unregister(plugin: PluginInfo, signal: AbortSignal): Promise<void>;
+  /**
+   * The plugin is gone. Called again when it throws. `isServed`: another plugin of the same name is there, as while a driver is
+   * updated, or the same one has moved to another endpoint.
+   */
+  unregister(plugin: PluginInfo, isServed: boolean, signal: AbortSignal): Promise<void>;
 }
 
 export interface PluginRegistrationsOptions {
@@ -118,17 +121,9 @@ export class PluginRegistrations {
 
   async #unregister(path: string, plugin: PluginInfo, signal: AbortSignal): Promise<void> {
     const { handlers, logger } = this.#options;
-    const isServedElsewhere = [...this.#registered].some(
-      ([
-        other,
-        {
-          plugin: { type, name },
-        },
-      ]) => {
-        return other !== path && type === plugin.type && name === plugin.name;
-      },
-    );
-    if (!isServedElsewhere) await own(handlers, plugin.type)?.unregister(plugin, signal);
+    const others = [...this.#registered].filter(([other]) => other !== path).map(([, { plugin: one }]) => one);
+    const isServed = others.some(({ type, name }) => type === plugin.type && name === plugin.name);
+    await own(handlers, plugin.type)?.unregister(plugin, isServed, signal);
     this.#registered.delete(path);
     logger.info({ plugin: plugin.name, type: plugin.type, socket: path }, 'plugin unregistered');
   }
@@ -159,9 +154,11 @@ export class PluginRegistrations {
   }
 
   async #replace(path: string, registered: Registered, signal: AbortSignal): Promise<void> {
-    const { type, name } = registered.plugin;
+    const { type, name, endpoint } = registered.plugin;
     const before = this.#registered.get(path)?.plugin;
     if (before && (before.type !== type || before.name !== name)) await this.#unregister(path, before, signal);
+    else if (before && before.endpoint !== endpoint)
+      await own(this.#options.handlers, type)?.unregister(before, true, signal);
     this.#registered.set(path, registered);
     this.#options.logger.info({ plugin: name, type, socket: path }, 'plugin registered');
   }

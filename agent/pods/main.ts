@@ -11,6 +11,7 @@ import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
 import type { ObjectSource } from '../volumes/written/object-source.ts';
+import type { PodDevices } from '../devices/pod-devices.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
 import { ContainerLogLinks } from './logs/container-log-links.ts';
@@ -34,6 +35,7 @@ export interface PodsOptions {
   readonly cri: CriClient;
   readonly images: ImageService;
   readonly volumes: PodVolumes;
+  readonly devices: PodDevices;
   readonly objects: ObjectSource;
   readonly client: ApiClient;
   readonly events: EventRecorder;
@@ -76,13 +78,14 @@ export const podSettings = (config: AgentConfig) => ({
 });
 
 export function createPodManager(options: PodsOptions, signal: AbortSignal): PodManager {
-  const { workers, cri, client, images, volumes, cgroups, resourceHost, dns, nodeName, nodeUid, logger } = options;
+  const { workers, cri, client, images, volumes, devices, cgroups, resourceHost, dns, nodeName, nodeUid, logger } =
+    options;
   const { staticPodDirectory, logDirectory, logLinkDirectory } = options;
   const apiPods = new ApiPods({ client, nodeName, logger });
   const logLinks = logLinkDirectory === undefined ? undefined : new ContainerLogLinks(logLinkDirectory);
   const { objects, services, allocatable, pressures, features, nodeIPs } = options;
   const dependencies: PodDependencies = {
-    ...{ cri, images, volumes, cgroups, resourceHost, dns, logLinks, logger },
+    ...{ cri, images, volumes, devices, cgroups, resourceHost, dns, logLinks, logger },
     environment: { objects, services, allocatable, hostIPs: nodeIPs, nodeName },
     sandbox: { logDirectory, clusterDomain: dns.domain },
     resolvConf: options.resolvConf ?? '/etc/resolv.conf',
@@ -98,7 +101,7 @@ export function createPodManager(options: PodsOptions, signal: AbortSignal): Pod
       ...(staticPodDirectory !== undefined && {
         staticPods: new StaticPods({ directory: staticPodDirectory, nodeName, logger }),
       }),
-      inventory: new HostInventory({ cri, volumes, cgroups, logger }),
+      inventory: new HostInventory({ cri, volumes, devices, cgroups, logger }),
       statuses: new StatusManager({ client, logger, apiPods }, signal),
       logs: new PodLogs({ cri, directory: logDirectory, links: logLinks, logger }),
       hostIPs: nodeIPs,

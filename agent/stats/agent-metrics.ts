@@ -4,6 +4,8 @@
  * is read on request.
  */
 import { kubernetesVersion } from '../../api/version.ts';
+import type { DeviceMetrics } from '../devices/device-claims.ts';
+import type { DraCallMetrics } from '../devices/dra-plugin.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
 import type { CertificatePurpose, RenewalMetrics } from '../join/rotation.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
@@ -20,9 +22,11 @@ const exponential = (first: number, factor: number, count: number): number[] =>
 const RUNTIME_BUCKETS = exponential(0.005, 2.5, 14);
 const PROXY_BUCKETS = exponential(0.001, 2, 15);
 const WORK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** From 0.1 to 40 s. */
+const DRA_BUCKETS = exponential(0.1, 400 ** (1 / 14), 15);
 const START_BUCKETS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600];
 
-export class AgentMetrics implements RenewalMetrics, PodMetrics {
+export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, DraCallMetrics {
   readonly #nodeName: string;
   readonly #podStarts = new Histogram(
     'kubelet_pod_start_duration_seconds',
@@ -70,6 +74,19 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
     ),
     serving: new Counter('kubelet_server_expiration_renew_errors', 'Renewals of the serving certificate that failed.'),
   };
+  readonly #devicesHandled = new Histogram(
+    'dra_operations_duration_seconds',
+    'Time to prepare or unprepare all ResourceClaims of a pod that starts or stops.',
+    DRA_BUCKETS,
+    ['operation_name', 'is_error'],
+  );
+  readonly #draCalls = new Histogram(
+    'dra_grpc_operations_duration_seconds',
+    'Time that calls of DRA drivers took.',
+    DRA_BUCKETS,
+    ['driver_name', 'method_name', 'grpc_status_code'],
+  );
+  #claimsInUse: ReadonlyMap<string, number> = new Map();
   readonly #certificatesEndMs: Partial<Record<CertificatePurpose, number>> = {};
   #rulesWrittenMs: number | undefined;
 
@@ -100,6 +117,18 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
 
   forgotten(podUid: string): void {
     this.#probes.remove({ pod_uid: podUid });
+  }
+
+  devicesHandled(operation: 'PrepareResources' | 'UnprepareResources', seconds: number, failed: boolean): void {
+    this.#devicesHandled.observe(seconds, operation, String(failed));
+  }
+
+  claimsInUse(counts: ReadonlyMap<string, number>): void {
+    this.#claimsInUse = counts;
+  }
+
+  draCalled(driver: string, method: string, code: string, seconds: number): void {
+    this.#draCalls.observe(seconds, driver, method, code);
   }
 
   /** A sync of service rules has ended. */
@@ -141,6 +170,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
     this.#calls.write(to);
     this.#failedCalls.write(to);
     this.#callDurations.write(to);
+    this.#writeDevices(to);
     this.#writeCertificates(to);
     this.#writeProxy(to);
     await writeProcess(to);
@@ -151,6 +181,14 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
     const to = new Exposition();
     this.#probes.write(to);
     return to.toString();
+  }
+
+  #writeDevices(to: Exposition): void {
+    const name = 'dra_resource_claims_in_use';
+    to.family(name, 'gauge', 'Prepared ResourceClaims by driver, and in all as driver <any>.');
+    for (const [driver, count] of this.#claimsInUse) to.sample(name, { driver_name: driver }, count);
+    this.#devicesHandled.write(to);
+    this.#draCalls.write(to);
   }
 
   #writeCertificates(to: Exposition): void {

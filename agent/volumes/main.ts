@@ -8,7 +8,7 @@ import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/client.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
-import { PluginRegistrations } from '../plugins/plugin-registrations.ts';
+import type { PluginHandler } from '../plugins/plugin-registrations.ts';
 import type { Attachments } from './csi/attachments.ts';
 import { CsiClaims } from './csi/csi-claims.ts';
 import { CsiDrivers } from './csi/csi-drivers.ts';
@@ -57,7 +57,11 @@ export interface Volumes extends Disposable {
 export interface CsiParts {
   /** The Node as the api-server has it. */
   seeNode(node: Node): void;
-  /** Registers drivers until the signal is aborted. */
+  /** Of plugins of the type CSIPlugin. */
+  readonly drivers: PluginHandler;
+  /** Where plugins of the node register. Exists. */
+  readonly registrations: string;
+  /** Keeps the node's CSINode until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -103,10 +107,6 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
 
   for (const directory of [paths.registrations, paths.volumes, paths.pods])
     await mkdir(directory, { recursive: true, mode: DRIVER_DIRECTORY_MODE });
-  const registrations = new PluginRegistrations({
-    ...{ directory: paths.registrations, logger },
-    handlers: { CSIPlugin: drivers },
-  });
   return {
     ...{ objects, volumes, localPaths },
     csi: {
@@ -114,7 +114,8 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
         attachments.seeNode(node);
         nodeObject.seeNode(node);
       },
-      run: async (signal) => void (await Promise.all([registrations.run(signal), nodeObject.run(signal)])),
+      ...{ drivers, registrations: paths.registrations },
+      run: (signal) => nodeObject.run(signal),
     },
     [Symbol.dispose]: () => {
       volumes[Symbol.dispose]();

@@ -252,7 +252,12 @@ export class ClusterNode {
     return path.join(this.directory, 'containerd.sock');
   }
 
-  /** Where CSI drivers of the node register and mount volumes. */
+  /** Where devices are described to the node's containerd: https://github.com/cncf-tags/container-device-interface */
+  get cdiDirectory(): string {
+    return path.join(this.directory, 'cdi');
+  }
+
+  /** Where drivers of the node register, and CSI drivers mount volumes. */
   get kubeletDirectory(): string {
     return path.join(this.directory, 'kubelet');
   }
@@ -296,7 +301,9 @@ export class ClusterNode {
       this.socket,
       at('cni'),
     ]);
-    await writeFile(config, stdout);
+    // Devices of tests are not described to the host's other runtimes.
+    const setting = 'netns_mounts_under_state_dir = true';
+    await writeFile(config, stdout.replace(setting, `${setting}\n  cdi_spec_dirs = ["${this.cdiDirectory}"]`));
     this.#containerd = new Daemon('containerd', ['--config', config], { netns: this.netns, log: at('containerd.log') });
     await eventually('containerd to answer', () => run('ctr', ['-a', this.socket, 'version']));
   }

@@ -22,6 +22,7 @@ export interface ContainerInput {
   /** Volumes, and the agent's own files for the container. */
   readonly mounts: readonly ContainerMount[];
   readonly devices?: readonly ContainerDevice[];
+  readonly cdiDevices?: readonly string[];
   readonly host: ResourceHost;
   readonly targetId?: string;
 }
@@ -43,6 +44,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     environment,
     mounts,
     devices = [],
+    cdiDevices = [],
     host,
     targetId,
   } = input;
@@ -57,6 +59,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     envs: [...environment].map(([key, value]) => ({ key, value })),
     mounts: mounts.map(criMount),
     ...(devices.length > 0 && { devices }),
+    ...(cdiDevices.length > 0 && { CDIDevices: cdiDevices.map((name) => ({ name })) }),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
     logPath: containerLogPath(container.name, restartCount),

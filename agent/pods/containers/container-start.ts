@@ -101,6 +101,7 @@ async function create(
     if (error instanceof VolumeError) throw configError(error.message);
     throw error;
   }
+  const cdiDevices = await claimedDevices(pod, container, dependencies, signal);
   const request = containerConfig({
     pod,
     container,
@@ -108,7 +109,7 @@ async function create(
     backOffSeconds,
     image,
     environment,
-    ...{ mounts, devices },
+    ...{ mounts, devices, cdiDevices },
     host: dependencies.resourceHost,
     targetId: target?.id,
   });
@@ -126,6 +127,27 @@ async function create(
       throw new StartError('CreateContainerError', (error as Error).message);
     }
   });
+}
+
+/** The CDI devices of the container's claims. Throws StartError when it would run without one of them. */
+async function claimedDevices(
+  pod: Pod,
+  container: AnyContainer,
+  { cri, devices }: PodDependencies,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  let ids: readonly string[];
+  try {
+    ids = await devices.cdiDevicesOf(pod, container, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw configError((error as Error).message);
+  }
+  if (ids.length > 0 && !(await cri.injectsCdiDevices({ signal })))
+    throw configError(
+      'the container runtime does not inject CDI devices: that needs containerd 1.7 or later, with enable_cdi = true',
+    );
+  return ids;
 }
 
 async function start(

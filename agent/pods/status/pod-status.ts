@@ -32,9 +32,10 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
   const phase = phaseOf(input, initContainerStatuses, containerStatuses, initialized);
   const podIPs = podIPsOf(input);
   const isFinished = isPodTerminal({ phase });
-  const said = verdict ?? (isFinished ? previous : undefined);
+  const isHeld = isFinished && input.holdsDevices && !isPodTerminal(previous);
+  const said = isHeld ? undefined : (verdict ?? (isFinished ? previous : undefined));
   return {
-    phase,
+    phase: isHeld ? (previous?.phase ?? 'Pending') : phase,
     conditions: conditionsOf(input, phase, initContainerStatuses, containerStatuses, initialized, now),
     ...(said?.reason && { reason: said.reason, message: said.message }),
     observedGeneration: pod.metadata?.generation,

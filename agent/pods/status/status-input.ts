@@ -27,4 +27,6 @@ export interface StatusInput {
   readonly verdict?: Verdict;
   /** The pod terminates: its containers are not restarted. */
   readonly isEnding: boolean;
+  /** Drivers may have prepared devices for it, which the cluster would give to others when it has ended. */
+  readonly holdsDevices: boolean;
 }

@@ -83,6 +83,7 @@ function keyOf(action: PodAction): string {
     case 'setUp':
     case 'refreshVolumes':
     case 'createSandbox':
+    case 'releaseDevices':
     case 'tearDown':
       return `${action.kind}:`;
   }

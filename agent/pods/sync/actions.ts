@@ -35,6 +35,8 @@ export type PodAction =
   | { readonly kind: 'removeContainer'; readonly observed: ObservedContainer }
   | { readonly kind: 'stopSandbox'; readonly sandboxId: string }
   | { readonly kind: 'removeSandbox'; readonly sandboxId: string }
+  /** Undoes what drivers have prepared of the pod's claims; no container of it runs. */
+  | { readonly kind: 'releaseDevices' }
   /** Undoes `setUp`, and removes the pod's cgroup. */
   | { readonly kind: 'tearDown' };
 

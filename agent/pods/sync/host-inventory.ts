@@ -3,6 +3,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { POD_UID_LABEL, type CriClient } from '../../cri/client.ts';
 import type { Container, PodSandbox } from '../../cri/types.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
+import type { PodDevices } from '../../devices/pod-devices.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';
 import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE } from '../labels.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
@@ -10,6 +11,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 export interface HostInventoryOptions {
   readonly cri: CriClient;
   readonly volumes: PodVolumes;
+  readonly devices: PodDevices;
   readonly cgroups: PodCgroups;
   readonly logger: Logger;
 }
@@ -80,19 +82,24 @@ export class HostInventory {
       }));
   }
 
-  /** Removes directories, staged volumes and cgroups of pods that neither run nor have a worker. */
+  /** Removes directories, staged volumes, prepared devices and cgroups of pods that neither run nor have a worker. */
   async removeLeftovers(isKnown: (uid: string) => boolean, signal: AbortSignal): Promise<void> {
-    const { volumes, cgroups, logger } = this.#options;
+    const { volumes, devices, cgroups, logger } = this.#options;
     const isLeft = (uid: string) => !isKnown(uid) && !this.#pods.has(uid);
-    for (const uid of (await volumes.podsOnDisk()).filter(isLeft)) {
+    const attempt = async (uid: string, remove: () => Promise<void>): Promise<void> => {
       try {
-        await volumes.tearDown(uid, signal);
+        await remove();
       } catch (error) {
         signal.throwIfAborted();
         logger.warn({ podUID: uid, err: error }, 'failed to clean up orphaned pod');
       }
-    }
+    };
+    for (const uid of (await volumes.podsOnDisk()).filter(isLeft))
+      await attempt(uid, () => volumes.tearDown(uid, signal));
     await volumes.unstageUnused(signal);
     for (const uid of (await cgroups.podsWithCgroups()).filter(isLeft)) await cgroups.removePod(uid, signal);
+    // At once: a driver that hangs delays the pods of others only.
+    const held = devices.podUids().filter(isLeft);
+    await Promise.all(held.map((uid) => attempt(uid, () => devices.release(uid, signal))));
   }
 }

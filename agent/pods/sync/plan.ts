@@ -39,6 +39,8 @@ export interface PodView {
   readonly isSetUp: boolean;
   /** Whether `tearDown` has succeeded in this life of the agent, and nothing was set up since. */
   readonly isTornDown: boolean;
+  /** Drivers may have prepared devices for it. */
+  readonly holdsDevices: boolean;
   /** What the volumes show of other objects has changed. */
   readonly isStale: boolean;
   /** The pod's phase was Succeeded or Failed already: it does not run again. */
@@ -236,6 +238,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
     for (const { id } of ready) draft.actions.push({ kind: 'stopSandbox', sandboxId: id });
     return draft.plan();
   }
+  if (view.holdsDevices) draft.actions.push({ kind: 'releaseDevices' });
   if (!view.isTornDown) draft.actions.push({ kind: 'tearDown' });
   if (ending.remove) {
     for (const { id } of runtime.sandboxes) draft.actions.push({ kind: 'removeSandbox', sandboxId: id });

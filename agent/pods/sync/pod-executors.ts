@@ -14,7 +14,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Executors for one plan, with the pod's spec and what was observed when the plan was made. */
 export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDependencies): Executors {
-  const { cri, volumes, cgroups, record } = dependencies;
+  const { cri, volumes, devices, cgroups, record } = dependencies;
   const uid = pod.metadata?.uid ?? '';
   return {
     async setUp(_action, signal) {
@@ -37,7 +37,19 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDep
       }
     },
 
-    createSandbox: (action, signal) => createSandbox(pod, action, dependencies, signal),
+    // Hooks of the runtime that see the sandbox may look for what the drivers have prepared.
+    async createSandbox(action, signal) {
+      try {
+        await devices.prepare(pod, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const message = `Failed to prepare dynamic resources: ${(error as Error).message}`;
+        record(pod, 'Warning', 'FailedPrepareDynamicResources', message);
+        throw error;
+      }
+      await createSandbox(pod, action, dependencies, signal);
+    },
+
     startContainer: (action, signal) => startContainer(pod, runtime, action, dependencies, signal),
     stopContainer: (action, signal) => stopContainer(pod, runtime, action, dependencies, signal),
 
@@ -52,6 +64,8 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDep
 
     stopSandbox: ({ sandboxId }) => stopSandbox(cri, sandboxId),
     removeSandbox: ({ sandboxId }) => removeSandbox(cri, sandboxId),
+
+    releaseDevices: (_action, signal) => devices.release(uid, signal),
 
     async tearDown(_action, signal) {
       await volumes.tearDown(uid, signal);

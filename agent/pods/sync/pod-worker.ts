@@ -184,6 +184,7 @@ export class PodWorker implements SourcedPod {
     const actions = this.#actions;
     const now = Date.now();
     for (const event of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(event);
+    const holdsDevices = this.#options.dependencies.devices.holds(this.#pod.metadata?.uid ?? '');
     const isEnding = this.#ending !== undefined || this.#isFinished();
     const runtime = actions.shown(this.#runtime);
     probes.follow(this.#pod, runtime, isEnding);
@@ -193,7 +194,7 @@ export class PodWorker implements SourcedPod {
         pod: this.#pod,
         runtime,
         isSetUp: actions.isSetUp,
-        isStale: actions.isStale,
+        ...{ holdsDevices, isStale: actions.isStale },
         isTornDown: actions.isTornDown,
         isFinished: this.#isFinished(),
         ending: this.#ending,
@@ -213,7 +214,7 @@ export class PodWorker implements SourcedPod {
         ready: probes.ready,
         hostIPs,
         verdict: this.#verdict,
-        isEnding,
+        ...{ isEnding, holdsDevices },
       },
       now,
     );

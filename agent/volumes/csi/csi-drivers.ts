@@ -46,7 +46,8 @@ export class CsiDrivers implements PluginHandler, Disposable {
     this.#replace(name, { endpoint, client });
   }
 
-  async unregister({ name }: PluginInfo, signal: AbortSignal): Promise<void> {
+  async unregister({ name }: PluginInfo, isServed: boolean, signal: AbortSignal): Promise<void> {
+    if (isServed) return;
     this.#replace(name, undefined);
     await this.#directory.uninstall(name, signal);
   }

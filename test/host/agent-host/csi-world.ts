@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { attachmentName } from '../../../api/domain/csi-attachment.ts';
 import { mountPointsBelow, readMounts } from '../../../agent/host/mounts.ts';
 import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
+import { PluginRegistrations } from '../../../agent/plugins/plugin-registrations.ts';
 import { Attachments } from '../../../agent/volumes/csi/attachments.ts';
 import type { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
 import { createVolumes } from '../../../agent/volumes/main.ts';
@@ -169,7 +170,9 @@ async function startAgent(root: string, client: ApiClient): Promise<SomeAgent> {
   attachments.onChange(() => {
     reporting = reporting.then(report);
   });
-  const running = Promise.all([made.csi.run(signal), node.run(signal)]);
+  const { drivers, registrations: directory } = made.csi;
+  const plugins = new PluginRegistrations({ directory, handlers: { CSIPlugin: drivers }, logger });
+  const running = Promise.all([made.csi.run(signal), plugins.run(signal), node.run(signal)]);
   return {
     ...{ volumes: made.volumes, attachments, stale },
     async kill() {

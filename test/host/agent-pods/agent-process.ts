@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CriClient } from '../../../agent/cri/client.ts';
+import { createDevices } from '../../../agent/devices/main.ts';
 import { EvictionManager } from '../../../agent/eviction/eviction-manager.ts';
 import { Meter } from '../../../agent/eviction/meter.ts';
 import { readTextIfThere } from '../../../agent/host/files.ts';
@@ -60,6 +61,7 @@ const { objects, volumes } = await createVolumes({
   logger,
   helper: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
 });
+const devices = await createDevices({ client, nodeName: NODE, dataDir: settings.directory, logger });
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
 const manager = createPodManager(
@@ -68,6 +70,7 @@ const manager = createPodManager(
     cri,
     images: new ImageService({ cri }),
     volumes,
+    devices: devices.claims,
     objects,
     client,
     events,
@@ -113,5 +116,6 @@ signal.addEventListener('abort', () => clearInterval(look), { once: true });
 await Promise.all([manager.run(), serviceInformer.run(signal), evictions.run(signal)]);
 objects[Symbol.dispose]();
 volumes[Symbol.dispose]();
+devices[Symbol.dispose]();
 cri.close();
 await client[Symbol.asyncDispose]();

@@ -50,6 +50,7 @@ const viewOf = (pod: Pod, containers: ObservedContainer[], more: Partial<PodView
   runtime: { sandboxes: [sandbox()], containers },
   isSetUp: true,
   isStale: false,
+  holdsDevices: false,
   isTornDown: false,
   isFinished: false,
   restartOrders: new Map(),
@@ -72,6 +73,7 @@ const brief = (action: PodAction): string => {
       return `${action.kind} ${action.sandboxId}`;
     case 'setUp':
     case 'refreshVolumes':
+    case 'releaseDevices':
     case 'tearDown':
       return action.kind;
   }
@@ -143,6 +145,7 @@ const statusOf = (pod: Pod, containers: ObservedContainer[], more: Partial<Param
       ready: new Set(containers.map(({ id }) => id)),
       hostIPs: ['192.0.2.1'],
       isEnding: false,
+      holdsDevices: false,
       ...more,
     },
     NOW,
@@ -318,6 +321,7 @@ test('pod status and conditions', (t) => {
         ready: new Set<string>(),
         hostIPs: [],
         isEnding: false,
+        holdsDevices: false,
       },
       previous: ready,
     },
@@ -359,5 +363,36 @@ test('a status patch has the changes only and keeps conditions of others', (t) =
     ),
     undefined,
   );
+  t.end();
+});
+
+test('devices are given back when nothing of the pod runs any more, and before it is gone', (t) => {
+  const pod = podOf({ restartPolicy: 'Never' });
+  const kinds = (containers: ObservedContainer[], more: Partial<PodView> = {}) =>
+    planPod(viewOf(pod, containers, { holdsDevices: true, ...more }), NOW).actions.map(({ kind }) => kind);
+  t.same(kinds([observed('main')]), []);
+  t.same(kinds([ended('main', 0)]), ['stopSandbox']);
+  const stopped = { sandboxes: [sandbox({ ready: false })], containers: [ended('main', 0)] };
+  t.same(kinds([], { runtime: stopped }), ['releaseDevices', 'tearDown']);
+  const ending = { graceSeconds: 0, since: NOW, remove: true };
+  const nothing = { runtime: { sandboxes: [], containers: [] }, isTornDown: true, ending };
+  const gone = (holdsDevices: boolean) => planPod(viewOf(pod, [], { ...nothing, holdsDevices }), NOW).isGone;
+  t.same([gone(true), gone(false)], [false, true]);
+  t.end();
+});
+
+test('a pod that has ended counts as before until its devices are given back', (t) => {
+  const pod = podOf({ restartPolicy: 'Never' });
+  const running = statusOf(pod, [observed('main')]);
+  const shown = (holdsDevices: boolean, more: Partial<Parameters<typeof podStatus>[0]> = {}) => {
+    const { phase, reason } = statusOf(pod, [ended('main', 0)], { previous: running, holdsDevices, ...more });
+    return [phase, reason];
+  };
+  t.same(shown(true), ['Running', undefined]);
+  t.same(shown(false), ['Succeeded', undefined]);
+  const verdict = { reason: 'Evicted', message: 'no room' };
+  t.same(shown(true, { verdict }), ['Running', undefined]);
+  t.same(shown(false, { verdict }), ['Failed', 'Evicted']);
+  t.same(shown(true, { previous: { ...running, phase: 'Failed' } })[0], 'Failed', 'what was reported stays');
   t.end();
 });

@@ -8,6 +8,7 @@ import { HostInventory } from '../../../agent/pods/sync/host-inventory.ts';
 import { isCritical, withSourceAnnotation } from '../../../agent/pods/sources/pod-source.ts';
 import type { CriClient } from '../../../agent/cri/client.ts';
 import type { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
+import type { PodDevices } from '../../../agent/devices/pod-devices.ts';
 import type { PodVolumes } from '../../../agent/volumes/pod-volumes.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -97,6 +98,7 @@ test('the grace period of an orphaned pod does not come from its annotations', a
         listContainers: () => Promise.resolve(containers),
       } as unknown as CriClient,
       volumes: {} as PodVolumes,
+      devices: {} as PodDevices,
       cgroups: {} as PodCgroups,
       logger,
     });

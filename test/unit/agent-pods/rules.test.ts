@@ -15,7 +15,7 @@ import { logLinkName } from '../../../agent/pods/logs/container-log-links.ts';
 import { podHostName } from '../../../agent/pods/sandbox/sandbox-config.ts';
 import { podLogDirectory } from '../../../agent/pods/logs/log-paths.ts';
 import { cgroupParent, cgroupPath, podCgroup } from '../../../agent/resources/cgroup-names.ts';
-import { configuredCgroupDriver } from '../../../agent/cri/client.ts';
+import { configuredCgroupDriver, injectsCdiDevices } from '../../../agent/cri/client.ts';
 import { cpuWeight } from '../../../agent/host/cgroup-tree.ts';
 import { containerResources, podLimits } from '../../../agent/resources/compute.ts';
 import { qosClassOf } from '../../../api/domain/pod-resources.ts';
@@ -82,6 +82,18 @@ test('the cgroup driver of containerd before 2.0 is read from its configuration'
   t.equal(configuredCgroupDriver(config({ SystemdCgroup: false })), 'cgroupfs');
   t.equal(configuredCgroupDriver(config(null)), 'cgroupfs');
   t.equal(configuredCgroupDriver('{}'), 'cgroupfs');
+  t.end();
+});
+
+test('a runtime that would ignore the devices of a container is known', (t) => {
+  const injects = (runtimeName: string, runtimeVersion: string, config: object) =>
+    injectsCdiDevices({ runtimeName, runtimeVersion, runtimeApiVersion: 'v1' }, JSON.stringify(config));
+  t.equal(injects('containerd', '1.6.20', {}), false);
+  t.equal(injects('containerd', 'v1.7.24', { enableCDI: false }), false);
+  t.equal(injects('containerd', 'v1.7.24', { enableCDI: true }), true);
+  t.equal(injects('containerd', 'v2.1.0', {}), true);
+  t.equal(injects('containerd', 'v2.1.0', { enableCDI: false }), false);
+  t.equal(injects('cri-o', '1.33.0', {}), true);
   t.end();
 });
 
