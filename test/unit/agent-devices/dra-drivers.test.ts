@@ -131,7 +131,7 @@ t.test('slices are removed when the agent starts, and when a driver stays away',
   t.strictSame(removed, ['spec.nodeName=n1', `spec.nodeName=n1,spec.driver=${DRIVER}`]);
 });
 
-t.test('a driver that comes back in time keeps its slices, and has all of the time again', async (t) => {
+t.test('a driver that comes back in time keeps its slices, and has all of the time again', async () => {
   const removed: string[] = [];
   let usable = true;
   let now = 0;
