@@ -193,7 +193,9 @@ export class Cycle {
     const start = performance.now();
     for (const { plugin, weight } of this.#profile.score) {
       if (!plugin.score) continue;
-      const result = plugin.preScore ? plugin.preScore(this.pod, feasible, this.#cluster) : { state: undefined };
+      const result = plugin.preScore
+        ? plugin.preScore(this.pod, feasible, this.#cluster, this.#states.get(plugin))
+        : { state: undefined };
       if (result === 'skip') continue;
       let scores: number[] = [];
       for (const node of feasible) scores.push(plugin.score(this.pod, node, result.state));

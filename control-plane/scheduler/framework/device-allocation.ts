@@ -20,6 +20,7 @@ import type {
   ExactDeviceRequest,
   ResourceClaim,
 } from '../../../api/types/resource/v1.gen.ts';
+import { CounterUse } from './counter-use.ts';
 import { isReachable, type DevicePool, type PooledDevice } from './device-pools.ts';
 
 /** Upstream's AllocationResultsMaxSize. */
@@ -99,11 +100,13 @@ class Search {
   readonly #chosen: Chosen[] = [];
   readonly #taken = new Set<string>();
   readonly #candidates = new Map<Alternative, readonly PooledDevice[]>();
+  readonly #counters: CounterUse;
   #stepsLeft = MAX_STEPS;
 
   constructor(claims: readonly WantedClaim[], inventory: Inventory) {
     this.#claims = claims;
     this.#inventory = inventory;
+    this.#counters = new CounterUse(inventory);
     this.#slots = claims.flatMap((wanted) => wanted.requests.map((alternatives) => ({ wanted, alternatives })));
   }
 
@@ -162,14 +165,19 @@ class Search {
     if (others.some((other) => other.pooled === pooled && other.alternative === alternative)) return false;
     const constraints = wanted.claim.spec.devices?.constraints ?? [];
     if (!constraints.every((constraint) => isMet(constraint, chosen, others))) return false;
+    if (!alternative.isAdmin) {
+      if (!this.#counters.take(pooled)) return false;
+      this.#taken.add(pooled.key);
+    }
     this.#chosen.push(chosen);
-    if (!alternative.isAdmin) this.#taken.add(pooled.key);
     return true;
   }
 
   #remove(): void {
     const last = this.#chosen.pop();
-    if (last && !last.alternative.isAdmin) this.#taken.delete(last.pooled.key);
+    if (!last || last.alternative.isAdmin) return;
+    this.#taken.delete(last.pooled.key);
+    this.#counters.giveBack(last.pooled);
   }
 
   /** The devices that the alternative may have on the node, whoever holds them now. */
@@ -204,11 +212,8 @@ class Search {
 }
 
 /** Features that are not there: such a device must not be given away as if it were like others. */
-const needsMore = ({ consumesCounters, allowMultipleAllocations, bindingConditions, bindsToNode }: Device): boolean =>
-  Boolean(consumesCounters?.length) ||
-  allowMultipleAllocations === true ||
-  Boolean(bindingConditions?.length) ||
-  bindsToNode === true;
+const needsMore = ({ allowMultipleAllocations, bindingConditions, bindsToNode }: Device): boolean =>
+  allowMultipleAllocations === true || Boolean(bindingConditions?.length) || bindsToNode === true;
 
 const isTolerated = ({ taints = [] }: Device, { tolerations = [] }: Alternative['request']): boolean =>
   taints.every(

@@ -84,8 +84,13 @@ interface ExtensionPoints<F, S> {
     diagnosis: Diagnosis,
     whatIf: (node: NodeInfo) => WhatIf,
   ): PostFilterResult | undefined;
-  /** `feasible` are the nodes to be scored. */
-  preScore?(pod: PendingPod, feasible: readonly NodeInfo[], cluster: Cluster): PreScoreResult<S>;
+  /** `feasible` are the nodes to be scored. `filtered` is the state that filter was called with, undefined when it was not. */
+  preScore?(
+    pod: PendingPod,
+    feasible: readonly NodeInfo[],
+    cluster: Cluster,
+    filtered: F | undefined,
+  ): PreScoreResult<S>;
   /** 0 to MAX_SCORE; any number when there is `normalize`. */
   score?(pod: PendingPod, node: NodeInfo, state: S): number;
   /** Brings the scores of one pod, one for each feasible node, into 0 to MAX_SCORE. */

@@ -15,7 +15,7 @@ import { ConnectionError } from '../../../client/connection-error.ts';
 import type { Cluster } from '../framework/cluster.ts';
 import { allocate, type Alternative, SearchBudget, type WantedClaim } from '../framework/device-allocation.ts';
 import type { Devices } from '../framework/devices.ts';
-import type { PluginOf } from '../framework/plugin.ts';
+import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
 import type { PendingPod } from '../framework/pod-info.ts';
 import { unresolvable } from '../framework/rejection.ts';
 
@@ -177,6 +177,22 @@ const isAvailable = ({ status }: ResourceClaim, node: { name: string; labels: Re
   return !selector || matchesTerms(selector.nodeSelectorTerms, node);
 };
 
+/** Upstream's FirstAvailableDeviceRequestMaxSize. */
+const MAX_ALTERNATIVES = 8;
+
+const hasAlternatives = ({ wanted }: DeviceState): boolean =>
+  wanted.some(({ claim }) => claim.spec.devices?.requests?.some(({ firstAvailable }) => firstAvailable?.length));
+
+/** More for the earlier alternatives of a claim's requests. */
+function preference({ spec }: ResourceClaim, allocation: AllocationResult | undefined): number {
+  const chosen = new Set((allocation?.devices?.results ?? []).map(({ request }) => request));
+  let preferred = 0;
+  for (const { name, firstAvailable = [] } of spec.devices?.requests ?? [])
+    for (const [index, sub] of firstAvailable.entries())
+      if (chosen.has(`${name}/${sub.name}`)) preferred += MAX_ALTERNATIVES - index;
+  return preferred;
+}
+
 const usesClaim = ({ namespace, pending: { deviceClaims } }: PendingPod, { metadata }: ResourceClaim): boolean =>
   namespace === metadata?.namespace && deviceClaims.some(({ claim }) => claim === metadata.name);
 
@@ -196,7 +212,7 @@ function obstructing(pod: PendingPod, { nodes, devices }: Cluster): ResourceClai
  * A pod goes where the devices of its ResourceClaims are, and claims get their devices where it goes.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
  */
-export const dynamicResources: PluginOf<DeviceState> = {
+export const dynamicResources: PluginOf<DeviceState, DeviceState> = {
   name: 'DynamicResources',
   queueingHints: {
     NodeAdd: () => true,
@@ -245,6 +261,12 @@ export const dynamicResources: PluginOf<DeviceState> = {
     cluster.devices.deallocate(claim);
     return { message: 'deallocation of ResourceClaim completed' };
   },
+  preScore: (_pod, _feasible, _cluster, filtered) =>
+    filtered && hasAlternatives(filtered) ? { state: filtered } : 'skip',
+  score: (_pod, { facts }, { wanted, allocations }) =>
+    wanted.reduce((sum, { claim }, index) => sum + preference(claim, allocations.get(facts.name)?.[index]), 0),
+  normalize: (scores) => scaleToMax(scores),
+  weight: 2,
   reserve(_pod, nodeName, { devices, wanted, allocations }) {
     for (const [index, { claim }] of wanted.entries()) {
       const allocation = allocations.get(nodeName)?.[index];

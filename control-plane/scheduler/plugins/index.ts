@@ -92,7 +92,7 @@ export const plugins: ReadonlyMap<string, PluginEntry> = new Map<string, PluginE
   ],
   [
     'DynamicResources',
-    { points: ['preEnqueue', ...FILTER, 'postFilter', 'reserve', 'preBind'], create: () => dynamicResources },
+    { points: ['preEnqueue', ...FILTER, 'postFilter', ...SCORE, 'reserve', 'preBind'], create: () => dynamicResources },
   ],
   [
     'DefaultPreemption',

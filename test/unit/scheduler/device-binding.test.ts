@@ -101,3 +101,45 @@ t.test('a claim that somebody else has allocated meanwhile is left', async (t) =
     message: 'claim default/mine got allocated elsewhere in the meantime',
   });
 });
+
+t.test('nodes where earlier alternatives can be had score higher', (t) => {
+  const sub = (name: string, count: number) => ({ name, deviceClassName: 'gpu', count });
+  const choosy: ResourceClaim = {
+    ...claim,
+    spec: { devices: { requests: [{ name: 'r', firstAvailable: [sub('two', 2), sub('one', 1)] }] } },
+  };
+  const devicesOn = (node: string, names: readonly string[]) =>
+    poolOf([
+      {
+        metadata: { name: node },
+        spec: {
+          ...{ driver: 'd', nodeName: node, devices: names.map((name) => ({ name })) },
+          pool: { name: node, generation: 1, resourceSliceCount: 1 },
+        },
+      },
+    ]);
+  const pools = new Map([
+    ['few', devicesOn('few', ['x'])],
+    ['many', devicesOn('many', ['x', 'y'])],
+  ]);
+  const scoresFor = (wanted: ResourceClaim) => {
+    const devices: Devices = {
+      ...NO_DEVICES,
+      claim: () => wanted,
+      deviceClass: () => ({ metadata: { name: 'gpu' }, spec: {} }),
+      poolsFor: (node) => [pools.get(node)].filter((one) => one !== undefined),
+    };
+    const nodes = ['few', 'many'].map((name) => nodeOf(name));
+    const cluster = { ...clusterOf(nodes), nodes, devices };
+    const result = dynamicResources.preFilter(pod, cluster);
+    if (result === 'skip' || 'rejection' in result) throw new Error('the pod is rejected');
+    for (const node of nodes) t.equal(dynamicResources.filter?.(pod, node, result.state), undefined);
+    const scored = dynamicResources.preScore(pod, nodes, cluster, result.state);
+    if (scored === 'skip') return scored;
+    const scores = nodes.map((node) => dynamicResources.score?.(pod, node, scored.state) ?? 0);
+    return dynamicResources.normalize?.(scores);
+  };
+  t.strictSame(scoresFor(choosy), [87, 100], 'eight for the first alternative, seven for the second');
+  t.equal(scoresFor(claim), 'skip');
+  t.end();
+});

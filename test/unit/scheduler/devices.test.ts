@@ -64,6 +64,23 @@ const newer = (devices: Device[], resourceSliceCount = 1): ResourceSlice =>
   sliceOf(devices, { pool: { name: 'p', generation: 2, resourceSliceCount } });
 const isModel = (model: string): string => `device.attributes["${DRIVER}"].model == "${model}"`;
 
+const takes = (memory: string): Partial<Device> => ({
+  consumesCounters: [{ counterSet: 'gpu', counters: { memory: { value: memory } } }],
+});
+const inTwoSlices = { name: 'p', generation: 1, resourceSliceCount: 2 };
+/** A GPU, and its two halves. */
+const partitioned = [
+  sliceOf([], { pool: inTwoSlices, sharedCounters: [{ name: 'gpu', counters: { memory: { value: '1Gi' } } }] }),
+  sliceOf(
+    [
+      onModel('whole', 'whole', takes('1Gi')),
+      onModel('half-0', 'half', takes('512Mi')),
+      onModel('half-1', 'half', takes('512Mi')),
+    ],
+    { pool: inTwoSlices },
+  ),
+];
+
 interface Row {
   readonly what: string;
   readonly claims: readonly DeviceClaim[];
@@ -134,19 +151,57 @@ const rows: readonly Row[] = [
     result: [['r=bad']],
   },
   {
-    what: 'no device of another node, nor one that is shared, partitioned or bound by conditions',
+    what: 'no device of another node, nor one that is shared or bound by conditions',
     claims: [{ requests: [exactly()] }],
     slices: [
       sliceOf(
         [
           { name: 'far', nodeName: 'b' },
           { name: 'shared', nodeName: 'a', allowMultipleAllocations: true },
-          { name: 'part', nodeName: 'a', consumesCounters: [{ counterSet: 's', counters: {} }] },
           { name: 'late', nodeName: 'a', bindingConditions: ['Ready'], bindingFailureConditions: ['Failed'] },
         ],
         { nodeName: undefined, perDeviceNodeSelection: true },
       ),
     ],
+    result: undefined,
+  },
+  {
+    what: 'parts of a device while its counters last',
+    claims: [{ requests: [exactly({ ...selecting(isModel('half')), count: 2 })] }],
+    slices: partitioned,
+    result: [['r=half-0', 'r=half-1']],
+  },
+  {
+    what: 'not the whole beside a part of it',
+    claims: [{ requests: [exactly(selecting(isModel('half')), 'h'), exactly(selecting(isModel('whole')), 'w')] }],
+    slices: partitioned,
+    result: undefined,
+  },
+  {
+    what: 'not the whole while a part of it is held, from whichever node',
+    claims: [{ requests: [exactly(selecting(isModel('whole')))] }],
+    slices: partitioned,
+    held: ['half-1'],
+    result: undefined,
+  },
+  {
+    what: 'a part beside one that is held, and what was tried before it is given back',
+    claims: [{ requests: [exactly({}, 'any'), exactly(selecting(isModel('half')), 'half')] }],
+    slices: partitioned,
+    held: [],
+    result: [['any=half-0', 'half=half-1']],
+  },
+  {
+    what: 'the whole for who only looks at it',
+    claims: [{ requests: [exactly({ ...selecting(isModel('whole')), adminAccess: true })] }],
+    slices: partitioned,
+    held: ['half-0', 'half-1'],
+    result: [['r=whole']],
+  },
+  {
+    what: 'nothing of a pool in which a device takes of a counter that there is not',
+    claims: [{ requests: [exactly()] }],
+    slices: [sliceOf([onModel('part', 'half', takes('1')), { name: 'other' }])],
     result: undefined,
   },
   {
