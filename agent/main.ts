@@ -125,7 +125,10 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   attachments.onChange(() => node.registration.wake());
   node.registration.onNode((seen) => csi.seeNode(seen));
   node.registration.onReported(({ volumesInUse = [] }) => attachments.reported(volumesInUse));
-  using devices = await createDevices({ client, nodeName: name, dataDir, metrics, logger });
+  using devices = await createDevices({
+    ...{ client, nodeName: name, dataDir, metrics, logger },
+    onPodChange: (podUid) => workers.get(podUid)?.wake(),
+  });
   const plugins = new PluginRegistrations({
     ...{ directory: csi.registrations, logger },
     handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers },

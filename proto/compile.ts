@@ -10,6 +10,7 @@ const NAMES = [
   'csi-v1',
   'dra-v1',
   'dra-v1beta1',
+  'dra-health-v1alpha1',
   'plugin-registration-v1',
 ];
 for (const name of NAMES) {

@@ -82,8 +82,8 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
   }
 }
 
-/** Resolves with why the stream ended. `connected` is called once the runtime has accepted it. */
-function follow(
+/** Follows a stream until it ends; resolves with why it did. `connected` is called once the runtime has accepted it. */
+export function follow(
   stream: ClientReadableStream<unknown>,
   handle: (message: unknown) => void,
   connected: () => void,

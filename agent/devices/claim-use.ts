@@ -32,6 +32,15 @@ export interface UsedRequest {
   readonly request?: string;
 }
 
+/** What the container names in `resources.claims`, as far as the claims are there. */
+export function namedClaims(pod: Pod, { resources }: Container): readonly (UsedRequest & { readonly name: string })[] {
+  const known = new Map(podDeviceClaims(pod).map(({ name, claim }) => [name, claim]));
+  return (resources?.claims ?? []).flatMap(({ name, request }) => {
+    const claim = known.get(name);
+    return claim ? [{ name, claim, ...(request && { request }) }] : [];
+  });
+}
+
 /** Throws for a claim that is not there yet. */
 export function requestsUsedBy(pod: Pod, container: Container): readonly UsedRequest[] {
   const known = new Map(podDeviceClaims(pod).map(({ name, claim }) => [name, claim]));

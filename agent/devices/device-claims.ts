@@ -2,15 +2,16 @@
  * Has drivers prepare what is allocated to pods' ResourceClaims before their sandboxes are created, and undo it after their containers
  * have ended. What may be prepared is on record before a driver is asked.
  */
-import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
+import type { Container, Pod, ResourceHealth, ResourceStatus } from '../../api/types/core/v1.gen.ts';
 import type { ResourceClaim } from '../../api/types/resource/v1.gen.ts';
 import { own } from '../../api/machinery/own.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { resourceClaims } from '../../client/resources.gen.ts';
 import { CriError } from '../cri/rpc-error.ts';
 import type { ClaimRecord, ClaimRecords } from './claim-records.ts';
-import { allocationFor, claimsUsedBy, requestsUsedBy, type Allocation } from './claim-use.ts';
-import type { ClaimReference, DraPlugin } from './dra-plugin.ts';
+import { allocationFor, claimsUsedBy, namedClaims, requestsUsedBy, type Allocation } from './claim-use.ts';
+import type { DeviceHealth } from './device-health.ts';
+import type { ClaimReference, DraPlugin, PreparedDevice } from './dra-plugin.ts';
 import { KeyedLocks } from './keyed-locks.ts';
 import type { PodDevices } from './pod-devices.ts';
 
@@ -27,6 +28,7 @@ export interface DeviceClaimsOptions {
   readonly plugin: (driver: string) => Pick<DraPlugin, 'prepare' | 'unprepare'>;
   readonly records: Pick<ClaimRecords, 'read' | 'write' | 'remove'>;
   readonly metrics?: DeviceMetrics;
+  readonly healthOf: DeviceHealth['of'];
 }
 
 /** A claim that is to be prepared for a pod. */
@@ -36,6 +38,9 @@ interface Wanted extends Allocation {
 
 const keyOf = ({ namespace, name }: Pick<ClaimReference, 'namespace' | 'name'>): string => `${namespace}/${name}`;
 const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
+/** Whether it is a device of the request, or of all when there is none. */
+const isFor = ({ requestNames }: PreparedDevice, request: string | undefined): boolean =>
+  !request || requestNames.length === 0 || requestNames.includes(request);
 /** What drivers are sent. */
 const referenceTo = ({ namespace, name, uid }: ClaimReference): ClaimReference => ({ namespace, name, uid });
 
@@ -65,6 +70,38 @@ export class DeviceClaims implements PodDevices {
 
   podUids(): readonly string[] {
     return [...new Set([...this.#records.values()].flatMap(({ pods }) => pods))];
+  }
+
+  /** UIDs of the pods that devices of the driver are prepared for. */
+  podsUsing(driver: string): readonly string[] {
+    return [...this.#records.values()].flatMap(({ devices, pods }) => (devices.has(driver) ? pods : []));
+  }
+
+  statusOf(pod: Pod): ReadonlyMap<string, ResourceStatus[]> {
+    const found = new Map<string, ResourceStatus[]>();
+    if (!pod.spec?.resourceClaims?.length || !this.holds(uidOf(pod))) return found;
+    for (const container of pod.spec.containers) {
+      const statuses: ResourceStatus[] = [];
+      for (const { name, claim, request } of namedClaims(pod, container)) {
+        const record = this.#records.get(keyOf({ namespace: pod.metadata?.namespace ?? '', name: claim }));
+        const resources = record ? this.#healthOf(record, request) : [];
+        if (resources.length > 0) statuses.push({ name: `claim:${name}${request ? `/${request}` : ''}`, resources });
+      }
+      if (statuses.length > 0) found.set(container.name, statuses);
+    }
+    return found;
+  }
+
+  #healthOf({ devices }: ClaimRecord, request: string | undefined): ResourceHealth[] {
+    const byId = new Map<string, ResourceHealth>();
+    for (const [driver, prepared] of devices)
+      for (const device of prepared.filter((one) => isFor(one, request))) {
+        const { poolName, deviceName, cdiDeviceIds } = device;
+        const resourceID = cdiDeviceIds[0] ?? `${driver}/${poolName}/${deviceName}`;
+        if (!byId.has(resourceID))
+          byId.set(resourceID, { resourceID, ...this.#options.healthOf(driver, poolName, deviceName) });
+      }
+    return [...byId.values()];
   }
 
   #countClaims(): void {
@@ -176,7 +213,7 @@ export class DeviceClaims implements PodDevices {
       if (!record) throw new Error(`unable to get information for ResourceClaim ${claim}`);
       return [...record.devices.values()]
         .flat()
-        .filter(({ requestNames }) => !request || requestNames.length === 0 || requestNames.includes(request))
+        .filter((device) => isFor(device, request))
         .flatMap(({ cdiDeviceIds }) => cdiDeviceIds);
     });
     return [...new Set(ids)];

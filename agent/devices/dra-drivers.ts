@@ -1,12 +1,14 @@
 /** The DRA drivers that have registered on this node: https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/ */
 import { validateSubdomainName } from '../../api/machinery/names.ts';
 import type { PluginHandler, PluginInfo } from '../plugins/plugin-registrations.ts';
+import type { ReportedHealth } from './device-health.ts';
 import { DRA_SERVICES, DraPlugin, type DraCallMetrics } from './dra-plugin.ts';
 
 export interface DraDriversOptions {
   readonly metrics?: DraCallMetrics;
   /** The driver can be called, or not any more. */
   readonly onChange: (driver: string) => void;
+  readonly onHealth: (driver: string, devices: readonly ReportedHealth[] | undefined) => void;
 }
 
 /** Upstream's DriverNameMaxLength. */
@@ -35,8 +37,15 @@ export class DraDrivers implements PluginHandler, Disposable {
       throw new Error(`invalid supported gRPC versions of DRA driver plugin ${driver} at endpoint ${endpoint}: ${why}`);
     }
     this.#remove(driver, endpoint);
-    const { metrics, onChange } = this.#options;
-    const plugin = new DraPlugin({ driver, endpoint, version, metrics, onConnection: () => onChange(driver) });
+    const { metrics, onChange, onHealth } = this.#options;
+    const plugin = new DraPlugin({
+      driver,
+      endpoint,
+      version,
+      metrics,
+      onConnection: () => onChange(driver),
+      onHealth: (devices) => onHealth(driver, devices),
+    });
     this.#plugins.set(driver, [...(this.#plugins.get(driver) ?? []), plugin]);
     onChange(driver);
   }

@@ -1,9 +1,13 @@
 /** One plugin of a DRA driver: a socket that serves the driver's calls. While a driver is updated, it may have two. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { follow } from '../cri/events.ts';
 import { CriError, rpcCodeName, status } from '../cri/rpc-error.ts';
 import { RuntimeChannel } from '../cri/channel.ts';
 import { loadProto } from '../cri/service.ts';
 import v1 from '../../proto/dra-v1.json' with { type: 'json' };
 import v1beta1 from '../../proto/dra-v1beta1.json' with { type: 'json' };
+import health from '../../proto/dra-health-v1alpha1.json' with { type: 'json' };
+import type { ReportedHealth } from './device-health.ts';
 
 /** A claim as drivers are told of it: they read the rest from the api-server. */
 export interface ClaimReference {
@@ -49,11 +53,17 @@ export interface DraPluginOptions {
   readonly metrics?: DraCallMetrics;
   /** The plugin can be called, or not any more. */
   readonly onConnection: () => void;
+  /** What the plugin says of the health of devices; undefined when it has ended to say something. */
+  readonly onHealth: (devices: readonly ReportedHealth[] | undefined) => void;
 }
+
+/** How long after the end of its stream a plugin is asked again for the health of its devices. */
+const HEALTH_RETRY_MS = 5_000;
 
 export class DraPlugin implements Disposable {
   readonly #options: DraPluginOptions;
   readonly #channel: RuntimeChannel;
+  readonly #disposed = new AbortController();
   #isConnected = false;
 
   constructor(options: DraPluginOptions) {
@@ -64,6 +74,22 @@ export class DraPlugin implements Disposable {
       this.#isConnected = isConnected;
       options.onConnection();
     });
+    void this.#watchHealth(this.#disposed.signal);
+  }
+
+  /** Until the plugin is gone, or says that it does not know. */
+  async #watchHealth(signal: AbortSignal): Promise<void> {
+    const service = loadProto(health).service('v1alpha1.DRAResourceHealth');
+    while (!signal.aborted) {
+      const stream = this.#channel.stream(service, 'NodeWatchResources', {});
+      const report = (message: unknown): void => {
+        if (!signal.aborted) this.#options.onHealth((message as { devices: ReportedHealth[] }).devices);
+      };
+      const ended = await follow(stream, report, () => undefined, signal);
+      this.#options.onHealth(undefined);
+      if (ended?.code === status.UNIMPLEMENTED) return;
+      await delay(HEALTH_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
   }
 
   get endpoint(): string {
@@ -103,6 +129,7 @@ export class DraPlugin implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed.abort(new Error('the plugin is gone'));
     this.#channel.close();
   }
 }

@@ -1,5 +1,5 @@
 /** The interface of pods' devices for pod workers. */
-import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
+import type { Container, Pod, ResourceStatus } from '../../api/types/core/v1.gen.ts';
 
 export interface PodDevices {
   /**
@@ -9,6 +9,8 @@ export interface PodDevices {
   prepare(pod: Pod, signal: AbortSignal): Promise<void>;
   /** The ids of the CDI devices that the container gets, of claims that are prepared. Prepares them otherwise, and throws when it cannot. */
   cdiDevicesOf(pod: Pod, container: Container, signal: AbortSignal): Promise<readonly string[]>;
+  /** The `allocatedResourcesStatus` of each container that claims something, by its name. */
+  statusOf(pod: Pod): ReadonlyMap<string, ResourceStatus[]>;
   /** Whether a driver may have prepared something for the pod, by an earlier agent too. */
   holds(podUid: string): boolean;
   /** Has the drivers undo `prepare`, after the containers have ended; idempotent; works without the pod's object. */

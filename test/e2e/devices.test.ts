@@ -73,6 +73,12 @@ const podWith = (name: string, claim: object, more: object = {}): object => ({
 const driver = await DraTestDriver.start({
   name: DRIVER,
   kubeletDirectory: node.kubeletDirectory,
+  health: [
+    {
+      ...{ device: { poolName: node.name, deviceName: 'gpu-0' }, health: 'UNHEALTHY', message: 'on fire' },
+      healthCheckTimeoutSeconds: 3600,
+    },
+  ],
   // Those of claims without a CDI device are used otherwise, as interfaces of a network are.
   devicesOf: ({ name }) => [
     {
@@ -114,6 +120,9 @@ await t.test('a container gets the device of its claim, or does not run', async 
     await meanwhile('the pod to run', () => isRunning('templated'));
     const logs = await eventually('the log', async () => (await cluster.kubectl('logs', 'templated')).stdout);
     t.equal(logs, 'GPU one\n');
+    const resources = [{ resourceID: cdi.idOf('one'), health: 'Unhealthy', message: 'on fire' }];
+    const [status] = (await podNamed('templated'))?.status?.containerStatuses ?? [];
+    t.strictSame(status?.allocatedResourcesStatus, [{ name: 'claim:device/gpu', resources }]);
   } else {
     const waiting = await meanwhile('the refusal', async () => {
       const [status] = (await podNamed('templated'))?.status?.containerStatuses ?? [];

@@ -5,15 +5,19 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ClaimReference, PreparedDevice } from '../../agent/devices/dra-plugin.ts';
+import type { ReportedHealth } from '../../agent/devices/device-health.ts';
+import health from '../../proto/dra-health-v1alpha1.json' with { type: 'json' };
 import v1 from '../../proto/dra-v1.json' with { type: 'json' };
 import v1beta1 from '../../proto/dra-v1beta1.json' with { type: 'json' };
-import { NodePlugin, type Methods } from './node-plugin.ts';
+import { NodePlugin, type Methods, type Stream } from './node-plugin.ts';
 
 export interface DraTestDriverOptions {
   readonly name: string;
   /** The agent's; `/var/lib/kubelet` of real hosts. */
   readonly kubeletDirectory: string;
   readonly devicesOf: (claim: ClaimReference) => readonly PreparedDevice[];
+  /** What it says of the health of devices; it does not know when absent. */
+  readonly health?: readonly ReportedHealth[];
   /** Default: `v1`. */
   readonly version?: 'v1' | 'v1beta1';
   /** Tells plugins of one driver apart, as while it is updated. */
@@ -32,6 +36,7 @@ export class DraTestDriver extends NodePlugin<DraRequest> implements AsyncDispos
   /** What calls answer of claims of these names, instead of doing what they are asked. */
   readonly claimErrors = new Map<string, string>();
   readonly #options: DraTestDriverOptions;
+  readonly #watchers = new Set<Stream>();
 
   private constructor(options: DraTestDriverOptions) {
     super();
@@ -52,14 +57,27 @@ export class DraTestDriver extends NodePlugin<DraRequest> implements AsyncDispos
       NodePrepareResources: ({ claims }) => ({ claims: this.#answers(claims, (claim) => this.#prepare(claim)) }),
       NodeUnprepareResources: ({ claims }) => ({ claims: this.#answers(claims, (claim) => this.#unprepare(claim)) }),
     };
-    await this.listen(endpoint, DESCRIPTORS[version], {
-      [`k8s.io.kubelet.pkg.apis.dra.${version}.DRAPlugin`]: methods,
-    });
+    const service = `k8s.io.kubelet.pkg.apis.dra.${version}.DRAPlugin`;
+    const watch = { descriptor: health, service: 'v1alpha1.DRAResourceHealth' };
+    const NodeWatchResources = (stream: Stream): void => this.#watch(stream);
+    const streams = this.#options.health ? [{ ...watch, methods: { NodeWatchResources } }] : [];
+    await this.listen(endpoint, DESCRIPTORS[version], { [service]: methods }, streams);
     const info = { type: 'DRAPlugin', name, endpoint, supportedVersions: [`${version}.DRAPlugin`] };
     await this.listenForRegistration(
       path.join(kubeletDirectory, 'plugins_registry', `${name}-${instance}-reg.sock`),
       info,
     );
+  }
+
+  #watch(stream: Stream): void {
+    this.#watchers.add(stream);
+    stream.on('close', () => this.#watchers.delete(stream));
+    stream.write({ devices: this.#options.health });
+  }
+
+  /** To those that watch it now. */
+  reportHealth(devices: readonly ReportedHealth[]): void {
+    for (const stream of this.#watchers) stream.write({ devices });
   }
 
   #answers(claims: readonly ClaimReference[], answer: (claim: ClaimReference) => object): object {

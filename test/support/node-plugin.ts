@@ -7,6 +7,7 @@ import {
   status,
   type sendUnaryData,
   type ServerUnaryCall,
+  type ServerWritableStream,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
@@ -15,6 +16,13 @@ import registration from '../../proto/plugin-registration-v1.json' with { type: 
 const OPTIONS = { longs: Number, enums: String, defaults: true };
 
 export type Methods<Request> = Readonly<Record<string, (request: Request) => object | Promise<object>>>;
+
+export type Stream = ServerWritableStream<object, object>;
+export interface StreamService {
+  readonly descriptor: object;
+  readonly service: string;
+  readonly methods: Readonly<Record<string, (stream: Stream) => void>>;
+}
 
 export class Refusal extends Error {
   readonly code: status;
@@ -48,6 +56,7 @@ export class NodePlugin<Request> {
     socket: string,
     descriptor: object,
     services: Readonly<Record<string, Methods<Request>>>,
+    streams: readonly StreamService[] = [],
   ): Promise<void> {
     await mkdir(path.dirname(socket), { recursive: true });
     await rm(socket, { force: true });
@@ -64,6 +73,8 @@ export class NodePlugin<Request> {
         Object.fromEntries(handlers) as Record<string, never>,
       );
     }
+    for (const { descriptor: of, service, methods } of streams)
+      server.addService(fromJSON(of, OPTIONS)[service] as ServiceDefinition, methods as Record<string, never>);
     await new Promise<void>((resolve, reject) => {
       server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
         error ? reject(error) : resolve(),

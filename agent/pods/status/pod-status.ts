@@ -23,7 +23,10 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
     wait: string,
   ) => containers.map((container) => containerStatus(input, container, known, wait));
   const initContainerStatuses = statusesOf(inits, previous?.initContainerStatuses, 'PodInitializing');
-  const containerStatuses = statusesOf(spec.containers, previous?.containerStatuses, waitReason);
+  const containerStatuses = statusesOf(spec.containers, previous?.containerStatuses, waitReason).map((status) => {
+    const allocatedResourcesStatus = input.devices?.get(status.name);
+    return allocatedResourcesStatus ? { ...status, allocatedResourcesStatus } : status;
+  });
   const ephemeralContainerStatuses = statusesOf(
     spec.ephemeralContainers ?? [],
     previous?.ephemeralContainerStatuses,

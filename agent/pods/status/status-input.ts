@@ -1,7 +1,7 @@
 /** The input of a pod's status. */
 import type { PodRuntime } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
-import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
+import type { Pod, PodStatus, ResourceStatus } from '../../../api/types/core/v1.gen.ts';
 
 /** Why the agent itself terminated the pod: evicted, past its deadline, not admitted. */
 export interface Verdict {
@@ -29,4 +29,6 @@ export interface StatusInput {
   readonly isEnding: boolean;
   /** Drivers may have prepared devices for it, which the cluster would give to others when it has ended. */
   readonly holdsDevices: boolean;
+  /** The `allocatedResourcesStatus` of containers, by their names. */
+  readonly devices?: ReadonlyMap<string, ResourceStatus[]>;
 }

@@ -215,6 +215,7 @@ export class PodWorker implements SourcedPod {
         hostIPs,
         verdict: this.#verdict,
         ...{ isEnding, holdsDevices },
+        devices: this.#options.dependencies.devices.statusOf(this.#pod),
       },
       now,
     );

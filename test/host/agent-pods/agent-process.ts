@@ -61,7 +61,10 @@ const { objects, volumes } = await createVolumes({
   logger,
   helper: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
 });
-const devices = await createDevices({ client, nodeName: NODE, dataDir: settings.directory, logger });
+const devices = await createDevices({
+  ...{ client, nodeName: NODE, dataDir: settings.directory, logger },
+  onPodChange: (uid) => workers.get(uid)?.wake(),
+});
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
 const manager = createPodManager(

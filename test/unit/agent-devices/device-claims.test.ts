@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { ClaimRecords } from '../../../agent/devices/claim-records.ts';
+import { DeviceHealth } from '../../../agent/devices/device-health.ts';
 import { DeviceClaims, type DeviceClaimsOptions } from '../../../agent/devices/device-claims.ts';
 import type {
   ClaimReference,
@@ -90,8 +91,11 @@ async function nodeOf(t: Test, drivers: Readonly<Record<string, Driver>>, claims
     return driver;
   };
   /** Another life of the agent. */
-  const open = () => DeviceClaims.open({ client, plugin, records: new ClaimRecords(directory, log) });
-  return { directory, objects, there, log, open, agent: await open(), files: () => readdir(directory) };
+  const health = new DeviceHealth({ onChange: () => undefined });
+  t.teardown(() => health[Symbol.dispose]());
+  const healthOf: DeviceHealth['of'] = (...device) => health.of(...device);
+  const open = () => DeviceClaims.open({ client, plugin, records: new ClaimRecords(directory, log), healthOf });
+  return { directory, objects, there, log, health, open, agent: await open(), files: () => readdir(directory) };
 }
 
 t.test('a pod gets the devices of the requests that its container names', async (t) => {
@@ -312,4 +316,32 @@ t.test('a uid that is no name of a file is refused', async (t) => {
   ]);
   await t.rejects(agent.prepare(podOf('web', ['x']), signal), { message: /invalid uid of a claim: "..\/x"$/ });
   t.strictSame(await files(), []);
+});
+
+t.test('the status of a container has the health of its devices, by the request that it names', async (t) => {
+  const driver = new Driver();
+  const devices = [
+    deviceOf('v/c=a', 'a'),
+    { ...deviceOf('', 'b'), deviceName: 'two' },
+    { ...deviceOf('v/c=a', 'a'), deviceName: 'same id' },
+  ];
+  driver.answer = () => ({ 'uid-of-x': { devices, error: '' } });
+  const { agent, health } = await nodeOf(t, { d: driver }, [claimOf('x', ['web'])]);
+  const pod = podOf('web', ['x']);
+  const withContainers = (...containers: Container[]): Pod => ({ ...pod, spec: { ...pod.spec, containers } });
+  const plain = withContainers(containerOf({ name: 'x' }), { name: 'none' });
+  t.equal(agent.statusOf(plain).size, 0, 'nothing before it is prepared');
+  await agent.prepare(pod, signal);
+  const resources = [
+    { resourceID: 'v/c=a', health: 'Unknown' },
+    { resourceID: 'd/p/two', health: 'Unknown' },
+  ];
+  t.strictSame([...agent.statusOf(plain)], [['main', [{ name: 'claim:x', resources }]]]);
+  health.report('d', [
+    { device: { poolName: 'p', deviceName: 'one' }, health: 'UNHEALTHY', healthCheckTimeoutSeconds: 0, message: 'hot' },
+  ]);
+  t.strictSame(agent.statusOf(withContainers(containerOf({ name: 'x', request: 'a' }))).get('main'), [
+    { name: 'claim:x/a', resources: [{ resourceID: 'v/c=a', health: 'Unhealthy', message: 'hot' }] },
+  ]);
+  t.strictSame(agent.podsUsing('d'), ['uid-of-web']);
 });

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import type { ReportedHealth } from '../../../agent/devices/device-health.ts';
 import { DraDrivers } from '../../../agent/devices/dra-drivers.ts';
 import { SliceCleanup } from '../../../agent/devices/slice-cleanup.ts';
 import { PluginRegistrations } from '../../../agent/plugins/plugin-registrations.ts';
@@ -22,6 +23,7 @@ async function agentOf(t: Test, graceMs = 100) {
   const log = new Log();
   const removed: string[] = [];
   const calls: string[] = [];
+  const reports: (readonly ReportedHealth[] | undefined)[] = [];
   const client = {
     async deleteCollection(_resource: unknown, { fieldSelector = '' }: { fieldSelector?: string } = {}) {
       removed.push(fieldSelector);
@@ -30,6 +32,7 @@ async function agentOf(t: Test, graceMs = 100) {
   };
   const drivers: DraDrivers = new DraDrivers({
     onChange: (driver) => cleanup.changed(driver),
+    onHealth: (_driver, devices) => void reports.push(devices),
     metrics: { draCalled: (driver, method, code) => calls.push(`${driver} ${method} ${code}`) },
   });
   const cleanup = new SliceCleanup({
@@ -58,7 +61,7 @@ async function agentOf(t: Test, graceMs = 100) {
     await eventually('an answer to the registration', () => driver.registrations.length > 0);
     return driver;
   };
-  return { drivers, removed, calls, start };
+  return { drivers, removed, calls, reports, start };
 }
 
 for (const version of ['v1', 'v1beta1'] as const)
@@ -77,7 +80,7 @@ for (const version of ['v1', 'v1beta1'] as const)
   });
 
 t.test('what is no driver is refused, in upstream’s words where it has some', async (t) => {
-  const drivers = new DraDrivers({ onChange: () => undefined });
+  const drivers = new DraDrivers({ onChange: () => undefined, onHealth: () => undefined });
   const cases: [name: string, endpoint: string, versions: string[], message: RegExp][] = [
     ['../gpu', '/s', ['v1.DRAPlugin'], /is no name of a DRA driver/],
     ['a'.repeat(64), '/s', ['v1.DRAPlugin'], /is no name of a DRA driver/],
@@ -162,4 +165,17 @@ t.test('a driver that comes back in time keeps its slices, and has all of the ti
   await eventually('those of the driver', () => removed.length === 2);
   stop.abort(new Error('the test is over'));
   await running;
+});
+
+t.test('a driver reports the health of its devices for as long as it is there', async (t) => {
+  const { reports, start } = await agentOf(t);
+  const sick = { health: 'UNHEALTHY', healthCheckTimeoutSeconds: 5, message: 'hot' } as const;
+  const one = { device: { poolName: 'p', deviceName: 'one' }, ...sick };
+  const driver = await start({ health: [one] });
+  await eventually('a report', () => reports.length > 0);
+  t.strictSame(reports, [[one]]);
+  driver.reportHealth([]);
+  await eventually('the next report', () => reports.length > 1);
+  await driver.stop();
+  await eventually('the end of reports', () => reports.at(-1) === undefined);
 });
