@@ -9,6 +9,7 @@ import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { deviceAdminAccess } from './device-admin-access.ts';
+import { deviceStatusPermission } from './device-status-permission.ts';
 import { limitRanger } from './limit-ranger.ts';
 import type { AdmissionMetrics } from './metrics.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
@@ -94,6 +95,7 @@ export const admissionPlugins = ({
   podResizeValidator(api),
   rbacEscalation({ authorizer, rbac, index }),
   deviceAdminAccess(api),
+  deviceStatusPermission(authorizer),
   paramAccess({ api, kinds: webhooks.kinds, authorizer }),
   mutatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer, metrics }),
   mutatingAdmissionWebhook(webhookOptions(webhooks, authorizer, metrics)),
