@@ -191,6 +191,8 @@ class TypesModule {
         if (word) keywords.push(`patchStrategy: ${quoted(word)}`);
       }
       if (keyword === 'map') keywords.push(`mapType: ${quoted(word)}`);
+      if (keyword === 'go') keywords.push(`goType: ${quoted(value)}`);
+      if (keyword === 'in') keywords.push(`embeddedIn: ${quoted(value)}`);
       keywords.push(...constraintKeywords(keyword, value, () => this.#words(type)));
     }
     const presence = this.#word(flags.includes('required') ? 'required' : 'optional');

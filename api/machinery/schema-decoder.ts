@@ -10,6 +10,7 @@ import { MAX_PROBLEMS } from './limits.ts';
 import { Messages } from './messages.ts';
 import { MAX_INT32, type Shape } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
+import { TimeError } from './time-layout.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 import { isJsonObject, own, setOwn } from './own.ts';
 
@@ -29,9 +30,12 @@ type Json = Record<string, unknown>;
 /** Decodes one value; `owner` is the Go name of the struct that the field is in, for messages. */
 type Walk = (value: unknown, state: State, owner: string) => unknown;
 
+/** A field, with the Go structs that it is embedded in (`VolumeSource.nfs`), an index, or the key of a map. */
+type PathPart = string | number | { readonly key: string };
+
 /** Where the walk is. */
 interface State {
-  readonly path: (string | number)[];
+  readonly path: PathPart[];
   readonly problems: Messages;
 }
 
@@ -42,10 +46,14 @@ interface Compiled {
   /** Whether a value is omitted from an optional field; undefined: never. */
   readonly vanishes?: (value: unknown) => boolean;
   readonly goType: string;
+  /** Whether there are structs in it. */
+  readonly hasFields?: boolean;
 }
 
 interface Field {
   readonly name: string;
+  /** Its name in the path of a message. */
+  readonly place: string;
   readonly compiled: Compiled;
   readonly omitEmpty: boolean;
   readonly always: boolean;
@@ -76,17 +84,25 @@ function goKind(value: unknown): string {
 const noMap = (value: unknown): string => `cannot restore map from ${goKind(value)}`;
 const noSlice = (value: unknown): string => `cannot restore slice from ${goKind(value)}`;
 
-function unconvertible(value: unknown, goType: string): string {
+/** @param kind the kind of `goType`, which differs from it where the type has a name of its own */
+function unconvertible(value: unknown, kind: string, goType = kind): string {
   const given = goKind(value);
   // Go can convert an integer to a string of one letter.
-  const toString = given === 'int64' && goType === 'string';
-  const toNumber = typeof value === 'number' && /^(int|float)/.test(goType);
-  return toString || toNumber ? `cannot convert ${given} to ${goType}` : `unrecognized type: ${goType}`;
+  const toString = given === 'int64' && kind === 'string';
+  const toNumber = typeof value === 'number' && /^(int|float)/.test(kind);
+  return toString || toNumber ? `cannot convert ${given} to ${goType}` : `unrecognized type: ${kind}`;
 }
 
-function writtenPath(path: readonly (string | number)[], last: string): string {
+function writtenPath(path: readonly PathPart[], last: string): string {
   let text = '';
-  for (const part of path) text += typeof part === 'number' ? `[${part}]` : text ? `.${part}` : part;
+  for (const part of path) {
+    if (typeof part === 'number') {
+      text += `[${part}]`;
+      continue;
+    }
+    const name = typeof part === 'string' ? part.slice(part.lastIndexOf('.') + 1) : part.key;
+    text += text ? `.${name}` : name;
+  }
   return text ? `${text}.${last}` : last;
 }
 
@@ -97,15 +113,17 @@ const scalar = (goType: string, zero: unknown, walk: Walk, vanishes?: (value: un
   goType,
 });
 
-const text: Compiled = scalar(
-  'string',
-  '',
-  (value, state, owner) => {
-    if (typeof value === 'string') return value;
-    throw mismatch(jsonType(value), 'string', state, owner, unconvertible(value, 'string'));
-  },
-  (value) => value === '',
-);
+const textOf = (goType: string): Compiled =>
+  scalar(
+    goType,
+    '',
+    (value, state, owner) => {
+      if (typeof value === 'string') return value;
+      throw mismatch(jsonType(value), goType, state, owner, unconvertible(value, 'string', goType));
+    },
+    (value) => value === '',
+  );
+const text = textOf('string');
 
 const truth: Compiled = scalar(
   'bool',
@@ -134,21 +152,22 @@ const number = (goType: 'int32' | 'int64' | 'float64'): Compiled =>
     (value) => value === 0,
   );
 
-const time = (canonical: (text: string) => string | undefined, goType: string, layout: string): Compiled =>
+/** Upstream's times and durations unmarshal a string first: that is the type they miss. */
+const time = (canonical: (text: string) => string, goType: string): Compiled =>
   scalar(goType, null, (value, state, owner) => {
-    if (typeof value !== 'string') throw mismatch(jsonType(value), goType, state, owner);
-    const known = canonical(value);
-    if (known === undefined) {
-      const quoted = JSON.stringify(value);
-      throw new DecodeError(`parsing time ${quoted} as "${layout}": cannot parse ${quoted} as "2006"`);
+    if (typeof value !== 'string') throw mismatch(jsonType(value), 'string', state, owner);
+    try {
+      return canonical(value);
+    } catch (error) {
+      if (error instanceof TimeError) throw new DecodeError(error.message);
+      throw error;
     }
-    return known;
   });
 
 /** More than any duration needs. */
 const MAX_DURATION_CHARS = 256;
 const duration: Compiled = scalar('v1.Duration', '0s', (value, state, owner) => {
-  if (typeof value !== 'string') throw mismatch(jsonType(value), 'v1.Duration', state, owner);
+  if (typeof value !== 'string') throw mismatch(jsonType(value), 'string', state, owner);
   const ms = value.length > MAX_DURATION_CHARS ? undefined : parseDuration(value);
   if (ms === undefined) throw new DecodeError(`time: invalid duration ${JSON.stringify(value)}`);
   return formatDuration(ms);
@@ -203,17 +222,17 @@ const FORMATS: ReadonlyMap<string, Compiled> = new Map([
   ['int64', number('int64')],
   ['double', number('float64')],
   ['byte', base64],
-  ['date-time', time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00')],
-  ['micro-time', time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00')],
+  ['date-time', time(canonicalTime, 'v1.Time')],
+  ['micro-time', time(canonicalMicroTime, 'v1.MicroTime')],
   ['duration', duration],
   ['quantity', quantity],
   ['int-or-string', intOrString],
 ]);
 
-function listOf(item: Compiled): Compiled {
-  const goType = `[]${item.goType}`;
+function listOf(item: Compiled, goType = `[]${item.goType}`): Compiled {
   return {
     goType,
+    hasFields: item.hasFields,
     zero: () => null,
     vanishes: (value) => (value as unknown[]).length === 0,
     walk: (value, state, owner) => {
@@ -232,11 +251,13 @@ function listOf(item: Compiled): Compiled {
   };
 }
 
-function mapOf(value: Compiled): Compiled {
-  const goType = value === resource ? 'v1.ResourceList' : `map[string]${value.goType}`;
+function mapOf(value: Compiled, named?: string): Compiled {
+  const goType = named ?? (value === resource ? 'v1.ResourceList' : `map[string]${value.goType}`);
   const zero = value === base64 ? () => '' : value.zero;
+  const { hasFields = false } = value;
   return {
     goType,
+    hasFields,
     zero: () => null,
     vanishes: (map) => {
       for (const _ in map as Json) return false;
@@ -245,32 +266,40 @@ function mapOf(value: Compiled): Compiled {
     walk: (map, state, owner) => {
       if (!isJsonObject(map)) throw mismatch(jsonType(map), goType, state, owner, noMap(map));
       const out: Json = {};
+      const { path } = state;
+      const depth = path.length;
       for (const key in map) {
         const entry = map[key];
+        if (hasFields) path[depth] = { key };
         setOwn(out, key, entry === null ? zero() : value.walk(entry, state, owner));
+        path.length = depth;
       }
       return out;
     },
   };
 }
 
+/** `v1.IPFamily` of `[]v1.IPFamily`; undefined when the Go type does not tell. */
+const elementOf = (goType: string | undefined): string | undefined =>
+  goType === undefined ? undefined : /^(?:\[\]|map\[[^\]]*\])(.+)$/.exec(goType)?.[1];
+
 /** Compiles the structs of one schema; each struct once, however often it is used. */
 class Compiler {
   readonly #structs = new Map<string, Compiled>();
 
-  compile(shape: Shape): Compiled {
+  /** @param goType the name of its Go type, where it has one */
+  compile(shape: Shape, goType = shape.goType): Compiled {
     if (shape.properties) return this.#struct(shape);
-    if (shape.items) return listOf(this.compile(shape.items));
+    if (shape.items) return listOf(this.compile(shape.items, elementOf(goType)), goType);
     if (shape.additionalProperties) {
-      return mapOf(
-        shape.additionalProperties.format === 'quantity' ? resource : this.compile(shape.additionalProperties),
-      );
+      const { additionalProperties: values } = shape;
+      return mapOf(values.format === 'quantity' ? resource : this.compile(values, elementOf(goType)), goType);
     }
     const formatted = shape.format === undefined ? undefined : FORMATS.get(shape.format);
     if (formatted) return formatted;
     switch (shape.type) {
       case 'string':
-        return text;
+        return goType === undefined ? text : textOf(goType);
       case 'boolean':
         return truth;
       case 'object':
@@ -295,7 +324,9 @@ class Compiler {
       const always = required || nullable || property.always === true;
       const omitEmpty = !always && property.pointer !== true;
       const known = this.compile(property);
-      const field = { name, compiled: known, omitEmpty, always, zero: nullable ? () => null : known.zero };
+      const { embeddedIn } = property;
+      const place = embeddedIn === undefined ? name : `${embeddedIn}.${name}`;
+      const field = { name, place, compiled: known, omitEmpty, always, zero: nullable ? () => null : known.zero };
       fields.set(name, field);
       if (always) standing.push(field);
     }
@@ -304,8 +335,8 @@ class Compiler {
 }
 
 function structOf(definition: string, fields: ReadonlyMap<string, Field>, standing: readonly Field[]): Compiled {
-  const name = definition.slice(definition.lastIndexOf('.') + 1);
-  const goType = `v1.${name}`;
+  const [version = '', name = ''] = definition.split('.').slice(-2);
+  const goType = `${version}.${name}`;
   const complete = (out: Json): Json => {
     for (const field of standing) {
       if (own(out, field.name) === undefined) setOwn(out, field.name, field.zero());
@@ -314,6 +345,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
   };
   return {
     goType,
+    hasFields: true,
     zero: () => complete({}),
     walk: (value, state, owner) => {
       if (!isJsonObject(value)) {
@@ -333,7 +365,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
           if (field.always) setOwn(out, key, field.zero());
           continue;
         }
-        path[depth] = key;
+        path[depth] = field.place;
         const { compiled } = field;
         const known = compiled.walk(entry, state, name);
         path.length = depth;

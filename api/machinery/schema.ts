@@ -56,6 +56,10 @@ export interface Shape extends ListMerge, Constraints {
   readonly nullable?: boolean;
   /** For an optional field: it is serialized even when it is not set, as `{}`, `null`, `""` or `0`, depending on its type. */
   readonly always?: boolean;
+  /** The Go type upstream, where a part of it has a name of its own (`[]v1.IPFamily`): for messages. */
+  readonly goType?: string;
+  /** For a field: the Go structs that it is embedded in, within the one that it is served in: for messages. */
+  readonly embeddedIn?: string;
 }
 
 /** The field in which a message has a value of one JSON type. */

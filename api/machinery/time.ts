@@ -1,24 +1,22 @@
 /** Times of the API: `metav1.Time` (RFC 3339, whole seconds, UTC) and `metav1.MicroTime` (with six digits). */
 import { flatString } from './flat-string.ts';
+import { MICROS_LAYOUT, SECONDS_LAYOUT, parseTime } from './time-layout.ts';
 
-const SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
-const MICROS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.(\d+))?(?:[Zz]|[+-]\d\d:\d\d)$/;
+// The days that every month has: what these match needs no closer look once Date.parse has taken it.
+const SECONDS = /^\d{4}-\d\d-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\dZ$/;
+const MICROS = /^\d{4}-\d\d-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\d\.\d{6}Z$/;
 
-/** The canonical form, or undefined when `text` is not an RFC 3339 time. */
-export function canonicalTime(text: string): string | undefined {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms) || !RFC3339.test(text)) return undefined;
-  return SECONDS.test(text) ? text : timeOf(ms);
+/** The canonical form of an RFC 3339 time. Throws a TimeError for other text. */
+export function canonicalTime(text: string): string {
+  if (SECONDS.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  return timeOf(parseTime(text, SECONDS_LAYOUT).ms);
 }
 
-export function canonicalMicroTime(text: string): string | undefined {
-  const match = RFC3339.exec(text);
-  const ms = Date.parse(text);
-  if (!match || Number.isNaN(ms)) return undefined;
-  if (MICROS.test(text)) return text;
-  const micros = (match[1] ?? '').padEnd(6, '0').slice(0, 6);
-  return `${new Date(ms).toISOString().slice(0, 19)}.${micros}Z`;
+/** The canonical form of an RFC 3339 time with six digits after its seconds. Throws a TimeError for other text. */
+export function canonicalMicroTime(text: string): string {
+  if (MICROS.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  const { ms, fraction } = parseTime(text, MICROS_LAYOUT);
+  return `${new Date(ms).toISOString().slice(0, 19)}.${fraction}Z`;
 }
 
 /** The time that was asked for last: a busy server asks for the same second again and again. */

@@ -1,7 +1,6 @@
 /** The formats of strings that upstream validates (go-openapi/strfmt); others are ignored, as there. */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { validateSubdomainName } from '../names.ts';
-import { canonicalTime } from '../time.ts';
 
 const ALNUM_LIMIT = 1024;
 const short = (pattern: RegExp) => (text: string) => text.length <= ALNUM_LIMIT && pattern.test(text);
@@ -12,6 +11,13 @@ const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 function isDate(text: string): boolean {
   const time = DATE.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN;
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+}
+
+const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(z|[+-]\d\d:\d\d)$/i;
+
+function isDateTime(text: string): boolean {
+  const [date = '', clock = '', ...others] = text.split(/t/i);
+  return others.length === 0 && isDate(date) && CLOCK.test(clock);
 }
 
 function isCidr(text: string): boolean {
@@ -50,7 +56,7 @@ const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
       /^(\d+(\.\d+)?\s?(ns|us|\u00b5s|ms|s|m|h|d|w|nanos?(econds?)?|millis?(econds?)?|sec(onds?)?|min(utes?)?|hours?|days?|weeks?)\s?)+$/i,
     ),
   ],
-  ['datetime', (text) => canonicalTime(text) !== undefined],
+  ['datetime', isDateTime],
   ['k8s-short-name', (text) => text.length <= MAX_SHORT_NAME && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(text)],
   ['k8s-long-name', (text) => validateSubdomainName(text).length === 0],
 ]);

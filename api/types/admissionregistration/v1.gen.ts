@@ -45,7 +45,7 @@ export type MatchCondition = {
 
 export const MatchResources = struct('io.k8s.api.admissionregistration.v1.MatchResources', () => ({
   excludeResourceRules: optional(4, list(NamedRuleWithOperations), { listType: 'atomic' }),
-  matchPolicy: optional(7, oneOf('Equivalent', 'Exact'), { pointer: true }),
+  matchPolicy: optional(7, oneOf('Equivalent', 'Exact'), { pointer: true, goType: 'v1.MatchPolicyType' }),
   namespaceSelector: optional(1, LabelSelector),
   objectSelector: optional(2, LabelSelector),
   resourceRules: optional(3, list(NamedRuleWithOperations), { listType: 'atomic' }),
@@ -96,12 +96,12 @@ export type MutatingAdmissionPolicyBindingSpec = {
 };
 
 export const MutatingAdmissionPolicySpec = struct('io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec', () => ({
-  failurePolicy: optional(5, oneOf('Fail', 'Ignore'), { pointer: true }),
+  failurePolicy: optional(5, oneOf('Fail', 'Ignore'), { pointer: true, goType: 'v1.FailurePolicyType' }),
   matchConditions: optional(6, list(MatchCondition), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   matchConstraints: optional(2, MatchResources),
   mutations: optional(4, list(Mutation), { listType: 'atomic' }),
   paramKind: optional(1, ParamKind),
-  reinvocationPolicy: optional(7, oneOf('IfNeeded', 'Never')),
+  reinvocationPolicy: optional(7, oneOf('IfNeeded', 'Never'), { goType: 'v1.ReinvocationPolicyType' }),
   variables: optional(3, list(Variable), { listType: 'atomic' }),
 }));
 export type MutatingAdmissionPolicySpec = {
@@ -118,13 +118,13 @@ export const MutatingWebhook = struct('io.k8s.api.admissionregistration.v1.Mutat
   admissionReviewVersions: required(8, list(string), { listType: 'atomic' }),
   clientConfig: required(2, WebhookClientConfig),
   name: required(1, string),
-  sideEffects: required(6, oneOf('None', 'NoneOnDryRun', 'Some', 'Unknown'), { nullable: true }),
-  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true }),
+  sideEffects: required(6, oneOf('None', 'NoneOnDryRun', 'Some', 'Unknown'), { nullable: true, goType: 'v1.SideEffectClass' }),
+  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true, goType: 'v1.FailurePolicyType' }),
   matchConditions: optional(12, list(MatchCondition), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
-  matchPolicy: optional(9, oneOf('Equivalent', 'Exact'), { pointer: true }),
+  matchPolicy: optional(9, oneOf('Equivalent', 'Exact'), { pointer: true, goType: 'v1.MatchPolicyType' }),
   namespaceSelector: optional(5, LabelSelector),
   objectSelector: optional(11, LabelSelector),
-  reinvocationPolicy: optional(10, oneOf('IfNeeded', 'Never'), { pointer: true }),
+  reinvocationPolicy: optional(10, oneOf('IfNeeded', 'Never'), { pointer: true, goType: 'v1.ReinvocationPolicyType' }),
   rules: optional(3, list(RuleWithOperations), { listType: 'atomic' }),
   timeoutSeconds: optional(7, int32, { pointer: true }),
 }));
@@ -157,7 +157,7 @@ export type MutatingWebhookConfiguration = {
 };
 
 export const Mutation = struct('io.k8s.api.admissionregistration.v1.Mutation', () => ({
-  patchType: required(2, oneOf('ApplyConfiguration', 'JSONPatch')),
+  patchType: required(2, oneOf('ApplyConfiguration', 'JSONPatch'), { goType: 'v1.PatchType' }),
   applyConfiguration: optional(3, ApplyConfiguration),
   jsonPatch: optional(4, JSONPatch),
 }));
@@ -168,12 +168,12 @@ export type Mutation = {
 };
 
 export const NamedRuleWithOperations = struct('io.k8s.api.admissionregistration.v1.NamedRuleWithOperations', () => ({
-  apiGroups: optional([2, 2, 1], list(string), { listType: 'atomic' }),
-  apiVersions: optional([2, 2, 2], list(string), { listType: 'atomic' }),
-  operations: optional([2, 1], list(oneOf('*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE')), { listType: 'atomic' }),
+  apiGroups: optional([2, 2, 1], list(string), { listType: 'atomic', embeddedIn: 'RuleWithOperations.Rule' }),
+  apiVersions: optional([2, 2, 2], list(string), { listType: 'atomic', embeddedIn: 'RuleWithOperations.Rule' }),
+  operations: optional([2, 1], list(oneOf('*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE')), { listType: 'atomic', goType: '[]v1.OperationType', embeddedIn: 'RuleWithOperations' }),
   resourceNames: optional(1, list(string), { listType: 'atomic' }),
-  resources: optional([2, 2, 3], list(string), { listType: 'atomic' }),
-  scope: optional([2, 2, 4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true }),
+  resources: optional([2, 2, 3], list(string), { listType: 'atomic', embeddedIn: 'RuleWithOperations.Rule' }),
+  scope: optional([2, 2, 4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true, goType: 'v1.ScopeType', embeddedIn: 'RuleWithOperations.Rule' }),
 }), { mapType: 'atomic' });
 export type NamedRuleWithOperations = {
   apiGroups?: string[];
@@ -196,7 +196,7 @@ export type ParamKind = {
 export const ParamRef = struct('io.k8s.api.admissionregistration.v1.ParamRef', () => ({
   name: optional(1, string),
   namespace: optional(2, string),
-  parameterNotFoundAction: optional(4, string, { pointer: true }),
+  parameterNotFoundAction: optional(4, string, { pointer: true, goType: 'v1.ParameterNotFoundActionType' }),
   selector: optional(3, LabelSelector),
 }), { mapType: 'atomic' });
 export type ParamRef = {
@@ -207,11 +207,11 @@ export type ParamRef = {
 };
 
 export const RuleWithOperations = struct('io.k8s.api.admissionregistration.v1.RuleWithOperations', () => ({
-  apiGroups: optional([2, 1], list(string), { listType: 'atomic' }),
-  apiVersions: optional([2, 2], list(string), { listType: 'atomic' }),
-  operations: optional(1, list(oneOf('*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE')), { listType: 'atomic' }),
-  resources: optional([2, 3], list(string), { listType: 'atomic' }),
-  scope: optional([2, 4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true }),
+  apiGroups: optional([2, 1], list(string), { listType: 'atomic', embeddedIn: 'Rule' }),
+  apiVersions: optional([2, 2], list(string), { listType: 'atomic', embeddedIn: 'Rule' }),
+  operations: optional(1, list(oneOf('*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE')), { listType: 'atomic', goType: '[]v1.OperationType' }),
+  resources: optional([2, 3], list(string), { listType: 'atomic', embeddedIn: 'Rule' }),
+  scope: optional([2, 4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true, goType: 'v1.ScopeType', embeddedIn: 'Rule' }),
 }));
 export type RuleWithOperations = {
   apiGroups?: string[];
@@ -271,7 +271,7 @@ export type ValidatingAdmissionPolicyBinding = {
 
 export const ValidatingAdmissionPolicyBindingSpec = struct('io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec', () => ({
   policyName: required(1, string),
-  validationActions: required(4, list(oneOf('Audit', 'Deny', 'Warn')), { listType: 'set' }),
+  validationActions: required(4, list(oneOf('Audit', 'Deny', 'Warn')), { listType: 'set', goType: '[]v1.ValidationAction' }),
   matchResources: optional(3, MatchResources),
   paramRef: optional(2, ParamRef),
 }));
@@ -284,7 +284,7 @@ export type ValidatingAdmissionPolicyBindingSpec = {
 
 export const ValidatingAdmissionPolicySpec = struct('io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec', () => ({
   auditAnnotations: optional(5, list(AuditAnnotation), { listType: 'atomic' }),
-  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true }),
+  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true, goType: 'v1.FailurePolicyType' }),
   matchConditions: optional(6, list(MatchCondition), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   matchConstraints: optional(2, MatchResources),
   paramKind: optional(1, ParamKind),
@@ -316,10 +316,10 @@ export const ValidatingWebhook = struct('io.k8s.api.admissionregistration.v1.Val
   admissionReviewVersions: required(8, list(string), { listType: 'atomic' }),
   clientConfig: required(2, WebhookClientConfig),
   name: required(1, string),
-  sideEffects: required(6, oneOf('None', 'NoneOnDryRun', 'Some', 'Unknown'), { nullable: true }),
-  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true }),
+  sideEffects: required(6, oneOf('None', 'NoneOnDryRun', 'Some', 'Unknown'), { nullable: true, goType: 'v1.SideEffectClass' }),
+  failurePolicy: optional(4, oneOf('Fail', 'Ignore'), { pointer: true, goType: 'v1.FailurePolicyType' }),
   matchConditions: optional(11, list(MatchCondition), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
-  matchPolicy: optional(9, oneOf('Equivalent', 'Exact'), { pointer: true }),
+  matchPolicy: optional(9, oneOf('Equivalent', 'Exact'), { pointer: true, goType: 'v1.MatchPolicyType' }),
   namespaceSelector: optional(5, LabelSelector),
   objectSelector: optional(10, LabelSelector),
   rules: optional(3, list(RuleWithOperations), { listType: 'atomic' }),
@@ -356,7 +356,7 @@ export const Validation = struct('io.k8s.api.admissionregistration.v1.Validation
   expression: required(1, string),
   message: optional(2, string),
   messageExpression: optional(4, string),
-  reason: optional(3, string, { pointer: true }),
+  reason: optional(3, string, { pointer: true, goType: 'v1.StatusReason' }),
 }));
 export type Validation = {
   expression: string;

@@ -20,7 +20,7 @@ export type CustomResourceColumnDefinition = {
 };
 
 export const CustomResourceConversion = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion', () => ({
-  strategy: required(1, string),
+  strategy: required(1, string, { goType: 'v1.ConversionStrategyType' }),
   webhook: optional(2, WebhookConversion),
 }));
 export type CustomResourceConversion = {
@@ -44,8 +44,8 @@ export type CustomResourceDefinition = {
 };
 
 export const CustomResourceDefinitionCondition = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.CustomResourceDefinitionConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   observedGeneration: optional(6, int64),
@@ -80,7 +80,7 @@ export type CustomResourceDefinitionNames = {
 export const CustomResourceDefinitionSpec = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec', () => ({
   group: required(1, string),
   names: required(3, CustomResourceDefinitionNames),
-  scope: required(4, string),
+  scope: required(4, string, { goType: 'v1.ResourceScope' }),
   versions: required(7, list(CustomResourceDefinitionVersion), { listType: 'atomic' }),
   conversion: optional(9, CustomResourceConversion),
   preserveUnknownFields: optional(10, boolean),
@@ -172,14 +172,14 @@ export type ExternalDocumentation = {
 
 export const JSONSchemaProps = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps', () => ({
   '$ref': optional(3, string, { pointer: true }),
-  '$schema': optional(2, string),
+  '$schema': optional(2, string, { goType: 'v1.JSONSchemaURL' }),
   additionalItems: optional(33, JSONSchemaPropsOrBool),
   additionalProperties: optional(30, JSONSchemaPropsOrBool),
   allOf: optional(25, list(JSONSchemaProps), { listType: 'atomic' }),
   anyOf: optional(27, list(JSONSchemaProps), { listType: 'atomic' }),
   default: optional(8, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')),
-  definitions: optional(34, mapOf(JSONSchemaProps)),
-  dependencies: optional(32, mapOf(JSONSchemaPropsOrStringArray)),
+  definitions: optional(34, mapOf(JSONSchemaProps), { goType: 'v1.JSONSchemaDefinitions' }),
+  dependencies: optional(32, mapOf(JSONSchemaPropsOrStringArray), { goType: 'v1.JSONSchemaDependencies' }),
   description: optional(4, string),
   enum: optional(20, list(anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')), { listType: 'atomic' }),
   example: optional(36, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')),
@@ -214,7 +214,7 @@ export const JSONSchemaProps = struct('io.k8s.apiextensions-apiserver.pkg.apis.a
   'x-kubernetes-list-type': optional(42, string, { pointer: true }),
   'x-kubernetes-map-type': optional(43, string, { pointer: true }),
   'x-kubernetes-preserve-unknown-fields': optional(38, boolean, { pointer: true }),
-  'x-kubernetes-validations': optional(44, list(ValidationRule), { listType: 'map', listMapKeys: ['rule'], patchMergeKey: 'rule', patchStrategy: 'merge' }),
+  'x-kubernetes-validations': optional(44, list(ValidationRule), { listType: 'map', listMapKeys: ['rule'], patchMergeKey: 'rule', patchStrategy: 'merge', goType: 'v1.ValidationRules' }),
 }));
 export type JSONSchemaProps = {
   '$ref'?: string;
@@ -307,7 +307,7 @@ export const ValidationRule = struct('io.k8s.apiextensions-apiserver.pkg.apis.ap
   message: optional(2, string),
   messageExpression: optional(3, string),
   optionalOldSelf: optional(6, boolean, { pointer: true }),
-  reason: optional(4, oneOf('FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'), { pointer: true }),
+  reason: optional(4, oneOf('FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'), { pointer: true, goType: 'v1.FieldValueErrorReason' }),
 }));
 export type ValidationRule = {
   rule: string;

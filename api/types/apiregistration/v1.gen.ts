@@ -18,8 +18,8 @@ export type APIService = {
 };
 
 export const APIServiceCondition = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.APIServiceConditionType' }),
   lastTransitionTime: optional(3, time),
   message: optional(5, string),
   reason: optional(4, string),

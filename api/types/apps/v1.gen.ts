@@ -34,8 +34,8 @@ export type DaemonSet = {
 };
 
 export const DaemonSetCondition = struct('io.k8s.api.apps.v1.DaemonSetCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.DaemonSetConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
@@ -90,7 +90,7 @@ export type DaemonSetStatus = {
 
 export const DaemonSetUpdateStrategy = struct('io.k8s.api.apps.v1.DaemonSetUpdateStrategy', () => ({
   rollingUpdate: optional(2, RollingUpdateDaemonSet),
-  type: optional(1, oneOf('OnDelete', 'RollingUpdate')),
+  type: optional(1, oneOf('OnDelete', 'RollingUpdate'), { goType: 'v1.DaemonSetUpdateStrategyType' }),
 }));
 export type DaemonSetUpdateStrategy = {
   rollingUpdate?: RollingUpdateDaemonSet;
@@ -113,8 +113,8 @@ export type Deployment = {
 };
 
 export const DeploymentCondition = struct('io.k8s.api.apps.v1.DeploymentCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.DeploymentConditionType' }),
   lastTransitionTime: optional(7, time, { always: true }),
   lastUpdateTime: optional(6, time, { always: true }),
   message: optional(5, string),
@@ -175,7 +175,7 @@ export type DeploymentStatus = {
 
 export const DeploymentStrategy = struct('io.k8s.api.apps.v1.DeploymentStrategy', () => ({
   rollingUpdate: optional(2, RollingUpdateDeployment),
-  type: optional(1, oneOf('Recreate', 'RollingUpdate'), { supported: ['Recreate', 'RollingUpdate'] }),
+  type: optional(1, oneOf('Recreate', 'RollingUpdate'), { supported: ['Recreate', 'RollingUpdate'], goType: 'v1.DeploymentStrategyType' }),
 }));
 export type DeploymentStrategy = {
   rollingUpdate?: RollingUpdateDeployment;
@@ -198,8 +198,8 @@ export type ReplicaSet = {
 };
 
 export const ReplicaSetCondition = struct('io.k8s.api.apps.v1.ReplicaSetCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.ReplicaSetConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
@@ -287,8 +287,8 @@ export type StatefulSet = {
 };
 
 export const StatefulSetCondition = struct('io.k8s.api.apps.v1.StatefulSetCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.StatefulSetConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
@@ -309,8 +309,8 @@ export type StatefulSetOrdinals = {
 };
 
 export const StatefulSetPersistentVolumeClaimRetentionPolicy = struct('io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy', () => ({
-  whenDeleted: optional(1, string, { supported: ['Retain', 'Delete'] }),
-  whenScaled: optional(2, string, { supported: ['Retain', 'Delete'] }),
+  whenDeleted: optional(1, string, { supported: ['Retain', 'Delete'], goType: 'v1.PersistentVolumeClaimRetentionPolicyType' }),
+  whenScaled: optional(2, string, { supported: ['Retain', 'Delete'], goType: 'v1.PersistentVolumeClaimRetentionPolicyType' }),
 }));
 export type StatefulSetPersistentVolumeClaimRetentionPolicy = {
   whenDeleted?: string;
@@ -323,7 +323,7 @@ export const StatefulSetSpec = struct('io.k8s.api.apps.v1.StatefulSetSpec', () =
   minReadySeconds: optional(9, int32, { minimum: 0 }),
   ordinals: optional(11, StatefulSetOrdinals),
   persistentVolumeClaimRetentionPolicy: optional(10, StatefulSetPersistentVolumeClaimRetentionPolicy),
-  podManagementPolicy: optional(6, oneOf('OrderedReady', 'Parallel')),
+  podManagementPolicy: optional(6, oneOf('OrderedReady', 'Parallel'), { goType: 'v1.PodManagementPolicyType' }),
   replicas: optional(1, int32, { pointer: true, minimum: 0 }),
   revisionHistoryLimit: optional(8, int32, { pointer: true }),
   serviceName: optional(5, string, { always: true }),
@@ -371,7 +371,7 @@ export type StatefulSetStatus = {
 
 export const StatefulSetUpdateStrategy = struct('io.k8s.api.apps.v1.StatefulSetUpdateStrategy', () => ({
   rollingUpdate: optional(2, RollingUpdateStatefulSetStrategy),
-  type: optional(1, oneOf('OnDelete', 'RollingUpdate')),
+  type: optional(1, oneOf('OnDelete', 'RollingUpdate'), { goType: 'v1.StatefulSetUpdateStrategyType' }),
 }));
 export type StatefulSetUpdateStrategy = {
   rollingUpdate?: RollingUpdateStatefulSetStrategy;

@@ -6,7 +6,7 @@ export const BoundObjectReference = struct('io.k8s.api.authentication.v1.BoundOb
   apiVersion: optional(2, string),
   kind: optional(1, string),
   name: optional(3, string),
-  uid: optional(4, string),
+  uid: optional(4, string, { goType: 'types.UID' }),
 }));
 export type BoundObjectReference = {
   apiVersion?: string;
@@ -108,7 +108,7 @@ export type TokenReviewStatus = {
 };
 
 export const UserInfo = struct('io.k8s.api.authentication.v1.UserInfo', () => ({
-  extra: optional(4, mapOf(list(string))),
+  extra: optional(4, mapOf(list(string)), { goType: 'map[string]v1.ExtraValue' }),
   groups: optional(3, list(string), { listType: 'atomic' }),
   uid: optional(2, string),
   username: optional(1, string),

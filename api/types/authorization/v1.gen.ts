@@ -151,7 +151,7 @@ export type SubjectAccessReview = {
 };
 
 export const SubjectAccessReviewSpec = struct('io.k8s.api.authorization.v1.SubjectAccessReviewSpec', () => ({
-  extra: optional(5, mapOf(list(string))),
+  extra: optional(5, mapOf(list(string)), { goType: 'map[string]v1.ExtraValue' }),
   groups: optional(4, list(string), { listType: 'atomic' }),
   nonResourceAttributes: optional(2, NonResourceAttributes),
   resourceAttributes: optional(1, ResourceAttributes),

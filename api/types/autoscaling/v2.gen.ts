@@ -4,7 +4,7 @@ import { LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 
 export const ContainerResourceMetricSource = struct('io.k8s.api.autoscaling.v2.ContainerResourceMetricSource', () => ({
   container: required(3, string),
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.ResourceName' }),
   target: required(2, MetricTarget),
 }));
 export type ContainerResourceMetricSource = {
@@ -16,7 +16,7 @@ export type ContainerResourceMetricSource = {
 export const ContainerResourceMetricStatus = struct('io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus', () => ({
   container: required(3, string),
   current: required(2, MetricValueStatus),
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.ResourceName' }),
 }));
 export type ContainerResourceMetricStatus = {
   container: string;
@@ -55,7 +55,7 @@ export type ExternalMetricStatus = {
 
 export const HPAScalingPolicy = struct('io.k8s.api.autoscaling.v2.HPAScalingPolicy', () => ({
   periodSeconds: required(3, int32),
-  type: required(1, string),
+  type: required(1, string, { goType: 'v2.HPAScalingPolicyType' }),
   value: required(2, int32),
 }));
 export type HPAScalingPolicy = {
@@ -66,7 +66,7 @@ export type HPAScalingPolicy = {
 
 export const HPAScalingRules = struct('io.k8s.api.autoscaling.v2.HPAScalingRules', () => ({
   policies: optional(2, list(HPAScalingPolicy), { listType: 'atomic' }),
-  selectPolicy: optional(1, string, { pointer: true }),
+  selectPolicy: optional(1, string, { pointer: true, goType: 'v2.ScalingPolicySelect' }),
   stabilizationWindowSeconds: optional(3, int32, { pointer: true }),
   tolerance: optional(4, quantity),
 }));
@@ -102,8 +102,8 @@ export type HorizontalPodAutoscalerBehavior = {
 };
 
 export const HorizontalPodAutoscalerCondition = struct('io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v2.HorizontalPodAutoscalerConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
@@ -158,7 +158,7 @@ export type MetricIdentifier = {
 };
 
 export const MetricSpec = struct('io.k8s.api.autoscaling.v2.MetricSpec', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v2.MetricSourceType' }),
   containerResource: optional(7, ContainerResourceMetricSource),
   external: optional(5, ExternalMetricSource),
   object: optional(2, ObjectMetricSource),
@@ -175,7 +175,7 @@ export type MetricSpec = {
 };
 
 export const MetricStatus = struct('io.k8s.api.autoscaling.v2.MetricStatus', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v2.MetricSourceType' }),
   containerResource: optional(7, ContainerResourceMetricStatus),
   external: optional(5, ExternalMetricStatus),
   object: optional(2, ObjectMetricStatus),
@@ -192,7 +192,7 @@ export type MetricStatus = {
 };
 
 export const MetricTarget = struct('io.k8s.api.autoscaling.v2.MetricTarget', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v2.MetricTargetType' }),
   averageUtilization: optional(4, int32, { pointer: true }),
   averageValue: optional(3, quantity),
   value: optional(2, quantity),
@@ -256,7 +256,7 @@ export type PodsMetricStatus = {
 };
 
 export const ResourceMetricSource = struct('io.k8s.api.autoscaling.v2.ResourceMetricSource', () => ({
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.ResourceName' }),
   target: required(2, MetricTarget),
 }));
 export type ResourceMetricSource = {
@@ -266,7 +266,7 @@ export type ResourceMetricSource = {
 
 export const ResourceMetricStatus = struct('io.k8s.api.autoscaling.v2.ResourceMetricStatus', () => ({
   current: required(2, MetricValueStatus),
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.ResourceName' }),
 }));
 export type ResourceMetricStatus = {
   current: MetricValueStatus;

@@ -21,7 +21,7 @@ export type CronJob = {
 export const CronJobSpec = struct('io.k8s.api.batch.v1.CronJobSpec', () => ({
   jobTemplate: required(5, JobTemplateSpec),
   schedule: required(1, string, { nonEmpty: true }),
-  concurrencyPolicy: optional(3, oneOf('Allow', 'Forbid', 'Replace'), { supported: ['Allow', 'Forbid', 'Replace'] }),
+  concurrencyPolicy: optional(3, oneOf('Allow', 'Forbid', 'Replace'), { supported: ['Allow', 'Forbid', 'Replace'], goType: 'v1.ConcurrencyPolicy' }),
   failedJobsHistoryLimit: optional(7, int32, { pointer: true, minimum: 0 }),
   startingDeadlineSeconds: optional(2, int64, { pointer: true, minimum: 0 }),
   successfulJobsHistoryLimit: optional(6, int32, { pointer: true, minimum: 0 }),
@@ -66,8 +66,8 @@ export type Job = {
 };
 
 export const JobCondition = struct('io.k8s.api.batch.v1.JobCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.JobConditionType' }),
   lastProbeTime: optional(3, time, { always: true }),
   lastTransitionTime: optional(4, time, { always: true }),
   message: optional(6, string),
@@ -87,14 +87,14 @@ export const JobSpec = struct('io.k8s.api.batch.v1.JobSpec', () => ({
   activeDeadlineSeconds: optional(3, int64, { pointer: true, minimum: 0 }),
   backoffLimit: optional(7, int32, { pointer: true, minimum: 0 }),
   backoffLimitPerIndex: optional(12, int32, { pointer: true, minimum: 0 }),
-  completionMode: optional(9, oneOf('Indexed', 'NonIndexed'), { pointer: true, supported: ['NonIndexed', 'Indexed'] }),
+  completionMode: optional(9, oneOf('Indexed', 'NonIndexed'), { pointer: true, supported: ['NonIndexed', 'Indexed'], goType: 'v1.CompletionMode' }),
   completions: optional(2, int32, { pointer: true, minimum: 0 }),
   managedBy: optional(15, string, { pointer: true }),
   manualSelector: optional(5, boolean, { pointer: true }),
   maxFailedIndexes: optional(13, int32, { pointer: true, minimum: 0 }),
   parallelism: optional(1, int32, { pointer: true, minimum: 0 }),
   podFailurePolicy: optional(11, PodFailurePolicy),
-  podReplacementPolicy: optional(14, oneOf('Failed', 'TerminatingOrFailed'), { pointer: true }),
+  podReplacementPolicy: optional(14, oneOf('Failed', 'TerminatingOrFailed'), { pointer: true, goType: 'v1.PodReplacementPolicy' }),
   selector: optional(4, LabelSelector),
   successPolicy: optional(16, SuccessPolicy),
   suspend: optional(10, boolean, { pointer: true }),
@@ -163,7 +163,7 @@ export type PodFailurePolicy = {
 };
 
 export const PodFailurePolicyOnExitCodesRequirement = struct('io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement', () => ({
-  operator: required(2, oneOf('In', 'NotIn')),
+  operator: required(2, oneOf('In', 'NotIn'), { goType: 'v1.PodFailurePolicyOnExitCodesOperator' }),
   values: required(3, list(int32), { listType: 'set' }),
   containerName: optional(1, string, { pointer: true }),
 }));
@@ -174,8 +174,8 @@ export type PodFailurePolicyOnExitCodesRequirement = {
 };
 
 export const PodFailurePolicyOnPodConditionsPattern = struct('io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern', () => ({
-  type: required(1, string),
-  status: optional(2, string, { always: true }),
+  type: required(1, string, { goType: 'v1.PodConditionType' }),
+  status: optional(2, string, { always: true, goType: 'v1.ConditionStatus' }),
 }));
 export type PodFailurePolicyOnPodConditionsPattern = {
   type: string;
@@ -183,7 +183,7 @@ export type PodFailurePolicyOnPodConditionsPattern = {
 };
 
 export const PodFailurePolicyRule = struct('io.k8s.api.batch.v1.PodFailurePolicyRule', () => ({
-  action: required(1, oneOf('Count', 'FailIndex', 'FailJob', 'Ignore')),
+  action: required(1, oneOf('Count', 'FailIndex', 'FailJob', 'Ignore'), { goType: 'v1.PodFailurePolicyAction' }),
   onExitCodes: optional(2, PodFailurePolicyOnExitCodesRequirement),
   onPodConditions: optional(3, list(PodFailurePolicyOnPodConditionsPattern), { listType: 'atomic' }),
 }));
@@ -210,8 +210,8 @@ export type SuccessPolicyRule = {
 };
 
 export const UncountedTerminatedPods = struct('io.k8s.api.batch.v1.UncountedTerminatedPods', () => ({
-  failed: optional(2, list(string), { listType: 'set' }),
-  succeeded: optional(1, list(string), { listType: 'set' }),
+  failed: optional(2, list(string), { listType: 'set', goType: '[]types.UID' }),
+  succeeded: optional(1, list(string), { listType: 'set', goType: '[]types.UID' }),
 }));
 export type UncountedTerminatedPods = {
   failed?: string[];

@@ -18,8 +18,8 @@ export type CertificateSigningRequest = {
 };
 
 export const CertificateSigningRequestCondition = struct('io.k8s.api.certificates.v1.CertificateSigningRequestCondition', () => ({
-  status: required(6, string),
-  type: required(1, string),
+  status: required(6, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.RequestConditionType' }),
   lastTransitionTime: optional(5, time, { always: true }),
   lastUpdateTime: optional(4, time, { always: true }),
   message: optional(3, string),
@@ -38,10 +38,10 @@ export const CertificateSigningRequestSpec = struct('io.k8s.api.certificates.v1.
   request: required(1, bytes),
   signerName: required(7, string, { nonEmpty: true }),
   expirationSeconds: optional(8, int32, { pointer: true }),
-  extra: optional(6, mapOf(list(string))),
+  extra: optional(6, mapOf(list(string)), { goType: 'map[string]v1.ExtraValue' }),
   groups: optional(4, list(string), { listType: 'atomic' }),
   uid: optional(3, string),
-  usages: optional(5, list(oneOf('any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping')), { listType: 'atomic', nonEmpty: true, supported: ['any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping'] }),
+  usages: optional(5, list(oneOf('any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping')), { listType: 'atomic', nonEmpty: true, supported: ['any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping'], goType: '[]v1.KeyUsage' }),
   username: optional(2, string),
 }));
 export type CertificateSigningRequestSpec = {

@@ -22,7 +22,7 @@ export const LeaseSpec = struct('io.k8s.api.coordination.v1.LeaseSpec', () => ({
   leaseTransitions: optional(5, int32, { pointer: true, minimum: 0 }),
   preferredHolder: optional(7, string, { pointer: true }),
   renewTime: optional(4, microTime),
-  strategy: optional(6, string, { pointer: true }),
+  strategy: optional(6, string, { pointer: true, goType: 'v1.CoordinatedLeaseStrategy' }),
 }));
 export type LeaseSpec = {
   acquireTime?: string;

@@ -27,7 +27,7 @@ export type Affinity = {
 };
 
 export const AppArmorProfile = struct('io.k8s.api.core.v1.AppArmorProfile', () => ({
-  type: required(1, oneOf('Localhost', 'RuntimeDefault', 'Unconfined')),
+  type: required(1, oneOf('Localhost', 'RuntimeDefault', 'Unconfined'), { goType: 'v1.AppArmorProfileType' }),
   localhostProfile: optional(2, string, { pointer: true }),
 }));
 export type AppArmorProfile = {
@@ -37,7 +37,7 @@ export type AppArmorProfile = {
 
 export const AttachedVolume = struct('io.k8s.api.core.v1.AttachedVolume', () => ({
   devicePath: required(2, string),
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.UniqueVolumeName' }),
 }));
 export type AttachedVolume = {
   devicePath: string;
@@ -47,9 +47,9 @@ export type AttachedVolume = {
 export const AzureDiskVolumeSource = struct('io.k8s.api.core.v1.AzureDiskVolumeSource', () => ({
   diskName: required(1, string),
   diskURI: required(2, string),
-  cachingMode: optional(3, oneOf('None', 'ReadOnly', 'ReadWrite'), { pointer: true }),
+  cachingMode: optional(3, oneOf('None', 'ReadOnly', 'ReadWrite'), { pointer: true, goType: 'v1.AzureDataDiskCachingMode' }),
   fsType: optional(4, string, { pointer: true }),
-  kind: optional(6, oneOf('Dedicated', 'Managed', 'Shared'), { pointer: true }),
+  kind: optional(6, oneOf('Dedicated', 'Managed', 'Shared'), { pointer: true, goType: 'v1.AzureDataDiskKind' }),
   readOnly: optional(5, boolean, { pointer: true }),
 }));
 export type AzureDiskVolumeSource = {
@@ -139,8 +139,8 @@ export type CSIVolumeSource = {
 };
 
 export const Capabilities = struct('io.k8s.api.core.v1.Capabilities', () => ({
-  add: optional(1, list(string), { listType: 'atomic' }),
-  drop: optional(2, list(string), { listType: 'atomic' }),
+  add: optional(1, list(string), { listType: 'atomic', goType: '[]v1.Capability' }),
+  drop: optional(2, list(string), { listType: 'atomic', goType: '[]v1.Capability' }),
 }));
 export type Capabilities = {
   add?: string[];
@@ -230,8 +230,8 @@ export type ClusterTrustBundleProjection = {
 };
 
 export const ComponentCondition = struct('io.k8s.api.core.v1.ComponentCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.ComponentConditionType' }),
   error: optional(4, string),
   message: optional(3, string),
 }));
@@ -273,7 +273,7 @@ export type ConfigMap = {
 };
 
 export const ConfigMapEnvSource = struct('io.k8s.api.core.v1.ConfigMapEnvSource', () => ({
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(2, boolean, { pointer: true }),
 }));
 export type ConfigMapEnvSource = {
@@ -283,7 +283,7 @@ export type ConfigMapEnvSource = {
 
 export const ConfigMapKeySelector = struct('io.k8s.api.core.v1.ConfigMapKeySelector', () => ({
   key: required(2, configKey, { nonEmpty: true }),
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(3, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
 export type ConfigMapKeySelector = {
@@ -297,7 +297,7 @@ export const ConfigMapNodeConfigSource = struct('io.k8s.api.core.v1.ConfigMapNod
   name: required(2, string),
   namespace: required(1, string),
   resourceVersion: optional(4, string),
-  uid: optional(3, string),
+  uid: optional(3, string, { goType: 'types.UID' }),
 }));
 export type ConfigMapNodeConfigSource = {
   kubeletConfigKey: string;
@@ -309,7 +309,7 @@ export type ConfigMapNodeConfigSource = {
 
 export const ConfigMapProjection = struct('io.k8s.api.core.v1.ConfigMapProjection', () => ({
   items: optional(2, list(KeyToPath), { listType: 'atomic' }),
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(4, boolean, { pointer: true }),
 }));
 export type ConfigMapProjection = {
@@ -321,7 +321,7 @@ export type ConfigMapProjection = {
 export const ConfigMapVolumeSource = struct('io.k8s.api.core.v1.ConfigMapVolumeSource', () => ({
   defaultMode: optional(3, int32, { pointer: true }),
   items: optional(2, list(KeyToPath), { listType: 'atomic' }),
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(4, boolean, { pointer: true }),
 }));
 export type ConfigMapVolumeSource = {
@@ -338,21 +338,21 @@ export const Container = struct('io.k8s.api.core.v1.Container', () => ({
   env: optional(7, list(EnvVar), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   envFrom: optional(19, list(EnvFromSource), { listType: 'atomic' }),
   image: optional(2, string, { nonEmpty: true }),
-  imagePullPolicy: optional(14, oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'] }),
+  imagePullPolicy: optional(14, oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'], goType: 'v1.PullPolicy' }),
   lifecycle: optional(12, Lifecycle),
   livenessProbe: optional(10, Probe),
   ports: optional(6, list(ContainerPort), { listType: 'map', listMapKeys: ['containerPort', 'protocol'], patchMergeKey: 'containerPort', patchStrategy: 'merge' }),
   readinessProbe: optional(11, Probe),
   resizePolicy: optional(23, list(ContainerResizePolicy), { listType: 'atomic' }),
   resources: optional(8, ResourceRequirements, { always: true }),
-  restartPolicy: optional(24, string, { pointer: true, supported: ['Always', 'Never', 'OnFailure'] }),
+  restartPolicy: optional(24, string, { pointer: true, supported: ['Always', 'Never', 'OnFailure'], goType: 'v1.ContainerRestartPolicy' }),
   restartPolicyRules: optional(25, list(ContainerRestartRule), { listType: 'atomic', maxItems: 20 }),
   securityContext: optional(15, SecurityContext),
   startupProbe: optional(22, Probe),
   stdin: optional(16, boolean),
   stdinOnce: optional(17, boolean),
   terminationMessagePath: optional(13, string),
-  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'] }),
+  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'], goType: 'v1.TerminationMessagePolicy' }),
   tty: optional(18, boolean),
   volumeDevices: optional(21, list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge' }),
   volumeMounts: optional(9, list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
@@ -411,7 +411,7 @@ export const ContainerPort = struct('io.k8s.api.core.v1.ContainerPort', () => ({
   hostIP: optional(5, string),
   hostPort: optional(2, port),
   name: optional(1, portName),
-  protocol: optional(4, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
+  protocol: optional(4, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
 }));
 export type ContainerPort = {
   containerPort: number;
@@ -422,8 +422,8 @@ export type ContainerPort = {
 };
 
 export const ContainerResizePolicy = struct('io.k8s.api.core.v1.ContainerResizePolicy', () => ({
-  resourceName: required(1, string, { supported: ['cpu', 'memory'] }),
-  restartPolicy: required(2, string, { supported: ['NotRequired', 'RestartContainer'] }),
+  resourceName: required(1, string, { supported: ['cpu', 'memory'], goType: 'v1.ResourceName' }),
+  restartPolicy: required(2, string, { supported: ['NotRequired', 'RestartContainer'], goType: 'v1.ResourceResizeRestartPolicy' }),
 }));
 export type ContainerResizePolicy = {
   resourceName: string;
@@ -431,7 +431,7 @@ export type ContainerResizePolicy = {
 };
 
 export const ContainerRestartRule = struct('io.k8s.api.core.v1.ContainerRestartRule', () => ({
-  action: required(1, string, { supported: ['Restart'] }),
+  action: required(1, string, { supported: ['Restart'], goType: 'v1.ContainerRestartRuleAction' }),
   exitCodes: optional(2, ContainerRestartRuleOnExitCodes),
 }));
 export type ContainerRestartRule = {
@@ -440,7 +440,7 @@ export type ContainerRestartRule = {
 };
 
 export const ContainerRestartRuleOnExitCodes = struct('io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes', () => ({
-  operator: required(1, string, { supported: ['In', 'NotIn'] }),
+  operator: required(1, string, { supported: ['In', 'NotIn'], goType: 'v1.ContainerRestartRuleOnExitCodesOperator' }),
   values: optional(2, list(int32), { listType: 'set', maxItems: 255 }),
 }));
 export type ContainerRestartRuleOnExitCodes = {
@@ -507,7 +507,7 @@ export const ContainerStatus = struct('io.k8s.api.core.v1.ContainerStatus', () =
   resources: optional(11, ResourceRequirements),
   started: optional(9, boolean, { pointer: true }),
   state: optional(2, ContainerState, { always: true }),
-  stopSignal: optional(15, oneOf('SIGABRT', 'SIGALRM', 'SIGBUS', 'SIGCHLD', 'SIGCLD', 'SIGCONT', 'SIGFPE', 'SIGHUP', 'SIGILL', 'SIGINT', 'SIGIO', 'SIGIOT', 'SIGKILL', 'SIGPIPE', 'SIGPOLL', 'SIGPROF', 'SIGPWR', 'SIGQUIT', 'SIGRTMAX', 'SIGRTMAX-1', 'SIGRTMAX-10', 'SIGRTMAX-11', 'SIGRTMAX-12', 'SIGRTMAX-13', 'SIGRTMAX-14', 'SIGRTMAX-2', 'SIGRTMAX-3', 'SIGRTMAX-4', 'SIGRTMAX-5', 'SIGRTMAX-6', 'SIGRTMAX-7', 'SIGRTMAX-8', 'SIGRTMAX-9', 'SIGRTMIN', 'SIGRTMIN+1', 'SIGRTMIN+10', 'SIGRTMIN+11', 'SIGRTMIN+12', 'SIGRTMIN+13', 'SIGRTMIN+14', 'SIGRTMIN+15', 'SIGRTMIN+2', 'SIGRTMIN+3', 'SIGRTMIN+4', 'SIGRTMIN+5', 'SIGRTMIN+6', 'SIGRTMIN+7', 'SIGRTMIN+8', 'SIGRTMIN+9', 'SIGSEGV', 'SIGSTKFLT', 'SIGSTOP', 'SIGSYS', 'SIGTERM', 'SIGTRAP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU', 'SIGXFSZ'), { pointer: true }),
+  stopSignal: optional(15, oneOf('SIGABRT', 'SIGALRM', 'SIGBUS', 'SIGCHLD', 'SIGCLD', 'SIGCONT', 'SIGFPE', 'SIGHUP', 'SIGILL', 'SIGINT', 'SIGIO', 'SIGIOT', 'SIGKILL', 'SIGPIPE', 'SIGPOLL', 'SIGPROF', 'SIGPWR', 'SIGQUIT', 'SIGRTMAX', 'SIGRTMAX-1', 'SIGRTMAX-10', 'SIGRTMAX-11', 'SIGRTMAX-12', 'SIGRTMAX-13', 'SIGRTMAX-14', 'SIGRTMAX-2', 'SIGRTMAX-3', 'SIGRTMAX-4', 'SIGRTMAX-5', 'SIGRTMAX-6', 'SIGRTMAX-7', 'SIGRTMAX-8', 'SIGRTMAX-9', 'SIGRTMIN', 'SIGRTMIN+1', 'SIGRTMIN+10', 'SIGRTMIN+11', 'SIGRTMIN+12', 'SIGRTMIN+13', 'SIGRTMIN+14', 'SIGRTMIN+15', 'SIGRTMIN+2', 'SIGRTMIN+3', 'SIGRTMIN+4', 'SIGRTMIN+5', 'SIGRTMIN+6', 'SIGRTMIN+7', 'SIGRTMIN+8', 'SIGRTMIN+9', 'SIGSEGV', 'SIGSTKFLT', 'SIGSTOP', 'SIGSYS', 'SIGTERM', 'SIGTRAP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU', 'SIGXFSZ'), { pointer: true, goType: 'v1.Signal' }),
   user: optional(13, ContainerUser),
   volumeMounts: optional(12, list(VolumeMountStatus), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
 }));
@@ -573,7 +573,7 @@ export type DownwardAPIVolumeSource = {
 };
 
 export const EmptyDirVolumeSource = struct('io.k8s.api.core.v1.EmptyDirVolumeSource', () => ({
-  medium: optional(1, string),
+  medium: optional(1, string, { goType: 'v1.StorageMedium' }),
   sizeLimit: optional(2, quantity),
 }));
 export type EmptyDirVolumeSource = {
@@ -598,7 +598,7 @@ export const EndpointPort = struct('io.k8s.api.core.v1.EndpointPort', () => ({
   port: required(2, port),
   appProtocol: optional(4, string, { pointer: true }),
   name: optional(1, shortName),
-  protocol: optional(3, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
+  protocol: optional(3, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
 }), { mapType: 'atomic' });
 export type EndpointPort = {
   port: number;
@@ -669,32 +669,32 @@ export type EnvVarSource = {
 };
 
 export const EphemeralContainer = struct('io.k8s.api.core.v1.EphemeralContainer', () => ({
-  name: required([1, 1], shortName, { nonEmpty: true }),
-  args: optional([1, 4], list(string), { listType: 'atomic' }),
-  command: optional([1, 3], list(string), { listType: 'atomic' }),
-  env: optional([1, 7], list(EnvVar), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
-  envFrom: optional([1, 19], list(EnvFromSource), { listType: 'atomic' }),
-  image: optional([1, 2], string, { nonEmpty: true }),
-  imagePullPolicy: optional([1, 14], oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'] }),
-  lifecycle: optional([1, 12], Lifecycle),
-  livenessProbe: optional([1, 10], Probe),
-  ports: optional([1, 6], list(ContainerPort), { listType: 'map', listMapKeys: ['containerPort', 'protocol'], patchMergeKey: 'containerPort', patchStrategy: 'merge' }),
-  readinessProbe: optional([1, 11], Probe),
-  resizePolicy: optional([1, 23], list(ContainerResizePolicy), { listType: 'atomic' }),
-  resources: optional([1, 8], ResourceRequirements, { always: true }),
-  restartPolicy: optional([1, 24], string, { pointer: true }),
-  restartPolicyRules: optional([1, 25], list(ContainerRestartRule), { listType: 'atomic' }),
-  securityContext: optional([1, 15], SecurityContext),
-  startupProbe: optional([1, 22], Probe),
-  stdin: optional([1, 16], boolean),
-  stdinOnce: optional([1, 17], boolean),
+  name: required([1, 1], shortName, { nonEmpty: true, embeddedIn: 'EphemeralContainerCommon' }),
+  args: optional([1, 4], list(string), { listType: 'atomic', embeddedIn: 'EphemeralContainerCommon' }),
+  command: optional([1, 3], list(string), { listType: 'atomic', embeddedIn: 'EphemeralContainerCommon' }),
+  env: optional([1, 7], list(EnvVar), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
+  envFrom: optional([1, 19], list(EnvFromSource), { listType: 'atomic', embeddedIn: 'EphemeralContainerCommon' }),
+  image: optional([1, 2], string, { nonEmpty: true, embeddedIn: 'EphemeralContainerCommon' }),
+  imagePullPolicy: optional([1, 14], oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'], goType: 'v1.PullPolicy', embeddedIn: 'EphemeralContainerCommon' }),
+  lifecycle: optional([1, 12], Lifecycle, { embeddedIn: 'EphemeralContainerCommon' }),
+  livenessProbe: optional([1, 10], Probe, { embeddedIn: 'EphemeralContainerCommon' }),
+  ports: optional([1, 6], list(ContainerPort), { listType: 'map', listMapKeys: ['containerPort', 'protocol'], patchMergeKey: 'containerPort', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
+  readinessProbe: optional([1, 11], Probe, { embeddedIn: 'EphemeralContainerCommon' }),
+  resizePolicy: optional([1, 23], list(ContainerResizePolicy), { listType: 'atomic', embeddedIn: 'EphemeralContainerCommon' }),
+  resources: optional([1, 8], ResourceRequirements, { always: true, embeddedIn: 'EphemeralContainerCommon' }),
+  restartPolicy: optional([1, 24], string, { pointer: true, goType: 'v1.ContainerRestartPolicy', embeddedIn: 'EphemeralContainerCommon' }),
+  restartPolicyRules: optional([1, 25], list(ContainerRestartRule), { listType: 'atomic', embeddedIn: 'EphemeralContainerCommon' }),
+  securityContext: optional([1, 15], SecurityContext, { embeddedIn: 'EphemeralContainerCommon' }),
+  startupProbe: optional([1, 22], Probe, { embeddedIn: 'EphemeralContainerCommon' }),
+  stdin: optional([1, 16], boolean, { embeddedIn: 'EphemeralContainerCommon' }),
+  stdinOnce: optional([1, 17], boolean, { embeddedIn: 'EphemeralContainerCommon' }),
   targetContainerName: optional(2, string),
-  terminationMessagePath: optional([1, 13], string),
-  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'] }),
-  tty: optional([1, 18], boolean),
-  volumeDevices: optional([1, 21], list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge' }),
-  volumeMounts: optional([1, 9], list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
-  workingDir: optional([1, 5], string),
+  terminationMessagePath: optional([1, 13], string, { embeddedIn: 'EphemeralContainerCommon' }),
+  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'], goType: 'v1.TerminationMessagePolicy', embeddedIn: 'EphemeralContainerCommon' }),
+  tty: optional([1, 18], boolean, { embeddedIn: 'EphemeralContainerCommon' }),
+  volumeDevices: optional([1, 21], list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
+  volumeMounts: optional([1, 9], list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
+  workingDir: optional([1, 5], string, { embeddedIn: 'EphemeralContainerCommon' }),
 }));
 export type EphemeralContainer = {
   name: string;
@@ -925,7 +925,7 @@ export const HTTPGetAction = struct('io.k8s.api.core.v1.HTTPGetAction', () => ({
   host: optional(3, string),
   httpHeaders: optional(5, list(HTTPHeader), { listType: 'atomic' }),
   path: optional(1, string, { nonEmpty: true }),
-  scheme: optional(4, oneOf('HTTP', 'HTTPS'), { nonEmpty: true, supported: ['HTTP', 'HTTPS'] }),
+  scheme: optional(4, oneOf('HTTP', 'HTTPS'), { nonEmpty: true, supported: ['HTTP', 'HTTPS'], goType: 'v1.URIScheme' }),
 }));
 export type HTTPGetAction = {
   port: number | string;
@@ -962,7 +962,7 @@ export type HostIP = {
 
 export const HostPathVolumeSource = struct('io.k8s.api.core.v1.HostPathVolumeSource', () => ({
   path: required(1, string, { nonEmpty: true }),
-  type: optional(2, oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'), { pointer: true, supported: ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'] }),
+  type: optional(2, oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'), { pointer: true, supported: ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'], goType: 'v1.HostPathType' }),
 }));
 export type HostPathVolumeSource = {
   path: string;
@@ -1024,7 +1024,7 @@ export type ISCSIVolumeSource = {
 };
 
 export const ImageVolumeSource = struct('io.k8s.api.core.v1.ImageVolumeSource', () => ({
-  pullPolicy: optional(2, oneOf('Always', 'IfNotPresent', 'Never')),
+  pullPolicy: optional(2, oneOf('Always', 'IfNotPresent', 'Never'), { goType: 'v1.PullPolicy' }),
   reference: optional(1, string),
 }));
 export type ImageVolumeSource = {
@@ -1053,7 +1053,7 @@ export type KeyToPath = {
 export const Lifecycle = struct('io.k8s.api.core.v1.Lifecycle', () => ({
   postStart: optional(1, LifecycleHandler),
   preStop: optional(2, LifecycleHandler),
-  stopSignal: optional(3, oneOf('SIGABRT', 'SIGALRM', 'SIGBUS', 'SIGCHLD', 'SIGCLD', 'SIGCONT', 'SIGFPE', 'SIGHUP', 'SIGILL', 'SIGINT', 'SIGIO', 'SIGIOT', 'SIGKILL', 'SIGPIPE', 'SIGPOLL', 'SIGPROF', 'SIGPWR', 'SIGQUIT', 'SIGRTMAX', 'SIGRTMAX-1', 'SIGRTMAX-10', 'SIGRTMAX-11', 'SIGRTMAX-12', 'SIGRTMAX-13', 'SIGRTMAX-14', 'SIGRTMAX-2', 'SIGRTMAX-3', 'SIGRTMAX-4', 'SIGRTMAX-5', 'SIGRTMAX-6', 'SIGRTMAX-7', 'SIGRTMAX-8', 'SIGRTMAX-9', 'SIGRTMIN', 'SIGRTMIN+1', 'SIGRTMIN+10', 'SIGRTMIN+11', 'SIGRTMIN+12', 'SIGRTMIN+13', 'SIGRTMIN+14', 'SIGRTMIN+15', 'SIGRTMIN+2', 'SIGRTMIN+3', 'SIGRTMIN+4', 'SIGRTMIN+5', 'SIGRTMIN+6', 'SIGRTMIN+7', 'SIGRTMIN+8', 'SIGRTMIN+9', 'SIGSEGV', 'SIGSTKFLT', 'SIGSTOP', 'SIGSYS', 'SIGTERM', 'SIGTRAP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU', 'SIGXFSZ'), { pointer: true }),
+  stopSignal: optional(3, oneOf('SIGABRT', 'SIGALRM', 'SIGBUS', 'SIGCHLD', 'SIGCLD', 'SIGCONT', 'SIGFPE', 'SIGHUP', 'SIGILL', 'SIGINT', 'SIGIO', 'SIGIOT', 'SIGKILL', 'SIGPIPE', 'SIGPOLL', 'SIGPROF', 'SIGPWR', 'SIGQUIT', 'SIGRTMAX', 'SIGRTMAX-1', 'SIGRTMAX-10', 'SIGRTMAX-11', 'SIGRTMAX-12', 'SIGRTMAX-13', 'SIGRTMAX-14', 'SIGRTMAX-2', 'SIGRTMAX-3', 'SIGRTMAX-4', 'SIGRTMAX-5', 'SIGRTMAX-6', 'SIGRTMAX-7', 'SIGRTMAX-8', 'SIGRTMAX-9', 'SIGRTMIN', 'SIGRTMIN+1', 'SIGRTMIN+10', 'SIGRTMIN+11', 'SIGRTMIN+12', 'SIGRTMIN+13', 'SIGRTMIN+14', 'SIGRTMIN+15', 'SIGRTMIN+2', 'SIGRTMIN+3', 'SIGRTMIN+4', 'SIGRTMIN+5', 'SIGRTMIN+6', 'SIGRTMIN+7', 'SIGRTMIN+8', 'SIGRTMIN+9', 'SIGSEGV', 'SIGSTKFLT', 'SIGSTOP', 'SIGSYS', 'SIGTERM', 'SIGTRAP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU', 'SIGXFSZ'), { pointer: true, goType: 'v1.Signal' }),
 }));
 export type Lifecycle = {
   postStart?: LifecycleHandler;
@@ -1088,7 +1088,7 @@ export type LimitRange = {
 };
 
 export const LimitRangeItem = struct('io.k8s.api.core.v1.LimitRangeItem', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v1.LimitType' }),
   default: optional(4, mapOf(quantity)),
   defaultRequest: optional(5, mapOf(quantity)),
   max: optional(2, mapOf(quantity)),
@@ -1125,7 +1125,7 @@ export type LinuxContainerUser = {
 export const LoadBalancerIngress = struct('io.k8s.api.core.v1.LoadBalancerIngress', () => ({
   hostname: optional(2, string),
   ip: optional(1, string),
-  ipMode: optional(3, string, { pointer: true }),
+  ipMode: optional(3, string, { pointer: true, goType: 'v1.LoadBalancerIPMode' }),
   ports: optional(4, list(PortStatus), { listType: 'atomic' }),
 }));
 export type LoadBalancerIngress = {
@@ -1159,7 +1159,7 @@ export type LocalVolumeSource = {
 };
 
 export const ModifyVolumeStatus = struct('io.k8s.api.core.v1.ModifyVolumeStatus', () => ({
-  status: required(2, oneOf('InProgress', 'Infeasible', 'Pending')),
+  status: required(2, oneOf('InProgress', 'Infeasible', 'Pending'), { goType: 'v1.PersistentVolumeClaimModifyVolumeStatus' }),
   targetVolumeAttributesClassName: optional(1, string),
 }));
 export type ModifyVolumeStatus = {
@@ -1194,8 +1194,8 @@ export type Namespace = {
 };
 
 export const NamespaceCondition = struct('io.k8s.api.core.v1.NamespaceCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.NamespaceConditionType' }),
   lastTransitionTime: optional(4, time, { always: true }),
   message: optional(6, string),
   reason: optional(5, string),
@@ -1209,7 +1209,7 @@ export type NamespaceCondition = {
 };
 
 export const NamespaceSpec = struct('io.k8s.api.core.v1.NamespaceSpec', () => ({
-  finalizers: optional(1, list(string), { listType: 'atomic' }),
+  finalizers: optional(1, list(string), { listType: 'atomic', goType: '[]v1.FinalizerName' }),
 }));
 export type NamespaceSpec = {
   finalizers?: string[];
@@ -1217,7 +1217,7 @@ export type NamespaceSpec = {
 
 export const NamespaceStatus = struct('io.k8s.api.core.v1.NamespaceStatus', () => ({
   conditions: optional(2, list(NamespaceCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  phase: optional(1, oneOf('Active', 'Terminating')),
+  phase: optional(1, oneOf('Active', 'Terminating'), { goType: 'v1.NamespacePhase' }),
 }));
 export type NamespaceStatus = {
   conditions?: NamespaceCondition[];
@@ -1241,7 +1241,7 @@ export type Node = {
 
 export const NodeAddress = struct('io.k8s.api.core.v1.NodeAddress', () => ({
   address: required(2, string),
-  type: required(1, string),
+  type: required(1, string, { goType: 'v1.NodeAddressType' }),
 }));
 export type NodeAddress = {
   address: string;
@@ -1259,7 +1259,7 @@ export type NodeAffinity = {
 
 export const NodeAllocatableResourceClaimStatus = struct('io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus', () => ({
   resourceClaimName: required(1, string),
-  resources: required(3, mapOf(quantity)),
+  resources: required(3, mapOf(quantity), { goType: 'map[v1.ResourceName]resource.Quantity' }),
   containers: optional(2, list(string), { listType: 'set' }),
 }));
 export type NodeAllocatableResourceClaimStatus = {
@@ -1269,8 +1269,8 @@ export type NodeAllocatableResourceClaimStatus = {
 };
 
 export const NodeCondition = struct('io.k8s.api.core.v1.NodeCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.NodeConditionType' }),
   lastHeartbeatTime: optional(3, time, { always: true }),
   lastTransitionTime: optional(4, time, { always: true }),
   message: optional(6, string),
@@ -1346,7 +1346,7 @@ export type NodeSelector = {
 
 export const NodeSelectorRequirement = struct('io.k8s.api.core.v1.NodeSelectorRequirement', () => ({
   key: required(1, string),
-  operator: required(2, oneOf('DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn')),
+  operator: required(2, oneOf('DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn'), { goType: 'v1.NodeSelectorOperator' }),
   values: optional(3, list(string), { listType: 'atomic' }),
 }));
 export type NodeSelectorRequirement = {
@@ -1394,10 +1394,10 @@ export const NodeStatus = struct('io.k8s.api.core.v1.NodeStatus', () => ({
   features: optional(13, NodeFeatures),
   images: optional(8, list(ContainerImage), { listType: 'atomic' }),
   nodeInfo: optional(7, NodeSystemInfo, { always: true }),
-  phase: optional(3, oneOf('Pending', 'Running', 'Terminated')),
+  phase: optional(3, oneOf('Pending', 'Running', 'Terminated'), { goType: 'v1.NodePhase' }),
   runtimeHandlers: optional(12, list(NodeRuntimeHandler), { listType: 'atomic' }),
   volumesAttached: optional(10, list(AttachedVolume), { listType: 'atomic' }),
-  volumesInUse: optional(9, list(string), { listType: 'atomic' }),
+  volumesInUse: optional(9, list(string), { listType: 'atomic', goType: '[]v1.UniqueVolumeName' }),
 }));
 export type NodeStatus = {
   addresses?: NodeAddress[];
@@ -1466,7 +1466,7 @@ export const ObjectReference = struct('io.k8s.api.core.v1.ObjectReference', () =
   name: optional(3, string),
   namespace: optional(2, string),
   resourceVersion: optional(6, string),
-  uid: optional(4, string),
+  uid: optional(4, string, { goType: 'types.UID' }),
 }), { mapType: 'atomic' });
 export type ObjectReference = {
   apiVersion?: string;
@@ -1509,8 +1509,8 @@ export type PersistentVolumeClaim = {
 };
 
 export const PersistentVolumeClaimCondition = struct('io.k8s.api.core.v1.PersistentVolumeClaimCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.PersistentVolumeClaimConditionType' }),
   lastProbeTime: optional(3, time, { always: true }),
   lastTransitionTime: optional(4, time, { always: true }),
   message: optional(6, string),
@@ -1526,14 +1526,14 @@ export type PersistentVolumeClaimCondition = {
 };
 
 export const PersistentVolumeClaimSpec = struct('io.k8s.api.core.v1.PersistentVolumeClaimSpec', () => ({
-  accessModes: optional(1, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic' }),
+  accessModes: optional(1, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic', goType: '[]v1.PersistentVolumeAccessMode' }),
   dataSource: optional(7, TypedLocalObjectReference),
   dataSourceRef: optional(8, TypedObjectReference),
   resources: optional(2, VolumeResourceRequirements, { always: true }),
   selector: optional(4, LabelSelector),
   storageClassName: optional(5, string, { pointer: true }),
   volumeAttributesClassName: optional(9, string, { pointer: true }),
-  volumeMode: optional(6, oneOf('Block', 'Filesystem'), { pointer: true }),
+  volumeMode: optional(6, oneOf('Block', 'Filesystem'), { pointer: true, goType: 'v1.PersistentVolumeMode' }),
   volumeName: optional(3, string),
 }));
 export type PersistentVolumeClaimSpec = {
@@ -1549,14 +1549,14 @@ export type PersistentVolumeClaimSpec = {
 };
 
 export const PersistentVolumeClaimStatus = struct('io.k8s.api.core.v1.PersistentVolumeClaimStatus', () => ({
-  accessModes: optional(2, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic' }),
-  allocatedResourceStatuses: optional(7, mapOf(oneOf('ControllerResizeInProgress', 'ControllerResizeInfeasible', 'NodeResizeInProgress', 'NodeResizeInfeasible', 'NodeResizePending')), { mapType: 'granular' }),
+  accessModes: optional(2, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic', goType: '[]v1.PersistentVolumeAccessMode' }),
+  allocatedResourceStatuses: optional(7, mapOf(oneOf('ControllerResizeInProgress', 'ControllerResizeInfeasible', 'NodeResizeInProgress', 'NodeResizeInfeasible', 'NodeResizePending')), { mapType: 'granular', goType: 'map[v1.ResourceName]v1.ClaimResourceStatus' }),
   allocatedResources: optional(5, mapOf(quantity)),
   capacity: optional(3, mapOf(quantity)),
   conditions: optional(4, list(PersistentVolumeClaimCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
   currentVolumeAttributesClassName: optional(8, string, { pointer: true }),
   modifyVolumeStatus: optional(9, ModifyVolumeStatus),
-  phase: optional(1, oneOf('Bound', 'Lost', 'Pending')),
+  phase: optional(1, oneOf('Bound', 'Lost', 'Pending'), { goType: 'v1.PersistentVolumeClaimPhase' }),
 }));
 export type PersistentVolumeClaimStatus = {
   accessModes?: ('ReadOnlyMany' | 'ReadWriteMany' | 'ReadWriteOnce' | 'ReadWriteOncePod')[];
@@ -1588,37 +1588,37 @@ export type PersistentVolumeClaimVolumeSource = {
 };
 
 export const PersistentVolumeSpec = struct('io.k8s.api.core.v1.PersistentVolumeSpec', () => ({
-  accessModes: optional(3, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic' }),
-  awsElasticBlockStore: optional([2, 2], AWSElasticBlockStoreVolumeSource),
-  azureDisk: optional([2, 16], AzureDiskVolumeSource),
-  azureFile: optional([2, 13], AzureFilePersistentVolumeSource),
+  accessModes: optional(3, list(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')), { listType: 'atomic', goType: '[]v1.PersistentVolumeAccessMode' }),
+  awsElasticBlockStore: optional([2, 2], AWSElasticBlockStoreVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  azureDisk: optional([2, 16], AzureDiskVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  azureFile: optional([2, 13], AzureFilePersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   capacity: optional(1, mapOf(quantity)),
-  cephfs: optional([2, 9], CephFSPersistentVolumeSource),
-  cinder: optional([2, 8], CinderPersistentVolumeSource),
+  cephfs: optional([2, 9], CephFSPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  cinder: optional([2, 8], CinderPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   claimRef: optional(4, ObjectReference, { mapType: 'granular' }),
-  csi: optional([2, 22], CSIPersistentVolumeSource),
-  fc: optional([2, 10], FCVolumeSource),
-  flexVolume: optional([2, 12], FlexPersistentVolumeSource),
-  flocker: optional([2, 11], FlockerVolumeSource),
-  gcePersistentDisk: optional([2, 1], GCEPersistentDiskVolumeSource),
-  glusterfs: optional([2, 4], GlusterfsPersistentVolumeSource),
-  hostPath: optional([2, 3], HostPathVolumeSource),
-  iscsi: optional([2, 7], ISCSIPersistentVolumeSource),
-  local: optional([2, 20], LocalVolumeSource),
+  csi: optional([2, 22], CSIPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  fc: optional([2, 10], FCVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  flexVolume: optional([2, 12], FlexPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  flocker: optional([2, 11], FlockerVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  gcePersistentDisk: optional([2, 1], GCEPersistentDiskVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  glusterfs: optional([2, 4], GlusterfsPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  hostPath: optional([2, 3], HostPathVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  iscsi: optional([2, 7], ISCSIPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  local: optional([2, 20], LocalVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   mountOptions: optional(7, list(string), { listType: 'atomic' }),
-  nfs: optional([2, 5], NFSVolumeSource),
+  nfs: optional([2, 5], NFSVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   nodeAffinity: optional(9, VolumeNodeAffinity),
-  persistentVolumeReclaimPolicy: optional(5, oneOf('Delete', 'Recycle', 'Retain')),
-  photonPersistentDisk: optional([2, 17], PhotonPersistentDiskVolumeSource),
-  portworxVolume: optional([2, 18], PortworxVolumeSource),
-  quobyte: optional([2, 15], QuobyteVolumeSource),
-  rbd: optional([2, 6], RBDPersistentVolumeSource),
-  scaleIO: optional([2, 19], ScaleIOPersistentVolumeSource),
+  persistentVolumeReclaimPolicy: optional(5, oneOf('Delete', 'Recycle', 'Retain'), { goType: 'v1.PersistentVolumeReclaimPolicy' }),
+  photonPersistentDisk: optional([2, 17], PhotonPersistentDiskVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  portworxVolume: optional([2, 18], PortworxVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  quobyte: optional([2, 15], QuobyteVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  rbd: optional([2, 6], RBDPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
+  scaleIO: optional([2, 19], ScaleIOPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   storageClassName: optional(6, string),
-  storageos: optional([2, 21], StorageOSPersistentVolumeSource),
+  storageos: optional([2, 21], StorageOSPersistentVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
   volumeAttributesClassName: optional(10, string, { pointer: true }),
-  volumeMode: optional(8, oneOf('Block', 'Filesystem'), { pointer: true }),
-  vsphereVolume: optional([2, 14], VsphereVirtualDiskVolumeSource),
+  volumeMode: optional(8, oneOf('Block', 'Filesystem'), { pointer: true, goType: 'v1.PersistentVolumeMode' }),
+  vsphereVolume: optional([2, 14], VsphereVirtualDiskVolumeSource, { embeddedIn: 'PersistentVolumeSource' }),
 }));
 export type PersistentVolumeSpec = {
   accessModes?: ('ReadOnlyMany' | 'ReadWriteMany' | 'ReadWriteOnce' | 'ReadWriteOncePod')[];
@@ -1657,7 +1657,7 @@ export type PersistentVolumeSpec = {
 export const PersistentVolumeStatus = struct('io.k8s.api.core.v1.PersistentVolumeStatus', () => ({
   lastPhaseTransitionTime: optional(4, time),
   message: optional(2, string),
-  phase: optional(1, oneOf('Available', 'Bound', 'Failed', 'Pending', 'Released')),
+  phase: optional(1, oneOf('Available', 'Bound', 'Failed', 'Pending', 'Released'), { goType: 'v1.PersistentVolumePhase' }),
   reason: optional(3, string),
 }));
 export type PersistentVolumeStatus = {
@@ -1746,8 +1746,8 @@ export type PodCertificateProjection = {
 };
 
 export const PodCondition = struct('io.k8s.api.core.v1.PodCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.PodConditionType' }),
   lastProbeTime: optional(3, time, { always: true }),
   lastTransitionTime: optional(4, time, { always: true }),
   message: optional(6, string),
@@ -1801,14 +1801,14 @@ export type PodIP = {
 };
 
 export const PodOS = struct('io.k8s.api.core.v1.PodOS', () => ({
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.OSName' }),
 }));
 export type PodOS = {
   name: string;
 };
 
 export const PodReadinessGate = struct('io.k8s.api.core.v1.PodReadinessGate', () => ({
-  conditionType: required(1, labelKey),
+  conditionType: required(1, labelKey, { goType: 'v1.PodConditionType' }),
 }));
 export type PodReadinessGate = {
   conditionType: string;
@@ -1851,15 +1851,15 @@ export type PodSchedulingGroup = {
 export const PodSecurityContext = struct('io.k8s.api.core.v1.PodSecurityContext', () => ({
   appArmorProfile: optional(11, AppArmorProfile),
   fsGroup: optional(5, linuxId, { pointer: true }),
-  fsGroupChangePolicy: optional(9, oneOf('Always', 'OnRootMismatch'), { pointer: true, supported: ['Always', 'OnRootMismatch'] }),
+  fsGroupChangePolicy: optional(9, oneOf('Always', 'OnRootMismatch'), { pointer: true, supported: ['Always', 'OnRootMismatch'], goType: 'v1.PodFSGroupChangePolicy' }),
   runAsGroup: optional(6, linuxId, { pointer: true }),
   runAsNonRoot: optional(3, boolean, { pointer: true }),
   runAsUser: optional(2, linuxId, { pointer: true }),
-  seLinuxChangePolicy: optional(13, string, { pointer: true }),
+  seLinuxChangePolicy: optional(13, string, { pointer: true, goType: 'v1.PodSELinuxChangePolicy' }),
   seLinuxOptions: optional(1, SELinuxOptions),
   seccompProfile: optional(10, SeccompProfile),
   supplementalGroups: optional(4, list(linuxId), { listType: 'atomic' }),
-  supplementalGroupsPolicy: optional(12, oneOf('Merge', 'Strict'), { pointer: true, supported: ['Merge', 'Strict'] }),
+  supplementalGroupsPolicy: optional(12, oneOf('Merge', 'Strict'), { pointer: true, supported: ['Merge', 'Strict'], goType: 'v1.SupplementalGroupsPolicy' }),
   sysctls: optional(7, list(Sysctl), { listType: 'atomic' }),
   windowsOptions: optional(8, WindowsSecurityContextOptions),
 }));
@@ -1885,7 +1885,7 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   affinity: optional(18, Affinity),
   automountServiceAccountToken: optional(21, boolean, { pointer: true }),
   dnsConfig: optional(26, PodDNSConfig),
-  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'), { nonEmpty: true, supported: ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'] }),
+  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'), { nonEmpty: true, supported: ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], goType: 'v1.DNSPolicy' }),
   enableServiceLinks: optional(30, boolean, { pointer: true }),
   ephemeralContainers: optional(34, list(EphemeralContainer), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   hostAliases: optional(23, list(HostAlias), { listType: 'map', listMapKeys: ['ip'], patchMergeKey: 'ip', patchStrategy: 'merge' }),
@@ -1901,13 +1901,13 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   nodeSelector: optional(7, mapOf(string), { mapType: 'atomic' }),
   os: optional(36, PodOS),
   overhead: optional(32, mapOf(quantity)),
-  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, supported: ['Never', 'PreemptLowerPriority'] }),
+  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, supported: ['Never', 'PreemptLowerPriority'], goType: 'v1.PreemptionPolicy' }),
   priority: optional(25, int32, { pointer: true }),
   priorityClassName: optional(24, longName),
   readinessGates: optional(28, list(PodReadinessGate), { listType: 'atomic' }),
   resourceClaims: optional(39, list(PodResourceClaim), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge,retainKeys' }),
   resources: optional(40, ResourceRequirements),
-  restartPolicy: optional(3, oneOf('Always', 'Never', 'OnFailure'), { nonEmpty: true, supported: ['Always', 'OnFailure', 'Never'] }),
+  restartPolicy: optional(3, oneOf('Always', 'Never', 'OnFailure'), { nonEmpty: true, supported: ['Always', 'OnFailure', 'Never'], goType: 'v1.RestartPolicy' }),
   runtimeClassName: optional(29, longName, { pointer: true }),
   schedulerName: optional(19, labelKey),
   schedulingGates: optional(38, list(PodSchedulingGate), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
@@ -1981,12 +1981,12 @@ export const PodStatus = struct('io.k8s.api.core.v1.PodStatus', () => ({
   nodeAllocatableResourceClaimStatuses: optional(21, list(NodeAllocatableResourceClaimStatus), { listType: 'atomic' }),
   nominatedNodeName: optional(11, string),
   observedGeneration: optional(17, int64),
-  phase: optional(1, oneOf('Failed', 'Pending', 'Running', 'Succeeded', 'Unknown')),
+  phase: optional(1, oneOf('Failed', 'Pending', 'Running', 'Succeeded', 'Unknown'), { goType: 'v1.PodPhase' }),
   podIP: optional(6, string),
   podIPs: optional(12, list(PodIP), { listType: 'map', listMapKeys: ['ip'], patchMergeKey: 'ip', patchStrategy: 'merge' }),
-  qosClass: optional(9, oneOf('BestEffort', 'Burstable', 'Guaranteed')),
+  qosClass: optional(9, oneOf('BestEffort', 'Burstable', 'Guaranteed'), { goType: 'v1.PodQOSClass' }),
   reason: optional(4, string),
-  resize: optional(14, string),
+  resize: optional(14, string, { goType: 'v1.PodResizeStatus' }),
   resourceClaimStatuses: optional(15, list(PodResourceClaimStatus), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge,retainKeys' }),
   resources: optional(20, ResourceRequirements),
   startTime: optional(7, time),
@@ -2039,7 +2039,7 @@ export type PodTemplateSpec = {
 
 export const PortStatus = struct('io.k8s.api.core.v1.PortStatus', () => ({
   port: required(1, int32),
-  protocol: required(2, oneOf('SCTP', 'TCP', 'UDP')),
+  protocol: required(2, oneOf('SCTP', 'TCP', 'UDP'), { goType: 'v1.Protocol' }),
   error: optional(3, string, { pointer: true }),
 }));
 export type PortStatus = {
@@ -2069,14 +2069,14 @@ export type PreferredSchedulingTerm = {
 };
 
 export const Probe = struct('io.k8s.api.core.v1.Probe', () => ({
-  exec: optional([1, 1], ExecAction),
+  exec: optional([1, 1], ExecAction, { embeddedIn: 'ProbeHandler' }),
   failureThreshold: optional(6, int32, { minimum: 0 }),
-  grpc: optional([1, 4], GRPCAction),
-  httpGet: optional([1, 2], HTTPGetAction),
+  grpc: optional([1, 4], GRPCAction, { embeddedIn: 'ProbeHandler' }),
+  httpGet: optional([1, 2], HTTPGetAction, { embeddedIn: 'ProbeHandler' }),
   initialDelaySeconds: optional(2, int32, { minimum: 0 }),
   periodSeconds: optional(4, int32, { minimum: 0 }),
   successThreshold: optional(5, int32, { minimum: 0 }),
-  tcpSocket: optional([1, 3], TCPSocketAction),
+  tcpSocket: optional([1, 3], TCPSocketAction, { embeddedIn: 'ProbeHandler' }),
   terminationGracePeriodSeconds: optional(7, int64, { pointer: true, minimum: 0, exclusiveMinimum: true }),
   timeoutSeconds: optional(3, int32, { minimum: 0 }),
 }));
@@ -2177,8 +2177,8 @@ export type ReplicationController = {
 };
 
 export const ReplicationControllerCondition = struct('io.k8s.api.core.v1.ReplicationControllerCondition', () => ({
-  status: required(2, string),
-  type: required(1, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
+  type: required(1, string, { goType: 'v1.ReplicationControllerConditionType' }),
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
@@ -2242,8 +2242,8 @@ export type ResourceFieldSelector = {
 };
 
 export const ResourceHealth = struct('io.k8s.api.core.v1.ResourceHealth', () => ({
-  resourceID: required(1, string),
-  health: optional(2, string),
+  resourceID: required(1, string, { goType: 'v1.ResourceID' }),
+  health: optional(2, string, { goType: 'v1.ResourceHealthStatus' }),
   message: optional(6, string, { pointer: true }),
 }));
 export type ResourceHealth = {
@@ -2270,7 +2270,7 @@ export type ResourceQuota = {
 export const ResourceQuotaSpec = struct('io.k8s.api.core.v1.ResourceQuotaSpec', () => ({
   hard: optional(1, mapOf(quantity)),
   scopeSelector: optional(3, ScopeSelector),
-  scopes: optional(2, list(oneOf('BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass')), { listType: 'atomic' }),
+  scopes: optional(2, list(oneOf('BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass')), { listType: 'atomic', goType: '[]v1.ResourceQuotaScope' }),
 }));
 export type ResourceQuotaSpec = {
   hard?: Record<string, string>;
@@ -2299,7 +2299,7 @@ export type ResourceRequirements = {
 };
 
 export const ResourceStatus = struct('io.k8s.api.core.v1.ResourceStatus', () => ({
-  name: required(1, string),
+  name: required(1, string, { goType: 'v1.ResourceName' }),
   resources: optional(2, list(ResourceHealth), { listType: 'map', listMapKeys: ['resourceID'] }),
 }));
 export type ResourceStatus = {
@@ -2378,8 +2378,8 @@ export type ScopeSelector = {
 };
 
 export const ScopedResourceSelectorRequirement = struct('io.k8s.api.core.v1.ScopedResourceSelectorRequirement', () => ({
-  operator: required(2, oneOf('DoesNotExist', 'Exists', 'In', 'NotIn')),
-  scopeName: required(1, oneOf('BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass')),
+  operator: required(2, oneOf('DoesNotExist', 'Exists', 'In', 'NotIn'), { goType: 'v1.ScopeSelectorOperator' }),
+  scopeName: required(1, oneOf('BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass'), { goType: 'v1.ResourceQuotaScope' }),
   values: optional(3, list(string), { listType: 'atomic' }),
 }));
 export type ScopedResourceSelectorRequirement = {
@@ -2389,7 +2389,7 @@ export type ScopedResourceSelectorRequirement = {
 };
 
 export const SeccompProfile = struct('io.k8s.api.core.v1.SeccompProfile', () => ({
-  type: required(1, oneOf('Localhost', 'RuntimeDefault', 'Unconfined')),
+  type: required(1, oneOf('Localhost', 'RuntimeDefault', 'Unconfined'), { goType: 'v1.SeccompProfileType' }),
   localhostProfile: optional(2, string, { pointer: true }),
 }));
 export type SeccompProfile = {
@@ -2404,7 +2404,7 @@ export const Secret = struct('io.k8s.api.core.v1.Secret', () => ({
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
   stringData: optional(4, mapOf(string)),
-  type: optional(3, string, { immutable: true }),
+  type: optional(3, string, { immutable: true, goType: 'v1.SecretType' }),
 }));
 export type Secret = {
   apiVersion?: string;
@@ -2417,7 +2417,7 @@ export type Secret = {
 };
 
 export const SecretEnvSource = struct('io.k8s.api.core.v1.SecretEnvSource', () => ({
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(2, boolean, { pointer: true }),
 }));
 export type SecretEnvSource = {
@@ -2427,7 +2427,7 @@ export type SecretEnvSource = {
 
 export const SecretKeySelector = struct('io.k8s.api.core.v1.SecretKeySelector', () => ({
   key: required(2, configKey, { nonEmpty: true }),
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(3, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
 export type SecretKeySelector = {
@@ -2438,7 +2438,7 @@ export type SecretKeySelector = {
 
 export const SecretProjection = struct('io.k8s.api.core.v1.SecretProjection', () => ({
   items: optional(2, list(KeyToPath), { listType: 'atomic' }),
-  name: optional([1, 1], string),
+  name: optional([1, 1], string, { embeddedIn: 'LocalObjectReference' }),
   optional: optional(4, boolean, { pointer: true }),
 }));
 export type SecretProjection = {
@@ -2474,7 +2474,7 @@ export const SecurityContext = struct('io.k8s.api.core.v1.SecurityContext', () =
   appArmorProfile: optional(12, AppArmorProfile),
   capabilities: optional(1, Capabilities),
   privileged: optional(2, boolean, { pointer: true }),
-  procMount: optional(9, oneOf('Default', 'Unmasked'), { pointer: true, supported: ['Default', 'Unmasked'] }),
+  procMount: optional(9, oneOf('Default', 'Unmasked'), { pointer: true, supported: ['Default', 'Unmasked'], goType: 'v1.ProcMountType' }),
   readOnlyRootFilesystem: optional(6, boolean, { pointer: true }),
   runAsGroup: optional(8, linuxId, { pointer: true }),
   runAsNonRoot: optional(5, boolean, { pointer: true }),
@@ -2546,7 +2546,7 @@ export const ServicePort = struct('io.k8s.api.core.v1.ServicePort', () => ({
   appProtocol: optional(6, labelKey, { pointer: true }),
   name: optional(1, shortName),
   nodePort: optional(5, int32),
-  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
+  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
   targetPort: optional(4, intOrString, { always: true }),
 }));
 export type ServicePort = {
@@ -2564,21 +2564,21 @@ export const ServiceSpec = struct('io.k8s.api.core.v1.ServiceSpec', () => ({
   clusterIPs: optional(18, list(string), { listType: 'atomic' }),
   externalIPs: optional(5, list(string), { listType: 'atomic' }),
   externalName: optional(10, string),
-  externalTrafficPolicy: optional(11, oneOf('Cluster', 'Local'), { supported: ['Cluster', 'Local'] }),
+  externalTrafficPolicy: optional(11, oneOf('Cluster', 'Local'), { supported: ['Cluster', 'Local'], goType: 'v1.ServiceExternalTrafficPolicy' }),
   healthCheckNodePort: optional(12, int32),
-  internalTrafficPolicy: optional(22, oneOf('Cluster', 'Local'), { pointer: true, supported: ['Cluster', 'Local'] }),
-  ipFamilies: optional(19, list(oneOf('', 'IPv4', 'IPv6')), { listType: 'atomic', supported: ['IPv4', 'IPv6'] }),
-  ipFamilyPolicy: optional(17, oneOf('PreferDualStack', 'RequireDualStack', 'SingleStack'), { pointer: true, supported: ['PreferDualStack', 'RequireDualStack', 'SingleStack'] }),
+  internalTrafficPolicy: optional(22, oneOf('Cluster', 'Local'), { pointer: true, supported: ['Cluster', 'Local'], goType: 'v1.ServiceInternalTrafficPolicy' }),
+  ipFamilies: optional(19, list(oneOf('', 'IPv4', 'IPv6')), { listType: 'atomic', supported: ['IPv4', 'IPv6'], goType: '[]v1.IPFamily' }),
+  ipFamilyPolicy: optional(17, oneOf('PreferDualStack', 'RequireDualStack', 'SingleStack'), { pointer: true, supported: ['PreferDualStack', 'RequireDualStack', 'SingleStack'], goType: 'v1.IPFamilyPolicy' }),
   loadBalancerClass: optional(21, string, { pointer: true }),
   loadBalancerIP: optional(8, string),
   loadBalancerSourceRanges: optional(9, list(string), { listType: 'atomic' }),
   ports: optional(1, list(ServicePort), { listType: 'map', listMapKeys: ['port', 'protocol'], patchMergeKey: 'port', patchStrategy: 'merge' }),
   publishNotReadyAddresses: optional(13, boolean),
   selector: optional(2, mapOf(string), { mapType: 'atomic' }),
-  sessionAffinity: optional(7, oneOf('ClientIP', 'None'), { nonEmpty: true, supported: ['ClientIP', 'None'] }),
+  sessionAffinity: optional(7, oneOf('ClientIP', 'None'), { nonEmpty: true, supported: ['ClientIP', 'None'], goType: 'v1.ServiceAffinity' }),
   sessionAffinityConfig: optional(14, SessionAffinityConfig),
   trafficDistribution: optional(23, string, { pointer: true, supported: ['PreferClose', 'PreferSameNode', 'PreferSameZone'] }),
-  type: optional(4, oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'), { nonEmpty: true, supported: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'] }),
+  type: optional(4, oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'), { nonEmpty: true, supported: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], goType: 'v1.ServiceType' }),
 }));
 export type ServiceSpec = {
   allocateLoadBalancerNodePorts?: boolean;
@@ -2675,7 +2675,7 @@ export type TCPSocketAction = {
 };
 
 export const Taint = struct('io.k8s.api.core.v1.Taint', () => ({
-  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { nonEmpty: true, supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] }),
+  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { nonEmpty: true, supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'], goType: 'v1.TaintEffect' }),
   key: required(1, labelKey),
   timeAdded: optional(4, time),
   value: optional(2, labelValue),
@@ -2688,9 +2688,9 @@ export type Taint = {
 };
 
 export const Toleration = struct('io.k8s.api.core.v1.Toleration', () => ({
-  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] }),
+  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'], goType: 'v1.TaintEffect' }),
   key: optional(1, labelKey),
-  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt'), { supported: ['Equal', 'Exists', 'Gt', 'Lt'] }),
+  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt'), { supported: ['Equal', 'Exists', 'Gt', 'Lt'], goType: 'v1.TolerationOperator' }),
   tolerationSeconds: optional(5, int64, { pointer: true }),
   value: optional(3, string),
 }));
@@ -2721,12 +2721,12 @@ export type TopologySelectorTerm = {
 export const TopologySpreadConstraint = struct('io.k8s.api.core.v1.TopologySpreadConstraint', () => ({
   maxSkew: required(1, int32),
   topologyKey: required(2, string),
-  whenUnsatisfiable: required(3, oneOf('DoNotSchedule', 'ScheduleAnyway'), { supported: ['DoNotSchedule', 'ScheduleAnyway'] }),
+  whenUnsatisfiable: required(3, oneOf('DoNotSchedule', 'ScheduleAnyway'), { supported: ['DoNotSchedule', 'ScheduleAnyway'], goType: 'v1.UnsatisfiableConstraintAction' }),
   labelSelector: optional(4, LabelSelector),
   matchLabelKeys: optional(8, list(string), { listType: 'atomic' }),
   minDomains: optional(5, int32, { pointer: true }),
-  nodeAffinityPolicy: optional(6, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'] }),
-  nodeTaintsPolicy: optional(7, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'] }),
+  nodeAffinityPolicy: optional(6, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'], goType: 'v1.NodeInclusionPolicy' }),
+  nodeTaintsPolicy: optional(7, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'], goType: 'v1.NodeInclusionPolicy' }),
 }));
 export type TopologySpreadConstraint = {
   maxSkew: number;
@@ -2765,36 +2765,36 @@ export type TypedObjectReference = {
 
 export const Volume = struct('io.k8s.api.core.v1.Volume', () => ({
   name: required(1, shortName, { nonEmpty: true }),
-  awsElasticBlockStore: optional([2, 4], AWSElasticBlockStoreVolumeSource),
-  azureDisk: optional([2, 22], AzureDiskVolumeSource),
-  azureFile: optional([2, 18], AzureFileVolumeSource),
-  cephfs: optional([2, 14], CephFSVolumeSource),
-  cinder: optional([2, 13], CinderVolumeSource),
-  configMap: optional([2, 19], ConfigMapVolumeSource),
-  csi: optional([2, 28], CSIVolumeSource),
-  downwardAPI: optional([2, 16], DownwardAPIVolumeSource),
-  emptyDir: optional([2, 2], EmptyDirVolumeSource),
-  ephemeral: optional([2, 29], EphemeralVolumeSource),
-  fc: optional([2, 17], FCVolumeSource),
-  flexVolume: optional([2, 12], FlexVolumeSource),
-  flocker: optional([2, 15], FlockerVolumeSource),
-  gcePersistentDisk: optional([2, 3], GCEPersistentDiskVolumeSource),
-  gitRepo: optional([2, 5], GitRepoVolumeSource),
-  glusterfs: optional([2, 9], GlusterfsVolumeSource),
-  hostPath: optional([2, 1], HostPathVolumeSource),
-  image: optional([2, 30], ImageVolumeSource),
-  iscsi: optional([2, 8], ISCSIVolumeSource),
-  nfs: optional([2, 7], NFSVolumeSource),
-  persistentVolumeClaim: optional([2, 10], PersistentVolumeClaimVolumeSource),
-  photonPersistentDisk: optional([2, 23], PhotonPersistentDiskVolumeSource),
-  portworxVolume: optional([2, 24], PortworxVolumeSource),
-  projected: optional([2, 26], ProjectedVolumeSource),
-  quobyte: optional([2, 21], QuobyteVolumeSource),
-  rbd: optional([2, 11], RBDVolumeSource),
-  scaleIO: optional([2, 25], ScaleIOVolumeSource),
-  secret: optional([2, 6], SecretVolumeSource),
-  storageos: optional([2, 27], StorageOSVolumeSource),
-  vsphereVolume: optional([2, 20], VsphereVirtualDiskVolumeSource),
+  awsElasticBlockStore: optional([2, 4], AWSElasticBlockStoreVolumeSource, { embeddedIn: 'VolumeSource' }),
+  azureDisk: optional([2, 22], AzureDiskVolumeSource, { embeddedIn: 'VolumeSource' }),
+  azureFile: optional([2, 18], AzureFileVolumeSource, { embeddedIn: 'VolumeSource' }),
+  cephfs: optional([2, 14], CephFSVolumeSource, { embeddedIn: 'VolumeSource' }),
+  cinder: optional([2, 13], CinderVolumeSource, { embeddedIn: 'VolumeSource' }),
+  configMap: optional([2, 19], ConfigMapVolumeSource, { embeddedIn: 'VolumeSource' }),
+  csi: optional([2, 28], CSIVolumeSource, { embeddedIn: 'VolumeSource' }),
+  downwardAPI: optional([2, 16], DownwardAPIVolumeSource, { embeddedIn: 'VolumeSource' }),
+  emptyDir: optional([2, 2], EmptyDirVolumeSource, { embeddedIn: 'VolumeSource' }),
+  ephemeral: optional([2, 29], EphemeralVolumeSource, { embeddedIn: 'VolumeSource' }),
+  fc: optional([2, 17], FCVolumeSource, { embeddedIn: 'VolumeSource' }),
+  flexVolume: optional([2, 12], FlexVolumeSource, { embeddedIn: 'VolumeSource' }),
+  flocker: optional([2, 15], FlockerVolumeSource, { embeddedIn: 'VolumeSource' }),
+  gcePersistentDisk: optional([2, 3], GCEPersistentDiskVolumeSource, { embeddedIn: 'VolumeSource' }),
+  gitRepo: optional([2, 5], GitRepoVolumeSource, { embeddedIn: 'VolumeSource' }),
+  glusterfs: optional([2, 9], GlusterfsVolumeSource, { embeddedIn: 'VolumeSource' }),
+  hostPath: optional([2, 1], HostPathVolumeSource, { embeddedIn: 'VolumeSource' }),
+  image: optional([2, 30], ImageVolumeSource, { embeddedIn: 'VolumeSource' }),
+  iscsi: optional([2, 8], ISCSIVolumeSource, { embeddedIn: 'VolumeSource' }),
+  nfs: optional([2, 7], NFSVolumeSource, { embeddedIn: 'VolumeSource' }),
+  persistentVolumeClaim: optional([2, 10], PersistentVolumeClaimVolumeSource, { embeddedIn: 'VolumeSource' }),
+  photonPersistentDisk: optional([2, 23], PhotonPersistentDiskVolumeSource, { embeddedIn: 'VolumeSource' }),
+  portworxVolume: optional([2, 24], PortworxVolumeSource, { embeddedIn: 'VolumeSource' }),
+  projected: optional([2, 26], ProjectedVolumeSource, { embeddedIn: 'VolumeSource' }),
+  quobyte: optional([2, 21], QuobyteVolumeSource, { embeddedIn: 'VolumeSource' }),
+  rbd: optional([2, 11], RBDVolumeSource, { embeddedIn: 'VolumeSource' }),
+  scaleIO: optional([2, 25], ScaleIOVolumeSource, { embeddedIn: 'VolumeSource' }),
+  secret: optional([2, 6], SecretVolumeSource, { embeddedIn: 'VolumeSource' }),
+  storageos: optional([2, 27], StorageOSVolumeSource, { embeddedIn: 'VolumeSource' }),
+  vsphereVolume: optional([2, 20], VsphereVirtualDiskVolumeSource, { embeddedIn: 'VolumeSource' }),
 }));
 export type Volume = {
   name: string;
@@ -2842,9 +2842,9 @@ export type VolumeDevice = {
 export const VolumeMount = struct('io.k8s.api.core.v1.VolumeMount', () => ({
   mountPath: required(3, string, { nonEmpty: true }),
   name: required(1, string, { nonEmpty: true }),
-  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true, supported: ['Bidirectional', 'HostToContainer', 'None'] }),
+  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true, supported: ['Bidirectional', 'HostToContainer', 'None'], goType: 'v1.MountPropagationMode' }),
   readOnly: optional(2, boolean),
-  recursiveReadOnly: optional(7, string, { pointer: true, supported: ['Disabled', 'Enabled', 'IfPossible'] }),
+  recursiveReadOnly: optional(7, string, { pointer: true, supported: ['Disabled', 'Enabled', 'IfPossible'], goType: 'v1.RecursiveReadOnlyMode' }),
   subPath: optional(4, string),
   subPathExpr: optional(6, string),
 }));
@@ -2862,7 +2862,7 @@ export const VolumeMountStatus = struct('io.k8s.api.core.v1.VolumeMountStatus', 
   mountPath: required(2, string),
   name: required(1, string),
   readOnly: optional(3, boolean),
-  recursiveReadOnly: optional(4, string, { pointer: true }),
+  recursiveReadOnly: optional(4, string, { pointer: true, goType: 'v1.RecursiveReadOnlyMode' }),
   volumeStatus: optional(5, VolumeStatus),
 }));
 export type VolumeMountStatus = {

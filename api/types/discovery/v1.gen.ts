@@ -48,7 +48,7 @@ export const EndpointPort = struct('io.k8s.api.discovery.v1.EndpointPort', () =>
   appProtocol: optional(4, string, { pointer: true }),
   name: optional(1, string, { pointer: true }),
   port: optional(3, port, { pointer: true }),
-  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, supported: ['SCTP', 'TCP', 'UDP'] }),
+  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
 }), { mapType: 'atomic' });
 export type EndpointPort = {
   appProtocol?: string;
@@ -58,7 +58,7 @@ export type EndpointPort = {
 };
 
 export const EndpointSlice = struct('io.k8s.api.discovery.v1.EndpointSlice', () => ({
-  addressType: required(4, oneOf('FQDN', 'IPv4', 'IPv6'), { nonEmpty: true, supported: ['FQDN', 'IPv4', 'IPv6'], immutable: true }),
+  addressType: required(4, oneOf('FQDN', 'IPv4', 'IPv6'), { nonEmpty: true, supported: ['FQDN', 'IPv4', 'IPv6'], immutable: true, goType: 'v1.AddressType' }),
   apiVersion: optional(undefined, string),
   endpoints: optional(2, list(Endpoint), { always: true, listType: 'atomic', maxItems: 1000 }),
   kind: optional(undefined, string),

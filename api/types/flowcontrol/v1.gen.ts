@@ -12,7 +12,7 @@ export type ExemptPriorityLevelConfiguration = {
 };
 
 export const FlowDistinguisherMethod = struct('io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v1.FlowDistinguisherMethodType' }),
 }));
 export type FlowDistinguisherMethod = {
   type: string;
@@ -37,8 +37,8 @@ export const FlowSchemaCondition = struct('io.k8s.api.flowcontrol.v1.FlowSchemaC
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
-  status: optional(2, string),
-  type: optional(1, string),
+  status: optional(2, string, { goType: 'v1.ConditionStatus' }),
+  type: optional(1, string, { goType: 'v1.FlowSchemaConditionType' }),
 }));
 export type FlowSchemaCondition = {
   lastTransitionTime?: string | null;
@@ -76,7 +76,7 @@ export type GroupSubject = {
 };
 
 export const LimitResponse = struct('io.k8s.api.flowcontrol.v1.LimitResponse', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v1.LimitResponseType' }),
   queuing: optional(2, QueuingConfiguration),
 }));
 export type LimitResponse = {
@@ -136,8 +136,8 @@ export const PriorityLevelConfigurationCondition = struct('io.k8s.api.flowcontro
   lastTransitionTime: optional(3, time, { always: true }),
   message: optional(5, string),
   reason: optional(4, string),
-  status: optional(2, string),
-  type: optional(1, string),
+  status: optional(2, string, { goType: 'v1.ConditionStatus' }),
+  type: optional(1, string, { goType: 'v1.PriorityLevelConfigurationConditionType' }),
 }));
 export type PriorityLevelConfigurationCondition = {
   lastTransitionTime?: string | null;
@@ -155,7 +155,7 @@ export type PriorityLevelConfigurationReference = {
 };
 
 export const PriorityLevelConfigurationSpec = struct('io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec', () => ({
-  type: required(1, string),
+  type: required(1, string, { goType: 'v1.PriorityLevelEnablement' }),
   exempt: optional(3, ExemptPriorityLevelConfiguration),
   limited: optional(2, LimitedPriorityLevelConfiguration),
 }));
@@ -208,7 +208,7 @@ export type ServiceAccountSubject = {
 };
 
 export const Subject = struct('io.k8s.api.flowcontrol.v1.Subject', () => ({
-  kind: required(1, string),
+  kind: required(1, string, { goType: 'v1.SubjectKind' }),
   group: optional(3, GroupSubject),
   serviceAccount: optional(4, ServiceAccountSubject),
   user: optional(2, UserSubject),

@@ -34,7 +34,7 @@ export const APIResource = struct('io.k8s.apimachinery.pkg.apis.meta.v1.APIResou
   name: required(1, string),
   namespaced: required(2, boolean),
   singularName: required(6, string),
-  verbs: required(4, list(string)),
+  verbs: required(4, list(string), { goType: 'v1.Verbs' }),
   categories: optional(7, list(string), { listType: 'atomic' }),
   group: optional(8, string),
   shortNames: optional(5, list(string), { listType: 'atomic' }),
@@ -84,7 +84,7 @@ export const Condition = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Condition'
   lastTransitionTime: required(4, time),
   message: required(6, string),
   reason: required(5, string),
-  status: required(2, string),
+  status: required(2, string, { goType: 'v1.ConditionStatus' }),
   type: required(1, string),
   observedGeneration: optional(3, int64),
 }));
@@ -105,7 +105,7 @@ export const DeleteOptions = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Delete
   kind: optional(undefined, string),
   orphanDependents: optional(3, boolean, { pointer: true }),
   preconditions: optional(2, Preconditions),
-  propagationPolicy: optional(4, string, { pointer: true }),
+  propagationPolicy: optional(4, string, { pointer: true, goType: 'v1.DeletionPropagation' }),
 }));
 export type DeleteOptions = {
   apiVersion?: string;
@@ -120,7 +120,7 @@ export type DeleteOptions = {
 
 export const FieldSelectorRequirement = struct('io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement', () => ({
   key: required(1, string),
-  operator: required(2, string),
+  operator: required(2, string, { goType: 'v1.FieldSelectorOperator' }),
   values: optional(3, list(string), { listType: 'atomic' }),
 }));
 export type FieldSelectorRequirement = {
@@ -149,7 +149,7 @@ export type LabelSelector = {
 
 export const LabelSelectorRequirement = struct('io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement', () => ({
   key: required(1, string),
-  operator: required(2, string),
+  operator: required(2, string, { goType: 'v1.LabelSelectorOperator' }),
   values: optional(3, list(string), { listType: 'atomic' }),
 }));
 export type LabelSelectorRequirement = {
@@ -178,7 +178,7 @@ export const ManagedFieldsEntry = struct('io.k8s.apimachinery.pkg.apis.meta.v1.M
   fieldsType: optional(6, string),
   fieldsV1: optional(7, namedObject('io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1')),
   manager: optional(1, string),
-  operation: optional(2, string),
+  operation: optional(2, string, { goType: 'v1.ManagedFieldsOperationType' }),
   subresource: optional(8, string),
   time: optional(4, time),
 }));
@@ -207,7 +207,7 @@ export const ObjectMeta = struct('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMet
   ownerReferences: optional(13, list(OwnerReference), { listType: 'map', listMapKeys: ['uid'], patchMergeKey: 'uid', patchStrategy: 'merge' }),
   resourceVersion: optional(6, string),
   selfLink: optional(4, string),
-  uid: optional(5, string),
+  uid: optional(5, string, { goType: 'types.UID' }),
 }));
 export type ObjectMeta = {
   annotations?: Record<string, string>;
@@ -231,7 +231,7 @@ export const OwnerReference = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Owner
   apiVersion: required(5, string),
   kind: required(1, string),
   name: required(3, string),
-  uid: required(4, string),
+  uid: required(4, string, { goType: 'types.UID' }),
   blockOwnerDeletion: optional(7, boolean, { pointer: true }),
   controller: optional(6, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
@@ -246,7 +246,7 @@ export type OwnerReference = {
 
 export const Preconditions = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions', () => ({
   resourceVersion: optional(2, string, { pointer: true }),
-  uid: optional(1, string, { pointer: true }),
+  uid: optional(1, string, { pointer: true, goType: 'types.UID' }),
 }));
 export type Preconditions = {
   resourceVersion?: string;
@@ -276,7 +276,7 @@ export const Status = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Status', () =
   kind: optional(undefined, string),
   message: optional(3, string),
   metadata: optional(1, ListMeta, { always: true }),
-  reason: optional(4, string),
+  reason: optional(4, string, { goType: 'v1.StatusReason' }),
   status: optional(2, string),
 }));
 export type Status = {
@@ -293,7 +293,7 @@ export type Status = {
 export const StatusCause = struct('io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause', () => ({
   field: optional(3, string),
   message: optional(2, string),
-  reason: optional(1, string),
+  reason: optional(1, string, { goType: 'v1.CauseType' }),
 }));
 export type StatusCause = {
   field?: string;
@@ -307,7 +307,7 @@ export const StatusDetails = struct('io.k8s.apimachinery.pkg.apis.meta.v1.Status
   kind: optional(3, string),
   name: optional(1, string),
   retryAfterSeconds: optional(5, int32),
-  uid: optional(6, string),
+  uid: optional(6, string, { goType: 'types.UID' }),
 }));
 export type StatusDetails = {
   causes?: StatusCause[];

@@ -5,7 +5,7 @@ import { TypedLocalObjectReference } from '../core/v1.gen.ts';
 
 export const HTTPIngressPath = struct('io.k8s.api.networking.v1.HTTPIngressPath', () => ({
   backend: required(2, IngressBackend),
-  pathType: required(3, oneOf('Exact', 'ImplementationSpecific', 'Prefix'), { nullable: true }),
+  pathType: required(3, oneOf('Exact', 'ImplementationSpecific', 'Prefix'), { nullable: true, goType: 'v1.PathType' }),
   path: optional(1, string),
 }));
 export type HTTPIngressPath = {
@@ -131,7 +131,7 @@ export type IngressLoadBalancerStatus = {
 
 export const IngressPortStatus = struct('io.k8s.api.networking.v1.IngressPortStatus', () => ({
   port: required(1, int32),
-  protocol: required(2, oneOf('SCTP', 'TCP', 'UDP')),
+  protocol: required(2, oneOf('SCTP', 'TCP', 'UDP'), { goType: 'v1.Protocol' }),
   error: optional(3, string, { pointer: true }),
 }));
 export type IngressPortStatus = {
@@ -142,7 +142,7 @@ export type IngressPortStatus = {
 
 export const IngressRule = struct('io.k8s.api.networking.v1.IngressRule', () => ({
   host: optional(1, string),
-  http: optional([2, 1], HTTPIngressRuleValue),
+  http: optional([2, 1], HTTPIngressRuleValue, { embeddedIn: 'IngressRuleValue' }),
 }));
 export type IngressRule = {
   host?: string;
@@ -232,7 +232,7 @@ export type NetworkPolicyPeer = {
 export const NetworkPolicyPort = struct('io.k8s.api.networking.v1.NetworkPolicyPort', () => ({
   endPort: optional(3, int32, { pointer: true }),
   port: optional(2, intOrString),
-  protocol: optional(1, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true }),
+  protocol: optional(1, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, goType: 'v1.Protocol' }),
 }));
 export type NetworkPolicyPort = {
   endPort?: number;
@@ -244,7 +244,7 @@ export const NetworkPolicySpec = struct('io.k8s.api.networking.v1.NetworkPolicyS
   egress: optional(3, list(NetworkPolicyEgressRule), { listType: 'atomic' }),
   ingress: optional(2, list(NetworkPolicyIngressRule), { listType: 'atomic' }),
   podSelector: optional(1, LabelSelector, { always: true }),
-  policyTypes: optional(4, list(oneOf('Egress', 'Ingress')), { listType: 'atomic' }),
+  policyTypes: optional(4, list(oneOf('Egress', 'Ingress')), { listType: 'atomic', goType: '[]v1.PolicyType' }),
 }));
 export type NetworkPolicySpec = {
   egress?: NetworkPolicyEgressRule[];

@@ -34,7 +34,7 @@ export const PodDisruptionBudgetSpec = struct('io.k8s.api.policy.v1.PodDisruptio
   maxUnavailable: optional(3, intOrString),
   minAvailable: optional(1, intOrString),
   selector: optional(2, LabelSelector, { patchStrategy: 'replace' }),
-  unhealthyPodEvictionPolicy: optional(4, oneOf('AlwaysAllow', 'IfHealthyBudget'), { pointer: true, supported: ['AlwaysAllow', 'IfHealthyBudget'] }),
+  unhealthyPodEvictionPolicy: optional(4, oneOf('AlwaysAllow', 'IfHealthyBudget'), { pointer: true, supported: ['AlwaysAllow', 'IfHealthyBudget'], goType: 'v1.UnhealthyPodEvictionPolicyType' }),
 }));
 export type PodDisruptionBudgetSpec = {
   maxUnavailable?: number | string;

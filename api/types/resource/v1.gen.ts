@@ -63,7 +63,7 @@ export type CapacityRequestPolicyRange = {
 };
 
 export const CapacityRequirements = struct('io.k8s.api.resource.v1.CapacityRequirements', () => ({
-  requests: optional(1, mapOf(quantity)),
+  requests: optional(1, mapOf(quantity), { goType: 'map[v1.QualifiedName]resource.Quantity' }),
 }));
 export type CapacityRequirements = {
   requests?: Record<string, string>;
@@ -89,13 +89,13 @@ export const Device = struct('io.k8s.api.resource.v1.Device', () => ({
   name: required(1, string),
   allNodes: optional(7, boolean, { pointer: true }),
   allowMultipleAllocations: optional(12, boolean, { pointer: true }),
-  attributes: optional(2, mapOf(DeviceAttribute)),
+  attributes: optional(2, mapOf(DeviceAttribute), { goType: 'map[v1.QualifiedName]v1.DeviceAttribute' }),
   bindingConditions: optional(10, list(string), { listType: 'atomic' }),
   bindingFailureConditions: optional(11, list(string), { listType: 'atomic' }),
   bindsToNode: optional(9, boolean, { pointer: true }),
-  capacity: optional(3, mapOf(DeviceCapacity)),
+  capacity: optional(3, mapOf(DeviceCapacity), { goType: 'map[v1.QualifiedName]v1.DeviceCapacity' }),
   consumesCounters: optional(4, list(DeviceCounterConsumption), { listType: 'atomic' }),
-  nodeAllocatableResourceMappings: optional(13, mapOf(NodeAllocatableResourceMapping)),
+  nodeAllocatableResourceMappings: optional(13, mapOf(NodeAllocatableResourceMapping), { goType: 'map[v1.ResourceName]v1.NodeAllocatableResourceMapping' }),
   nodeName: optional(5, string, { pointer: true }),
   nodeSelector: optional(6, NodeSelector),
   taints: optional(8, list(DeviceTaint), { listType: 'atomic' }),
@@ -117,8 +117,8 @@ export type Device = {
 };
 
 export const DeviceAllocationConfiguration = struct('io.k8s.api.resource.v1.DeviceAllocationConfiguration', () => ({
-  source: required(1, oneOf('FromClaim', 'FromClass')),
-  opaque: optional([3, 1], OpaqueDeviceConfiguration),
+  source: required(1, oneOf('FromClaim', 'FromClass'), { goType: 'v1.AllocationConfigSource' }),
+  opaque: optional([3, 1], OpaqueDeviceConfiguration, { embeddedIn: 'DeviceConfiguration' }),
   requests: optional(2, list(string), { listType: 'atomic' }),
 }));
 export type DeviceAllocationConfiguration = {
@@ -178,7 +178,7 @@ export type DeviceClaim = {
 };
 
 export const DeviceClaimConfiguration = struct('io.k8s.api.resource.v1.DeviceClaimConfiguration', () => ({
-  opaque: optional([2, 1], OpaqueDeviceConfiguration),
+  opaque: optional([2, 1], OpaqueDeviceConfiguration, { embeddedIn: 'DeviceConfiguration' }),
   requests: optional(1, list(string), { listType: 'atomic' }),
 }));
 export type DeviceClaimConfiguration = {
@@ -200,7 +200,7 @@ export type DeviceClass = {
 };
 
 export const DeviceClassConfiguration = struct('io.k8s.api.resource.v1.DeviceClassConfiguration', () => ({
-  opaque: optional([1, 1], OpaqueDeviceConfiguration),
+  opaque: optional([1, 1], OpaqueDeviceConfiguration, { embeddedIn: 'DeviceConfiguration' }),
 }));
 export type DeviceClassConfiguration = {
   opaque?: OpaqueDeviceConfiguration;
@@ -218,8 +218,8 @@ export type DeviceClassSpec = {
 };
 
 export const DeviceConstraint = struct('io.k8s.api.resource.v1.DeviceConstraint', () => ({
-  distinctAttribute: optional(3, string, { pointer: true }),
-  matchAttribute: optional(2, string, { pointer: true }),
+  distinctAttribute: optional(3, string, { pointer: true, goType: 'v1.FullyQualifiedName' }),
+  matchAttribute: optional(2, string, { pointer: true, goType: 'v1.FullyQualifiedName' }),
   requests: optional(1, list(string), { listType: 'atomic' }),
 }));
 export type DeviceConstraint = {
@@ -256,8 +256,8 @@ export const DeviceRequestAllocationResult = struct('io.k8s.api.resource.v1.Devi
   adminAccess: optional(5, boolean, { pointer: true }),
   bindingConditions: optional(7, list(string), { listType: 'atomic' }),
   bindingFailureConditions: optional(8, list(string), { listType: 'atomic' }),
-  consumedCapacity: optional(10, mapOf(quantity)),
-  shareID: optional(9, string, { pointer: true }),
+  consumedCapacity: optional(10, mapOf(quantity), { goType: 'map[v1.QualifiedName]resource.Quantity' }),
+  shareID: optional(9, string, { pointer: true, goType: 'types.UID' }),
   tolerations: optional(6, list(DeviceToleration), { listType: 'atomic' }),
 }));
 export type DeviceRequestAllocationResult = {
@@ -283,7 +283,7 @@ export type DeviceSelector = {
 export const DeviceSubRequest = struct('io.k8s.api.resource.v1.DeviceSubRequest', () => ({
   deviceClassName: required(2, string),
   name: required(1, string),
-  allocationMode: optional(4, oneOf('All', 'ExactCount')),
+  allocationMode: optional(4, oneOf('All', 'ExactCount'), { goType: 'v1.DeviceAllocationMode' }),
   capacity: optional(7, CapacityRequirements),
   count: optional(5, int64),
   selectors: optional(3, list(DeviceSelector), { listType: 'atomic' }),
@@ -300,7 +300,7 @@ export type DeviceSubRequest = {
 };
 
 export const DeviceTaint = struct('io.k8s.api.resource.v1.DeviceTaint', () => ({
-  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'None')),
+  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'None'), { goType: 'v1.DeviceTaintEffect' }),
   key: required(1, string),
   timeAdded: optional(4, time),
   value: optional(2, string),
@@ -313,9 +313,9 @@ export type DeviceTaint = {
 };
 
 export const DeviceToleration = struct('io.k8s.api.resource.v1.DeviceToleration', () => ({
-  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'None')),
+  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'None'), { goType: 'v1.DeviceTaintEffect' }),
   key: optional(1, string),
-  operator: optional(2, oneOf('Equal', 'Exists')),
+  operator: optional(2, oneOf('Equal', 'Exists'), { goType: 'v1.DeviceTolerationOperator' }),
   tolerationSeconds: optional(5, int64, { pointer: true }),
   value: optional(3, string),
 }));
@@ -330,7 +330,7 @@ export type DeviceToleration = {
 export const ExactDeviceRequest = struct('io.k8s.api.resource.v1.ExactDeviceRequest', () => ({
   deviceClassName: required(1, string),
   adminAccess: optional(5, boolean, { pointer: true }),
-  allocationMode: optional(3, oneOf('All', 'ExactCount')),
+  allocationMode: optional(3, oneOf('All', 'ExactCount'), { goType: 'v1.DeviceAllocationMode' }),
   capacity: optional(7, CapacityRequirements),
   count: optional(4, int64),
   selectors: optional(2, list(DeviceSelector), { listType: 'atomic' }),
@@ -359,7 +359,7 @@ export type NetworkDeviceData = {
 
 export const NodeAllocatableResourceMapping = struct('io.k8s.api.resource.v1.NodeAllocatableResourceMapping', () => ({
   allocationMultiplier: optional(2, quantity),
-  capacityKey: optional(1, string, { pointer: true }),
+  capacityKey: optional(1, string, { pointer: true, goType: 'v1.QualifiedName' }),
 }));
 export type NodeAllocatableResourceMapping = {
   allocationMultiplier?: string;
@@ -393,7 +393,7 @@ export type ResourceClaim = {
 export const ResourceClaimConsumerReference = struct('io.k8s.api.resource.v1.ResourceClaimConsumerReference', () => ({
   name: required(4, string),
   resource: required(3, string),
-  uid: required(5, string),
+  uid: required(5, string, { goType: 'types.UID' }),
   apiGroup: optional(1, string),
 }));
 export type ResourceClaimConsumerReference = {

@@ -18,7 +18,7 @@ export type CSIDriver = {
 
 export const CSIDriverSpec = struct('io.k8s.api.storage.v1.CSIDriverSpec', () => ({
   attachRequired: optional(1, boolean, { pointer: true }),
-  fsGroupPolicy: optional(5, string, { pointer: true }),
+  fsGroupPolicy: optional(5, string, { pointer: true, goType: 'v1.FSGroupPolicy' }),
   nodeAllocatableUpdatePeriodSeconds: optional(9, int64, { pointer: true }),
   podInfoOnMount: optional(2, boolean, { pointer: true }),
   preventPodSchedulingIfMissing: optional(11, boolean, { pointer: true }),
@@ -27,7 +27,7 @@ export const CSIDriverSpec = struct('io.k8s.api.storage.v1.CSIDriverSpec', () =>
   serviceAccountTokenInSecrets: optional(10, boolean, { pointer: true }),
   storageCapacity: optional(4, boolean, { pointer: true }),
   tokenRequests: optional(6, list(TokenRequest), { listType: 'atomic' }),
-  volumeLifecycleModes: optional(3, list(string), { listType: 'set' }),
+  volumeLifecycleModes: optional(3, list(string), { listType: 'set', goType: '[]v1.VolumeLifecycleMode' }),
 }));
 export type CSIDriverSpec = {
   attachRequired?: boolean;
@@ -104,8 +104,8 @@ export const StorageClass = struct('io.k8s.api.storage.v1.StorageClass', () => (
   metadata: optional(1, ObjectMeta, { always: true }),
   mountOptions: optional(5, list(string), { listType: 'atomic' }),
   parameters: optional(3, mapOf(string)),
-  reclaimPolicy: optional(4, oneOf('Delete', 'Recycle', 'Retain'), { pointer: true }),
-  volumeBindingMode: optional(7, oneOf('Immediate', 'WaitForFirstConsumer'), { pointer: true }),
+  reclaimPolicy: optional(4, oneOf('Delete', 'Recycle', 'Retain'), { pointer: true, goType: 'v1.PersistentVolumeReclaimPolicy' }),
+  volumeBindingMode: optional(7, oneOf('Immediate', 'WaitForFirstConsumer'), { pointer: true, goType: 'v1.VolumeBindingMode' }),
 }));
 export type StorageClass = {
   provisioner: string;

@@ -11,6 +11,9 @@ import { nodes } from '../../../api/kinds/core/node.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import { parseBody } from '../../../api/machinery/body.ts';
+import { horizontalPodAutoscalers as autoscalers } from '../../../api/kinds/autoscaling/horizontal-pod-autoscaler.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { resourceSlices } from '../../../api/kinds/resource/resource-slice.ts';
 import { decodeObject, decodePatched } from '../../../api/machinery/decode.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 
@@ -107,6 +110,107 @@ t.test("a field with the wrong type is a bad request with upstream's message", a
   const patched = statusOf(() => decodePatched(configMaps, { data: { a: 1 } }, () => '{"data":{"a":1}}'));
   t.equal(patched.code, 422);
   t.equal(patched.status.details?.causes?.[0]?.field, 'patch');
+});
+
+t.test(
+  'the type that a value should have has the name that it has upstream, and its path the structs embedded there',
+  (t) => {
+    const wrong = (kind: Kind, body: unknown): string =>
+      statusOf(() => decodeObject(kind, body)).message.replace(/^.*json: cannot unmarshal /, '');
+    const spec = (fields: object) => ({ spec: fields });
+    const container = (fields: object) => spec({ containers: [fields] });
+    const rows: [Kind, unknown, string][] = [
+      [
+        pods,
+        { metadata: { creationTimestamp: 1 } },
+        'number into Go struct field ObjectMeta.metadata.creationTimestamp of type string',
+      ],
+      [pods, { metadata: { uid: {} } }, 'object into Go struct field ObjectMeta.metadata.uid of type types.UID'],
+      [
+        pods,
+        spec({ restartPolicy: true }),
+        'bool into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy',
+      ],
+      [
+        pods,
+        container({ securityContext: { capabilities: { add: [1] } } }),
+        'number into Go struct field Capabilities.spec.containers.securityContext.capabilities.add of type v1.Capability',
+      ],
+      [
+        pods,
+        container({ securityContext: { capabilities: { add: 'x' } } }),
+        'string into Go struct field Capabilities.spec.containers.securityContext.capabilities.add of type []v1.Capability',
+      ],
+      [
+        pods,
+        container({ startupProbe: { exec: { command: [[]] } } }),
+        'array into Go struct field ExecAction.spec.containers.startupProbe.ProbeHandler.exec.command of type string',
+      ],
+      [
+        pods,
+        spec({ volumes: [{ nfs: [] }] }),
+        'array into Go struct field Volume.spec.volumes.VolumeSource.nfs of type v1.NFSVolumeSource',
+      ],
+      [
+        autoscalers,
+        spec({ metrics: [1] }),
+        'number into Go struct field HorizontalPodAutoscalerSpec.spec.metrics of type v2.MetricSpec',
+      ],
+      [
+        claims,
+        { status: { allocatedResourceStatuses: { storage: 1 } } },
+        'number into Go struct field PersistentVolumeClaimStatus.status.allocatedResourceStatuses of type v1.ClaimResourceStatus',
+      ],
+    ];
+    for (const [kind, body, expected] of rows) t.equal(wrong(kind, body), expected);
+    const { problems } = decodeObject(pods, spec({ volumes: [{ nfs: { colour: 'red' } }] }));
+    t.strictSame(
+      problems,
+      ['unknown field "spec.volumes[0].nfs.colour"'],
+      'no embedded struct in the paths of unknown fields',
+    );
+    t.end();
+  },
+);
+
+t.test('the path of an unknown field has the keys of maps', (t) => {
+  const devices = [{ attributes: { 'example.com/a': { colour: 'red' } } }];
+  const { problems } = decodeObject(resourceSlices, { spec: { devices } });
+  t.strictSame(problems, ['unknown field "spec.devices[0].attributes.example.com/a.colour"']);
+  t.end();
+});
+
+t.test("times are read as Go reads them, and refused with Go's words", (t) => {
+  const canonical = (renewTime: string, acquireTime?: string): unknown =>
+    decodeObject(leases, { spec: { renewTime, acquireTime } }).object.spec?.renewTime;
+  t.equal(canonical('2026-01-02T03:04:05.123456+02:00'), '2026-01-02T01:04:05.123456Z');
+  t.equal(canonical('2024-02-29T23:04:05,000000Z'), '2024-02-29T23:04:05.000000Z');
+  const created = (creationTimestamp: string): unknown =>
+    decodeObject(pods, { metadata: { creationTimestamp } }).object.metadata?.creationTimestamp;
+  t.equal(created('2026-01-02T3:04:05.5Z'), '2026-01-02T03:04:05Z');
+  t.equal(created('0099-12-31T23:59:59-01:30'), '0100-01-01T01:29:59Z');
+  const SECONDS = '2006-01-02T15:04:05Z07:00';
+  const rows: [decode: (text: string) => unknown, text: string, error: string][] = [
+    [canonical, '2026-01-02T03:04:05.5Z', ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse ".5Z" as ".000000"'],
+    [canonical, '2026-01-02T03:04:05Z', ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"'],
+    [
+      canonical,
+      '2026-01-02T03:04:05.1234567Z',
+      ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse "7Z" as "Z07:00"',
+    ],
+    [created, '2026-01-02', ` as "${SECONDS}": cannot parse "" as "T"`],
+    [created, '2026-01-02T03:04:05', ` as "${SECONDS}": cannot parse "" as "Z07:00"`],
+    [created, '2026-13-02T03:04:05Z', ': month out of range'],
+    [created, '2026-02-29T03:04:05Z', ': day out of range'],
+    [created, '2026-01-02T24:04:05Z', ': hour out of range'],
+    [created, '2026-01-02T03:04:05+25:00', ': time zone offset hour out of range'],
+    [created, '2026-01-02T03:04:05Z+1', ': extra text: "+1"'],
+  ];
+  for (const [decode, text, error] of rows) {
+    t.ok(statusOf(() => decode(text)).message.endsWith(`parsing time "${text}"${error}`), text);
+  }
+  t.match(statusOf(() => created('é"')).message, String.raw`cannot parse "\xc3\xa9\"" as "2006"`);
+  t.end();
 });
 
 t.test("errors in strategically merged objects have the messages of upstream's converter", (t) => {
