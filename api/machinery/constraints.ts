@@ -6,6 +6,7 @@
  * A check is compiled once per schema, and only visits fields with constraints.
  */
 import { deepEqual } from './deep-equal.ts';
+import { compareFields } from './error-order.ts';
 import { type FieldError, immutableField, invalid, notSupported, required, tooLong, tooMany } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import {
@@ -21,7 +22,7 @@ import {
   validateSubdomainName,
 } from './names.ts';
 import { isJsonObject, own } from './own.ts';
-import type { Field, Shape, TextFormat } from './schema.ts';
+import type { Field, FieldNumber, Shape, TextFormat } from './schema.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 type Fields = Readonly<Record<string, Field>>;
@@ -169,7 +170,8 @@ class Compiler {
       if (check || nonEmpty) checks.set(name, { name, nonEmpty, check });
     }
     if (checks.size === 0) return undefined;
-    const inOrder = [...checks.values()];
+    const numberOf = (name: string): FieldNumber | undefined => own(fields, name)?.number;
+    const inOrder = [...checks.values()].sort((one, other) => compareFields(numberOf(one.name), numberOf(other.name)));
     const needed = inOrder.filter(({ nonEmpty }) => nonEmpty).length;
     return (value, state) => {
       if (!isJsonObject(value)) return;

@@ -1,5 +1,6 @@
 import { constraintsOf, immutabilityOf } from './constraints.ts';
 import { decoderOf } from './schema-decoder.ts';
+import { mergeErrors } from './error-order.ts';
 import { addErrors, type FieldError } from './field-error.ts';
 import {
   isStoredSubresource,
@@ -26,17 +27,19 @@ function lazy<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-/** Validation by the constraints of some fields, and then by the kind. */
+type Merge = (constraints: FieldError[], others: readonly FieldError[]) => FieldError[];
+
+/** Validation by the constraints of some fields, and by the kind. */
 function withConstraints<T extends object>(
   schema: Shape,
   isChecked: (field: string) => boolean,
+  merge: Merge,
   validate?: Validate<T>,
 ): Validate<T> {
   const constraints = lazy(() => constraintsOf(schema, isChecked));
   return (object, old) => {
     const errors = constraints()?.(object) ?? [];
-    if (validate) addErrors(errors, validate(object, old));
-    return errors;
+    return validate ? merge(errors, validate(object, old)) : errors;
   };
 }
 
@@ -50,6 +53,8 @@ const checkedStatus = <T extends KubeObject>(schema: Shape, subresource: Subreso
           validate: withConstraints<T>(
             schema,
             (field) => field === STATUS,
+            // Whether counts agree is told after whether each is one.
+            (errors, others) => [...errors, ...others],
             (object, old = object) => subresource.update.validate(object, old),
           ),
         },
@@ -99,7 +104,12 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
       ...definition.deletion,
     },
     ...(hasStatus && { subresources: subresources.map((subresource) => checkedStatus(schema, subresource)) }),
-    validate: withConstraints<T>(schema, (field) => !hasStatus || field !== STATUS, definition.validate),
+    validate: withConstraints<T>(
+      schema,
+      (field) => !hasStatus || field !== STATUS,
+      (errors, others) => mergeErrors(schema, errors, others),
+      definition.validate,
+    ),
     validateUpdate: (object, old) => {
       const errors = immutability()?.(object, old) ?? [];
       if (validateUpdate) addErrors(errors, validateUpdate(object, old));

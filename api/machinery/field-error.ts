@@ -42,7 +42,7 @@ export function addErrors(errors: FieldError[], more: readonly FieldError[]): vo
 export const required = (field: string, detail = ''): FieldError =>
   fieldError('FieldValueRequired', field, () => (detail ? `Required value: ${detail}` : 'Required value'));
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
-  fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
+  fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}${detail && `: ${detail}`}`);
 export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
   fieldError('FieldValueTypeInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
 /** For values that are not shown, such as whole lists. */
@@ -51,8 +51,8 @@ export const invalidUnshown = (field: string, detail: string): FieldError =>
 /** The field has another value than before, and must not. */
 export const immutableField = (field: string, value: unknown): FieldError =>
   invalid(field, value, 'field is immutable');
-export const duplicate = (field: string, value: unknown): FieldError =>
-  fieldError('FieldValueDuplicate', field, () => `Duplicate value: ${shown(value)}`);
+export const duplicate = (field: string, value: unknown, detail = ''): FieldError =>
+  fieldError('FieldValueDuplicate', field, () => `Duplicate value: ${shown(value)}${detail && `: ${detail}`}`);
 /** For values that are not shown, such as whole lists. */
 export const duplicateUnshown = (field: string): FieldError =>
   fieldError('FieldValueDuplicate', field, () => 'Duplicate value');

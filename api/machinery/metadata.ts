@@ -170,13 +170,13 @@ export function validateTemplateMetadata(meta: ObjectMeta = {}, path: string): F
 }
 
 /**
- * Fills in what an update may omit: uid, timestamps and the grace period of the deletion. To be called before
- * `validateObjectMetaUpdate`.
+ * Fills in what an update may omit: uid and the grace period of a deletion; and restores the timestamps that it cannot change. To be
+ * called before `validateObjectMetaUpdate`.
  */
 export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
   if (!meta.uid) meta.uid = old.uid;
-  if (!meta.creationTimestamp) meta.creationTimestamp = old.creationTimestamp;
-  if (!meta.deletionTimestamp) meta.deletionTimestamp = old.deletionTimestamp;
+  if (old.creationTimestamp) meta.creationTimestamp = old.creationTimestamp;
+  if (old.deletionTimestamp) meta.deletionTimestamp = old.deletionTimestamp;
   if (meta.deletionGracePeriodSeconds === undefined) meta.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds;
   if (!meta.generateName) meta.generateName = old.generateName;
   delete meta.selfLink;

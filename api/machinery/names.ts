@@ -58,6 +58,10 @@ export function validateSubdomainName(name: string, prefix = false): readonly st
   return errors;
 }
 
+/** A DNS-1123 subdomain, of kinds of which upstream validates the names only when they have been generated. */
+export const validateGeneratedName = (name: string, prefix = false): readonly string[] =>
+  prefix ? validatePathSegmentName(name, prefix) : validateSubdomainName(name);
+
 /** A DNS-1123 label: names of containers, volumes, namespaces. */
 export function validateLabelName(name: string, prefix = false): readonly string[] {
   const checked = prefix ? masked(name) : name;

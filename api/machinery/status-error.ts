@@ -121,7 +121,8 @@ export function invalidObject(
   errors: readonly FieldError[],
 ): StatusError {
   const told = toldErrors(errors);
-  const sentences = told.map((error) => `${error.field}: ${error.message}`);
+  // What is said twice is told once, but remains two causes.
+  const sentences = [...new Set(told.map((error) => `${error.field}: ${error.message}`))];
   const message = sentences.length === 1 ? sentences[0] : `[${sentences.join(', ')}]`;
   const qualifiedKind = kind.group ? `${kind.kind}.${kind.group}` : kind.kind;
   return failure(422, 'Invalid', `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${message}`, {

@@ -49,8 +49,11 @@ function byPath(versions: Versions, part: Part): Map<string, CustomResourceDefin
 export function validateDefinition(definition: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
   const { metadata = {}, spec, status } = definition;
   const errors: FieldError[] = [];
-  if (!old && metadata.name !== `${spec.names.plural}.${spec.group}`)
-    errors.push(invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
+  for (const field of old ? [] : (['generateName', 'name'] as const)) {
+    const given = metadata[field];
+    if (given && given !== `${spec.names.plural}.${spec.group}`)
+      errors.push(invalid(`metadata.${field}`, given, 'must be spec.names.plural+"."+spec.group'));
+  }
   addErrors(errors, validateSpec(spec, old?.spec));
   addErrors(errors, validateConversion(spec.conversion, old));
   addErrors(errors, validateStoredVersions(status?.storedVersions ?? [], spec.versions));

@@ -21,14 +21,13 @@ function validate({ metadata, spec }: APIService): FieldError[] {
   const { group = '', version = '', service } = spec;
   const errors: FieldError[] = [];
   const wantedName = `${version}.${group}`;
-  if (metadata?.name !== wantedName)
+  for (const field of ['generateName', 'name'] as const) {
+    const given = metadata?.[field];
+    if (!given || given === wantedName || validatePathSegmentName(given).length > 0) continue;
     errors.push(
-      invalid(
-        'metadata.name',
-        metadata?.name,
-        `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wantedName)}`,
-      ),
+      invalid(`metadata.${field}`, given, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wantedName)}`),
     );
+  }
   if (group === '' && version !== 'v1')
     errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'));
   if (group !== '')

@@ -16,10 +16,11 @@ export function validateSelector(
   kind: string,
 ): FieldError[] {
   const path = 'spec.selector';
-  if (!selector) return [required(path)];
+  if (!selector) return [required(path), ...validateMatch(undefined, template)];
   const problems = validateLabelSelector(selector, path);
   const errors = [...problems, ...validateNotEmpty(selector, kind)];
-  if (!problems.length) addErrors(errors, validateMatch(selector, template));
+  if (problems.length > 0) errors.push(invalid(path, selector, kind === 'statefulset' ? '' : 'invalid label selector'));
+  else addErrors(errors, validateMatch(selector, template));
   return errors;
 }
 

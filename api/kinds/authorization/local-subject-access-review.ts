@@ -11,5 +11,5 @@ export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   schema: LocalSubjectAccessReview,
   verbs: ['create'],
   action: 'localsubjectaccessreviews.authorization.k8s.io',
-  validate: ({ spec, metadata }) => validateLocal(spec, metadata?.namespace),
+  validate: validateLocal,
 });

@@ -1,5 +1,5 @@
 import { defineKind } from '../../machinery/define-kind.ts';
-import { validateAttributes } from './review-validation.ts';
+import { validateSelf } from './review-validation.ts';
 import { SelfSubjectAccessReview } from '../../types/authorization/v1.gen.ts';
 
 export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
@@ -11,5 +11,5 @@ export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
   schema: SelfSubjectAccessReview,
   verbs: ['create'],
   action: 'selfsubjectaccessreviews.authorization.k8s.io',
-  validate: ({ spec }) => validateAttributes(spec),
+  validate: validateSelf,
 });

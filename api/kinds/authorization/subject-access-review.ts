@@ -11,5 +11,5 @@ export const subjectAccessReviews = defineKind<SubjectAccessReview>({
   schema: SubjectAccessReview,
   verbs: ['create'],
   action: 'subjectaccessreviews.authorization.k8s.io',
-  validate: ({ spec }) => validateSubject(spec),
+  validate: validateSubject,
 });

@@ -189,8 +189,7 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
         break;
       }
       case 'Exists':
-        if (value)
-          errors.push(invalid(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"));
+        if (value) errors.push(invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'"));
         break;
       case 'Gt':
       case 'Lt':
@@ -207,7 +206,9 @@ export function validateTopologySpread(
   path: string,
   errors: FieldError[],
 ): void {
-  const pairs = new Set<string>();
+  const pairOf = ({ topologyKey, whenUnsatisfiable }: TopologySpreadConstraint): string =>
+    `{${topologyKey}, ${whenUnsatisfiable}}`;
+  const last = new Map(constraints.map((constraint, index) => [pairOf(constraint), index]));
   for (const [index, constraint] of limited(constraints, path, errors).entries()) {
     const at = `${path}[${index}]`;
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains, labelSelector } = constraint;
@@ -218,9 +219,9 @@ export function validateTopologySpread(
         errors.push(invalid(`${at}.topologyKey`, topologyKey, problem));
       }
     }
-    const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
-    if (pairs.has(pair)) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
-    pairs.add(pair);
+    const pair = pairOf(constraint);
+    // As upstream, of those that are alike all but the last are told.
+    if (last.get(pair) !== index) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
     if (minDomains !== undefined && minDomains <= 0) {
       errors.push(invalid(`${at}.minDomains`, minDomains, 'must be greater than zero'));
     } else if (minDomains !== undefined && whenUnsatisfiable !== 'DoNotSchedule') {

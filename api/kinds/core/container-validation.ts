@@ -1,5 +1,13 @@
 /** Validation of containers, init containers and ephemeral containers. */
-import { type FieldError, duplicate, forbidden, invalid, notFound, required } from '../../machinery/field-error.ts';
+import {
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notFound,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
 import { validatePortName } from '../../machinery/names.ts';
 import { validateEnv, validateEnvFrom } from './env-validation.ts';
 import { validateContainerLife } from './probe-validation.ts';
@@ -65,7 +73,7 @@ function validateInitContainers(
   for (const [index, container] of (spec.initContainers ?? []).entries()) {
     const at = `${path}[${index}]`;
     validateContainer(container, around, at, errors);
-    if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
+    if (container.name && names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     names.add(container.name);
     validateRestartPolicy(container, at, errors);
     if (container.restartPolicy === 'Always') {
@@ -92,7 +100,7 @@ function validateEphemeralContainers(
   for (const [index, container] of spec.ephemeralContainers.entries()) {
     const at = `${path}[${index}]`;
     validateContainer(container, around, at, errors);
-    if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
+    if (container.name && names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     names.add(container.name);
     const target = container.targetContainerName;
     if (target && !containers.has(target)) errors.push(notFound(`${at}.targetContainerName`, target));
@@ -136,6 +144,14 @@ function validateContainer(
   }
 }
 
+const RESIZED = ['cpu', 'memory'];
+const RESIZE_POLICIES = ['NotRequired', 'RestartContainer'];
+
+function checkWord(word: string, supported: readonly string[], path: string, errors: FieldError[]): void {
+  if (word === '') errors.push(required(path));
+  else if (!supported.includes(word)) errors.push(notSupported(path, word, supported));
+}
+
 /** A container of a pod that restarts none is not restarted to be resized. */
 function validateResizePolicy(
   policies: readonly ContainerResizePolicy[],
@@ -147,6 +163,9 @@ function validateResizePolicy(
   for (const [index, { resourceName, restartPolicy }] of policies.entries()) {
     if (names.has(resourceName)) errors.push(duplicate(`${path}[${index}]`, resourceName));
     names.add(resourceName);
+    // As upstream, what is wrong with one of them is told of the list.
+    checkWord(resourceName, RESIZED, path, errors);
+    checkWord(restartPolicy, RESIZE_POLICIES, path, errors);
     if (ofPod !== 'Never' || restartPolicy === 'NotRequired') continue;
     errors.push(invalid(path, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
   }
@@ -192,9 +211,8 @@ function validateMounts(
   const paths = new Set<string>();
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const at = `${path}[${index}]`;
-    if (mount.name && !volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name));
-    if (mount.mountPath && paths.has(mount.mountPath))
-      errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'));
+    if (!volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name));
+    if (paths.has(mount.mountPath)) errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'));
     else if (devices.has(mount.mountPath)) {
       errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'));
     }
@@ -214,7 +232,7 @@ function validateMountDetails(
   if (mount.subPath) validateDescendingPath(mount.subPath, `${path}.subPath`, errors);
   if (mount.subPathExpr) {
     if (mount.subPath) {
-      errors.push(invalid(`${path}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'));
+      errors.push(invalid(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'));
     }
     validateDescendingPath(mount.subPathExpr, `${path}.subPathExpr`, errors);
   }
@@ -245,8 +263,8 @@ function validateDevices(
   for (const [index, { name, devicePath }] of devices.entries()) {
     const at = `${path}[${index}]`;
     const volume = volumes.get(name);
-    if (name && !volume) errors.push(notFound(`${at}.name`, name));
-    else if (volume && !volume.persistentVolumeClaim && !volume.ephemeral) {
+    if (!volume) errors.push(notFound(`${at}.name`, name));
+    else if (!volume.persistentVolumeClaim && !volume.ephemeral) {
       errors.push(
         invalid(
           `${at}.name`,
@@ -255,7 +273,7 @@ function validateDevices(
         ),
       );
     }
-    if (devicePath && paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, 'must be unique'));
+    if (paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, 'must be unique'));
     else if (devicePath.split('/').includes('..')) {
       errors.push(invalid(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')"));
     }

@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
-import { validateQualifiedName } from '../../machinery/names.ts';
+import { validatePathSegmentName, validateQualifiedName } from '../../machinery/names.ts';
 import { eventColumns } from './event-columns.ts';
 import { Event } from '../../types/core/v1.gen.ts';
 
@@ -62,6 +62,7 @@ export const events = defineKind<Event>({
   shortNames: ['ev'],
   namespaced: true,
   freeFinalizers: true,
+  validateName: validatePathSegmentName,
   schema: Event,
   createOnUpdate: true,
   columns: eventColumns<Event>((event) => event),

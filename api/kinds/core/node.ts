@@ -1,7 +1,8 @@
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
-import { type FieldError, duplicate, forbidden, invalid } from '../../machinery/field-error.ts';
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
 import { cidrWarnings } from '../../domain/address-warnings.ts';
 import { validateResourceAmount } from './resource-validation.ts';
 import { Node, NodeStatus, Taint } from '../../types/core/v1.gen.ts';
@@ -28,12 +29,24 @@ function rolesOf({ metadata }: Node): string {
 const addressOf = ({ status }: Node, type: string): string =>
   status?.addresses?.find((address) => address.type === type)?.address ?? '<none>';
 
+const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+/** As upstream, errors name the place that taints had once. */
 function validateTaints(taints: readonly Taint[]): FieldError[] {
   const errors: FieldError[] = [];
   const seen = new Set<string>();
   for (const [index, { key, value = '', effect }] of taints.entries()) {
+    const at = `metadata.taints[${index}]`;
+    for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
+    const problems = validateLabelValue(value);
+    if (problems.length > 0) errors.push(invalid(`${at}.value`, value, problems.join(';')));
+    if (!effect) errors.push(required(`${at}.effect`));
+    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
     const pair = `${key}:${effect}`;
-    if (seen.has(pair)) errors.push(duplicate(`spec.taints[${index}]`, { key, value, effect }));
+    if (seen.has(pair)) {
+      const shown = { Key: key, Value: value, Effect: effect, TimeAdded: null };
+      errors.push(duplicate(at, shown, 'taints must be unique by key and effect pair'));
+    }
     seen.add(pair);
   }
   return errors;

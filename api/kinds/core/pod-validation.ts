@@ -64,27 +64,23 @@ function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void 
   for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
     const at = `${path}.schedulingGates[${index}]`;
     for (const problem of validateQualifiedName(name)) errors.push(invalid(at, name, problem));
-    if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    if (names.has(name)) errors.push(duplicate(at, name));
     names.add(name);
   }
 }
 
 function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
   const { hostAliases, overhead, os } = spec;
-  for (const { hostnames } of hostAliases ?? []) {
-    for (const name of hostnames ?? []) {
+  for (const [index, { hostnames }] of (hostAliases ?? []).entries()) {
+    for (const [place, name] of (hostnames ?? []).entries()) {
       for (const problem of validateSubdomainName(name))
-        errors.push(invalid(`${path}.hostAliases.hostnames`, name, problem));
+        errors.push(invalid(`${path}.hostAliases[${index}].hostnames[${place}]`, name, problem));
     }
   }
   if (overhead) validateResources({ limits: overhead }, `${path}.overhead`, errors);
   validatePodResources(spec, path, errors);
   if (os && os.name !== 'linux' && os.name !== 'windows') {
-    errors.push(
-      os.name
-        ? notSupported(`${path}.os`, os.name, ['linux', 'windows'])
-        : required(`${path}.os.name`, 'cannot be empty'),
-    );
+    errors.push(os.name ? notSupported(`${path}.os`, os.name, ['linux', 'windows']) : required(`${path}.os.name`));
   }
 }
 
@@ -143,8 +139,9 @@ function validateNewSpec({ initContainers, ephemeralContainers }: PodSpec, error
 /** The template of a workload. Of its metadata, only labels and annotations are validated. */
 export function validatePodTemplate(template: PodTemplateSpec, path: string): FieldError[] {
   const errors: FieldError[] = [
-    ...validateLabels(template.metadata?.labels, `${path}.metadata.labels`),
-    ...validateAnnotations(template.metadata?.annotations, `${path}.metadata.annotations`),
+    // As upstream, their paths are not quite those of the template's metadata.
+    ...validateLabels(template.metadata?.labels, `${path}.labels`),
+    ...validateAnnotations(template.metadata?.annotations, `${path}.annotations`),
     ...validatePodAnnotations(template.metadata?.annotations, `${path}.annotations`),
   ];
   const spec = template.spec ?? { containers: [] };

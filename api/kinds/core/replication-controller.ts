@@ -1,6 +1,7 @@
 import { ageColumn, integer, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, required } from '../../machinery/field-error.ts';
+import { validateGeneratedName } from '../../machinery/names.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import {
   containerColumns,
@@ -49,6 +50,7 @@ export const replicationControllers = defineKind<ReplicationController>({
   shortNames: ['rc'],
   categories: ['all'],
   namespaced: true,
+  validateName: validateGeneratedName,
   schema: ReplicationController,
   subresources: [scaleBy(selectorOf), statusSubresource({ validate: ({ status }) => validateReplicaCounts(status) })],
   hasGeneration: true,

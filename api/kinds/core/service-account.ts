@@ -7,6 +7,11 @@ import { ServiceAccount } from '../../types/core/v1.gen.ts';
 
 const MOUNTABLE_SECRETS = 'kubernetes.io/enforce-mountable-secrets';
 
+/** Secrets are referred to by their name alone. */
+function keepSecretNames(account: ServiceAccount): void {
+  if (account.secrets) account.secrets = account.secrets.map(({ name }) => ({ name }));
+}
+
 export const serviceAccounts = defineKind<ServiceAccount>({
   group: '',
   version: 'v1',
@@ -18,6 +23,8 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   returnDeletedObject: true,
   subresources: [actionSubresource('serviceaccounts/token', tokenRequests)],
   columns: [nameColumn(), ageColumn()],
+  prepareForCreate: keepSecretNames,
+  prepareForUpdate: keepSecretNames,
   warnings: ({ metadata }, old) => {
     const isGiven = (object: ServiceAccount['metadata']) => own(object?.annotations, MOUNTABLE_SECRETS) !== undefined;
     if (!isGiven(metadata) || isGiven(old?.metadata)) return [];

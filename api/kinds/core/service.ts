@@ -6,7 +6,7 @@ import { loadBalancerWarnings } from '../../domain/address-warnings.ts';
 import { validateLoadBalancerStatus } from './service-address-validation.ts';
 import { serviceWarnings } from './service-warnings.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
-import { validateLabel1035Name } from '../../machinery/names.ts';
+import { validateLabelName } from '../../machinery/names.ts';
 import { Service } from '../../types/core/v1.gen.ts';
 import { serviceProxy } from './proxy-options.ts';
 
@@ -24,7 +24,7 @@ export const services = defineKind<Service>({
     serviceProxy,
     statusSubresource<Service>({ validate: validateLoadBalancerStatus, warnings: loadBalancerWarnings }),
   ],
-  validateName: validateLabel1035Name,
+  validateName: validateLabelName,
   createOnUpdate: true,
   columns: serviceColumns,
   selectableFields: {

@@ -2,7 +2,7 @@ import { ipWarnings } from '../../domain/address-warnings.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import { addErrors, type FieldError, duplicate, invalid, required } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, duplicate, invalid, required, tooMany } from '../../machinery/field-error.ts';
 import {
   validateCanonicalIP,
   validateEndpointIP,
@@ -30,6 +30,8 @@ export const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 /** Keeps Endpoints from being mirrored as slices. */
 export const SKIP_MIRROR_LABEL = 'endpointslice.kubernetes.io/skip-mirror';
 const MAX_SHOWN = 3;
+/** For one endpoint: of zones, and of nodes. */
+const MAX_HINTS = 8;
 
 function shown(values: readonly string[]): string {
   const more = values.length > MAX_SHOWN ? ` + ${values.length - MAX_SHOWN} more...` : '';
@@ -45,15 +47,28 @@ function validateAddress(address: string, type: string, at: string, place: numbe
   return [...wrong(isOfFamily(address), at), ...wrong(validateEndpointIP(address), `${at}[${place}]`)];
 }
 
+function validateHints(hints: readonly { readonly name: string }[] | undefined, path: string): FieldError[] {
+  if (!hints) return [];
+  if (hints.length > MAX_HINTS) return [tooMany(path, hints.length, MAX_HINTS)];
+  const names = new Set<string>();
+  return hints.flatMap(({ name }, index) => {
+    const isKnown = names.has(name);
+    names.add(name);
+    return isKnown ? [duplicate(`${path}[${index}].name`, name)] : [];
+  });
+}
+
 function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['addressType']): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [index, { addresses }] of endpoints.entries()) {
+  for (const [index, { addresses, hints }] of endpoints.entries()) {
     const at = `endpoints[${index}]`;
     const list = addresses ?? [];
     if (!list.length) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
     for (const [place, address] of list.entries()) {
       addErrors(errors, validateAddress(address, type, `${at}.addresses`, place));
     }
+    addErrors(errors, validateHints(hints?.forZones, `${at}.hints.forZones`));
+    addErrors(errors, validateHints(hints?.forNodes, `${at}.hints.forNodes`));
   }
   return errors;
 }

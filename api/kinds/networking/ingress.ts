@@ -4,7 +4,7 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import {
   validateIP,
-  validateLabel1035Name,
+  validateLabelName,
   validatePathSegmentName,
   validatePortName,
   validatePortNumber,
@@ -62,7 +62,7 @@ function validateBackend({ resource, service }: IngressBackend, path: string): F
   if (!service) return [invalid(path, '', 'resource or service backend is required')];
   const errors: FieldError[] = [];
   if (service.name === '') errors.push(required(`${path}.service.name`));
-  else listed(errors, `${path}.service.name`, service.name, validateLabel1035Name(service.name));
+  else listed(errors, `${path}.service.name`, service.name, validateLabelName(service.name));
   const { name = '', number = 0 } = service.port ?? {};
   if (name !== '' && number !== 0) errors.push(invalid(path, '', 'cannot set both port name & port number'));
   else if (name !== '') listed(errors, `${path}.service.port.name`, name, validatePortName(name));

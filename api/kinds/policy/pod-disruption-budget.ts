@@ -2,6 +2,7 @@ import { ageColumn, integer, nameColumn, text } from '../../machinery/columns.ts
 import { validateConditions } from '../../machinery/conditions.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, invalid } from '../../machinery/field-error.ts';
+import { validatePathSegmentName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { validateAtMostAll, validateIntOrPercent } from '../apps/int-or-percent.ts';
@@ -34,6 +35,7 @@ export const podDisruptionBudgets = defineKind<PodDisruptionBudget>({
   shortNames: ['pdb'],
   namespaced: true,
   freeFinalizers: true,
+  validateName: validatePathSegmentName,
   schema: PodDisruptionBudget,
   subresources: [
     statusSubresource({ validate: ({ status }) => validateConditions(status?.conditions, 'status.conditions') }),

@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
-import { required } from '../../machinery/field-error.ts';
+import { addErrors, invalid, required } from '../../machinery/field-error.ts';
 import { validatePathSegmentName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import { validateRules } from './rbac-validation.ts';
@@ -24,6 +24,12 @@ export const clusterRoles = defineKind<ClusterRole>({
     if (!selectors.length) {
       errors.push(required(path, 'at least one clusterRoleSelector required if aggregationRule is non-nil'));
     }
-    return [...errors, ...selectors.flatMap((selector, index) => validateLabelSelector(selector, `${path}[${index}]`))];
+    for (const [index, selector] of selectors.entries()) {
+      const problems = validateLabelSelector(selector, `${path}[${index}]`);
+      addErrors(errors, problems);
+      // As upstream, what could not be read is not shown.
+      if (problems.length > 0) errors.push(invalid(`${path}[${index}]`, null, 'invalid label selector.'));
+    }
+    return errors;
   },
 });

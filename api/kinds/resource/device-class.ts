@@ -3,6 +3,7 @@ import { ageColumn, nameColumn } from '../../machinery/columns.ts';
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
+import { validateGeneratedName } from '../../machinery/names.ts';
 import { DeviceClass } from '../../types/resource/v1.gen.ts';
 import { MAX_CONFIG, validateConfiguration, validateSelectors } from './device-configuration.ts';
 import { DeviceExpressions } from './device-expressions.ts';
@@ -15,6 +16,7 @@ export const deviceClasses = defineKind<DeviceClass>({
   kind: 'DeviceClass',
   plural: 'deviceclasses',
   namespaced: false,
+  validateName: validateGeneratedName,
   schema: DeviceClass,
   returnDeletedObject: true,
   hasGeneration: true,

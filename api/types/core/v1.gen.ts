@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { boolean, bytes, cidr, configKey, envName, int32, int64, intOrString, ip, labelKey, labelValue, linuxId, list, longName, mapOf, microTime, oneOf, optional, port, portName, quantity, required, shortName, string, struct, time } from '../../machinery/schema.ts';
+import { boolean, bytes, cidr, configKey, envName, int32, int64, intOrString, ip, labelKey, linuxId, list, longName, mapOf, microTime, oneOf, optional, port, portName, quantity, required, shortName, string, struct, time } from '../../machinery/schema.ts';
 import { Condition, LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 
 export const AWSElasticBlockStoreVolumeSource = struct('io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource', () => ({
@@ -352,7 +352,7 @@ export const Container = struct('io.k8s.api.core.v1.Container', () => ({
   stdin: optional(16, boolean),
   stdinOnce: optional(17, boolean),
   terminationMessagePath: optional(13, string),
-  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'], goType: 'v1.TerminationMessagePolicy' }),
+  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File'), { supported: ['File', 'FallbackToLogsOnError'], goType: 'v1.TerminationMessagePolicy' }),
   tty: optional(18, boolean),
   volumeDevices: optional(21, list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge' }),
   volumeMounts: optional(9, list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
@@ -422,8 +422,8 @@ export type ContainerPort = {
 };
 
 export const ContainerResizePolicy = struct('io.k8s.api.core.v1.ContainerResizePolicy', () => ({
-  resourceName: required(1, string, { supported: ['cpu', 'memory'], goType: 'v1.ResourceName' }),
-  restartPolicy: required(2, string, { supported: ['NotRequired', 'RestartContainer'], goType: 'v1.ResourceResizeRestartPolicy' }),
+  resourceName: required(1, string, { goType: 'v1.ResourceName' }),
+  restartPolicy: required(2, string, { goType: 'v1.ResourceResizeRestartPolicy' }),
 }));
 export type ContainerResizePolicy = {
   resourceName: string;
@@ -584,7 +584,7 @@ export type EmptyDirVolumeSource = {
 export const EndpointAddress = struct('io.k8s.api.core.v1.EndpointAddress', () => ({
   ip: required(1, ip),
   hostname: optional(3, shortName),
-  nodeName: optional(4, string, { pointer: true }),
+  nodeName: optional(4, longName, { pointer: true }),
   targetRef: optional(2, ObjectReference),
 }), { mapType: 'atomic' });
 export type EndpointAddress = {
@@ -596,7 +596,7 @@ export type EndpointAddress = {
 
 export const EndpointPort = struct('io.k8s.api.core.v1.EndpointPort', () => ({
   port: required(2, port),
-  appProtocol: optional(4, string, { pointer: true }),
+  appProtocol: optional(4, labelKey, { pointer: true }),
   name: optional(1, shortName),
   protocol: optional(3, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
 }), { mapType: 'atomic' });
@@ -690,7 +690,7 @@ export const EphemeralContainer = struct('io.k8s.api.core.v1.EphemeralContainer'
   stdinOnce: optional([1, 17], boolean, { embeddedIn: 'EphemeralContainerCommon' }),
   targetContainerName: optional(2, string),
   terminationMessagePath: optional([1, 13], string, { embeddedIn: 'EphemeralContainerCommon' }),
-  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'], goType: 'v1.TerminationMessagePolicy', embeddedIn: 'EphemeralContainerCommon' }),
+  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File'), { supported: ['File', 'FallbackToLogsOnError'], goType: 'v1.TerminationMessagePolicy', embeddedIn: 'EphemeralContainerCommon' }),
   tty: optional([1, 18], boolean, { embeddedIn: 'EphemeralContainerCommon' }),
   volumeDevices: optional([1, 21], list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
   volumeMounts: optional([1, 9], list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge', embeddedIn: 'EphemeralContainerCommon' }),
@@ -1885,7 +1885,7 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   affinity: optional(18, Affinity),
   automountServiceAccountToken: optional(21, boolean, { pointer: true }),
   dnsConfig: optional(26, PodDNSConfig),
-  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'), { nonEmpty: true, supported: ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], goType: 'v1.DNSPolicy' }),
+  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'), { nonEmpty: true, supported: ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], goType: 'v1.DNSPolicy' }),
   enableServiceLinks: optional(30, boolean, { pointer: true }),
   ephemeralContainers: optional(34, list(EphemeralContainer), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   hostAliases: optional(23, list(HostAlias), { listType: 'map', listMapKeys: ['ip'], patchMergeKey: 'ip', patchStrategy: 'merge' }),
@@ -1894,14 +1894,14 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   hostPID: optional(12, boolean),
   hostUsers: optional(37, boolean, { pointer: true }),
   hostname: optional(16, shortName),
-  hostnameOverride: optional(41, string, { pointer: true }),
+  hostnameOverride: optional(41, longName, { pointer: true, maxBytes: 64 }),
   imagePullSecrets: optional(15, list(LocalObjectReference), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   initContainers: optional(20, list(Container), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   nodeName: optional(10, longName),
   nodeSelector: optional(7, mapOf(string), { mapType: 'atomic' }),
   os: optional(36, PodOS),
   overhead: optional(32, mapOf(quantity)),
-  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, supported: ['Never', 'PreemptLowerPriority'], goType: 'v1.PreemptionPolicy' }),
+  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, supported: ['PreemptLowerPriority', 'Never'], goType: 'v1.PreemptionPolicy' }),
   priority: optional(25, int32, { pointer: true }),
   priorityClassName: optional(24, longName),
   readinessGates: optional(28, list(PodReadinessGate), { listType: 'atomic' }),
@@ -2675,10 +2675,10 @@ export type TCPSocketAction = {
 };
 
 export const Taint = struct('io.k8s.api.core.v1.Taint', () => ({
-  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { nonEmpty: true, supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'], goType: 'v1.TaintEffect' }),
-  key: required(1, labelKey),
+  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { goType: 'v1.TaintEffect' }),
+  key: required(1, string),
   timeAdded: optional(4, time),
-  value: optional(2, labelValue),
+  value: optional(2, string),
 }));
 export type Taint = {
   effect: 'NoExecute' | 'NoSchedule' | 'PreferNoSchedule';

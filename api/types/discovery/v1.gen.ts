@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { boolean, list, longName, mapOf, oneOf, optional, port, required, shortName, string, struct } from '../../machinery/schema.ts';
+import { boolean, labelKey, labelValue, list, longName, mapOf, oneOf, optional, port, required, shortName, string, struct } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 import { ObjectReference } from '../core/v1.gen.ts';
 
@@ -45,7 +45,7 @@ export type EndpointHints = {
 };
 
 export const EndpointPort = struct('io.k8s.api.discovery.v1.EndpointPort', () => ({
-  appProtocol: optional(4, string, { pointer: true }),
+  appProtocol: optional(4, labelKey, { pointer: true }),
   name: optional(1, string, { pointer: true }),
   port: optional(3, port, { pointer: true }),
   protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
@@ -75,14 +75,14 @@ export type EndpointSlice = {
 };
 
 export const ForNode = struct('io.k8s.api.discovery.v1.ForNode', () => ({
-  name: required(1, string),
+  name: required(1, longName),
 }));
 export type ForNode = {
   name: string;
 };
 
 export const ForZone = struct('io.k8s.api.discovery.v1.ForZone', () => ({
-  name: required(1, string),
+  name: required(1, labelValue),
 }));
 export type ForZone = {
   name: string;

@@ -70,8 +70,8 @@ export function fillSystemFields(kind: Kind, object: Stored, now: number): void 
   const { metadata } = object;
   metadata.uid = flatString(randomUUID());
   metadata.creationTimestamp = timeOf(now);
+  // Of other kinds it is nobody's affair, and the client's is kept.
   if (kind.hasGeneration) metadata.generation = 1;
-  else delete metadata.generation;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
@@ -82,10 +82,6 @@ export function fillSystemFields(kind: Kind, object: Stored, now: number): void 
 export function keepSystemFields(object: Stored, old: Stored): void {
   const { metadata } = object;
   const before = old.metadata;
-  if (!before.deletionTimestamp) {
-    delete metadata.deletionTimestamp;
-    delete metadata.deletionGracePeriodSeconds;
-  }
   inheritMetadata(metadata, before);
   metadata.generation = before.generation;
   metadata.resourceVersion = before.resourceVersion;

@@ -429,8 +429,8 @@ t.test('cron jobs', async (t) => {
     [
       { concurrencyPolicy: 'Never', startingDeadlineSeconds: -1 },
       [
-        'spec.concurrencyPolicy: Unsupported value: "Never": supported values: "Allow", "Forbid", "Replace"',
         'spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
+        'spec.concurrencyPolicy: Unsupported value: "Never": supported values: "Allow", "Forbid", "Replace"',
       ],
     ],
     [

@@ -183,10 +183,10 @@ t.test('nodes: immutable podCIDR, columns for roles and state', async (t) => {
     { key: '', effect: 'X' },
   ];
   t.strictSame(invalid(nodes, { spec: { taints } }), [
-    'Duplicate spec.taints[1]',
-    'Invalid spec.taints[2].key',
-    'Invalid spec.taints[2].key',
-    'NotSupported spec.taints[2].effect',
+    'Duplicate metadata.taints[1]',
+    'Invalid metadata.taints[2].key',
+    'Invalid metadata.taints[2].key',
+    'NotSupported metadata.taints[2].effect',
   ]);
   t.strictSame(changed(nodes, { spec: { podCIDR: '10.42.0.0/24' } }, { spec: { podCIDR: '10.42.1.0/24' } }).errors, [
     'Forbidden spec.podCIDRs',

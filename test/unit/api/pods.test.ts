@@ -324,7 +324,7 @@ t.test('every error is a cause with its field path', async (t) => {
     ],
     [
       { ...withContainer({}), nodeName: 'n', schedulingGates: [{ name: 'g' }, { name: 'g' }] },
-      ['Duplicate spec.schedulingGates[1].name', 'Forbidden spec.nodeName'],
+      ['Duplicate spec.schedulingGates[1]', 'Forbidden spec.nodeName'],
     ],
   ];
   for (const [spec, wanted] of cases) t.strictSame(invalid(spec), wanted, wanted.join());

@@ -1,0 +1,310 @@
+/** What upstream says of objects that are not valid, where the words, the order or the path are not what one would guess. */
+import t from 'tap';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { statefulSets } from '../../../api/kinds/apps/stateful-set.ts';
+import { apiServices } from '../../../api/kinds/apiregistration/api-service.ts';
+import { localSubjectAccessReviews } from '../../../api/kinds/authorization/local-subject-access-review.ts';
+import { selfSubjectAccessReviews } from '../../../api/kinds/authorization/self-subject-access-review.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { events } from '../../../api/kinds/core/event.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { replicationControllers } from '../../../api/kinds/core/replication-controller.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { ingresses } from '../../../api/kinds/networking/ingress.ts';
+import { podDisruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { deviceClasses } from '../../../api/kinds/resource/device-class.ts';
+import { invalid } from '../../../api/machinery/field-error.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
+import { inheritMetadata, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
+import { invalidObject } from '../../../api/machinery/status-error.ts';
+import { created, refused } from './kind-rules.ts';
+
+const SUBDOMAIN =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_VALUE =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const QUALIFIED = (given: string) =>
+  `Invalid value: ${JSON.stringify(given)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`;
+const NAMELESS = ['Invalid value: "": name part must be non-empty', QUALIFIED('')];
+
+const container = (fields: object) => ({ name: 'c', image: 'i', ...fields });
+const pod = (fields: object, first: object = {}) => ({ spec: { containers: [container(first)], ...fields } });
+const labels = { a: 'b' };
+const template = { metadata: { labels }, spec: { containers: [container({})] } };
+const mismatch = (given: object | null) =>
+  `spec.template.metadata.labels: Invalid value: ${JSON.stringify(given)}: \`selector\` does not match template \`labels\``;
+const broken = { matchLabels: labels, matchExpressions: [{ key: 'a', operator: 'x' }] };
+const brokenOperator = 'spec.selector.matchExpressions[0].operator: Invalid value: "x": not a valid selector operator';
+
+const POD_ROWS: readonly (readonly [object, readonly string[]])[] = [
+  [
+    pod({}, { volumeMounts: [{}] }),
+    [
+      'spec.containers[0].volumeMounts[0].name: Required value',
+      'spec.containers[0].volumeMounts[0].name: Not found: ""',
+      'spec.containers[0].volumeMounts[0].mountPath: Required value',
+    ],
+  ],
+  [
+    pod(
+      { volumes: [{ name: 'v', emptyDir: {} }] },
+      { volumeMounts: [{ name: 'v', mountPath: '/', subPath: 'a', subPathExpr: 'b' }] },
+    ),
+    [
+      'spec.containers[0].volumeMounts[0].subPathExpr: Invalid value: "b": subPathExpr and subPath are mutually exclusive',
+    ],
+  ],
+  [
+    pod({}, { volumeDevices: [{}] }),
+    [
+      'spec.containers[0].volumeDevices[0].name: Required value',
+      'spec.containers[0].volumeDevices[0].name: Not found: ""',
+      'spec.containers[0].volumeDevices[0].devicePath: Required value',
+    ],
+  ],
+  [
+    pod(
+      {},
+      { resizePolicy: [{ restartPolicy: 'NotRequired' }, { resourceName: 'disk', restartPolicy: 'NotRequired' }] },
+    ),
+    [
+      'spec.containers[0].resizePolicy: Required value',
+      'spec.containers[0].resizePolicy: Unsupported value: "disk": supported values: "cpu", "memory"',
+    ],
+  ],
+  [
+    pod({}, { terminationMessagePolicy: 'X' }),
+    [
+      'spec.containers[0].terminationMessagePolicy: Unsupported value: "X": supported values: "File", "FallbackToLogsOnError"',
+    ],
+  ],
+  [
+    pod({ dnsPolicy: 'X' }),
+    [
+      'spec.dnsPolicy: Unsupported value: "X": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"',
+    ],
+  ],
+  [
+    pod({ preemptionPolicy: 'X' }),
+    ['spec.preemptionPolicy: Unsupported value: "X": supported values: "PreemptLowerPriority", "Never"'],
+  ],
+  [
+    pod({ hostAliases: [{ ip: '1.2.3.4', hostnames: ['a', 'B'] }] }),
+    [`spec.hostAliases[0].hostnames[1]: Invalid value: "B": ${SUBDOMAIN}`],
+  ],
+  [pod({ hostnameOverride: 'B' }), [`spec.hostnameOverride: Invalid value: "B": ${SUBDOMAIN}`]],
+  [pod({ os: {} }), ['spec.os.name: Required value']],
+  [
+    pod({ initContainers: [container({ name: '' }), container({ name: '' })] }),
+    ['spec.initContainers[0].name: Required value', 'spec.initContainers[1].name: Required value'],
+  ],
+  [
+    pod({ topologySpreadConstraints: [{}, { maxSkew: 1, topologyKey: '', whenUnsatisfiable: '' }] }),
+    [
+      'spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero',
+      'spec.topologySpreadConstraints[0].topologyKey: Required value: can not be empty',
+      'spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: "": supported values: "DoNotSchedule", "ScheduleAnyway"',
+      'spec.topologySpreadConstraints[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{, }"',
+      'spec.topologySpreadConstraints[1].topologyKey: Required value: can not be empty',
+      'spec.topologySpreadConstraints[1].whenUnsatisfiable: Unsupported value: "": supported values: "DoNotSchedule", "ScheduleAnyway"',
+    ],
+  ],
+];
+
+const ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
+  [deployments, { spec: { template } }, ['spec.selector: Required value', mismatch(labels)]],
+  [
+    deployments,
+    { spec: { selector: broken, template } },
+    [brokenOperator, `spec.selector: Invalid value: ${JSON.stringify({ ...broken })}: invalid label selector`],
+  ],
+  [
+    statefulSets,
+    { spec: { selector: broken, template } },
+    [brokenOperator, `spec.selector: Invalid value: ${JSON.stringify({ ...broken })}`],
+  ],
+  [
+    podTemplates,
+    { template: { ...template, metadata: { labels: { a: 'é' }, annotations: { 'a b': '' } } } },
+    [`template.labels: Invalid value: "é": ${LABEL_VALUE}`, `template.annotations: ${QUALIFIED('a b')}`],
+  ],
+  [
+    replicationControllers,
+    { spec: { selector: labels, template: {} } },
+    [mismatch(null), 'spec.template.spec.containers: Required value'],
+  ],
+  [
+    clusterRoles,
+    { aggregationRule: { clusterRoleSelectors: [{ matchExpressions: [{ key: 'a', operator: 'x' }] }] } },
+    [
+      'aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator: Invalid value: "x": not a valid selector operator',
+      'aggregationRule.clusterRoleSelectors[0]: Invalid value: null: invalid label selector.',
+    ],
+  ],
+  [
+    nodes,
+    {
+      spec: {
+        taints: [
+          { key: '', effect: 'X' },
+          { key: 'a', effect: 'NoSchedule' },
+          { key: 'a', value: 'b', effect: 'NoSchedule' },
+        ],
+      },
+    },
+    [
+      ...NAMELESS.map((error) => `metadata.taints[0].key: ${error}`),
+      'metadata.taints[0].effect: Unsupported value: "X": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+      'metadata.taints[2]: Duplicate value: {"Key":"a","Value":"b","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
+    ],
+  ],
+  [
+    endpoints,
+    { subsets: [{ addresses: [{ ip: '10.0.0.1', nodeName: 'N' }], ports: [{ port: 1, appProtocol: 'a b' }] }] },
+    [
+      `subsets[0].addresses[0].nodeName: Invalid value: "N": ${SUBDOMAIN}`,
+      `subsets[0].ports[0].appProtocol: ${QUALIFIED('a b')}`,
+    ],
+  ],
+  [
+    endpointSlices,
+    {
+      addressType: 'IPv4',
+      endpoints: [
+        { addresses: ['10.0.0.1'], hints: { forZones: [{ name: 'é' }, { name: 'é' }], forNodes: [{ name: 'N' }] } },
+        {
+          addresses: ['10.0.0.1'],
+          hints: { forZones: Array.from({ length: 9 }, (_, name) => ({ name: `z${name}` })) },
+        },
+      ],
+      ports: [{ appProtocol: 'a b' }],
+    },
+    [
+      `endpoints[0].hints.forZones[0].name: Invalid value: "é": ${LABEL_VALUE}`,
+      `endpoints[0].hints.forZones[1].name: Invalid value: "é": ${LABEL_VALUE}`,
+      'endpoints[0].hints.forZones[1].name: Duplicate value: "é"',
+      `endpoints[0].hints.forNodes[0].name: Invalid value: "N": ${SUBDOMAIN}`,
+      'endpoints[1].hints.forZones: Too many: 9: must have at most 8 items',
+      `ports[0].appProtocol: ${QUALIFIED('a b')}`,
+    ],
+  ],
+  [
+    services,
+    { spec: { ports: [{}, { name: 'b', port: 2 }] } },
+    [
+      'spec.ports[0].name: Required value',
+      'spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+      'spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive',
+    ],
+  ],
+  [ingresses, { spec: { defaultBackend: { service: { name: '1-a', port: { number: 80 } } } } }, []],
+];
+
+const REVIEW_ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
+  [
+    selfSubjectAccessReviews,
+    {
+      metadata: { name: 'x' },
+      spec: {
+        resourceAttributes: {
+          fieldSelector: {
+            requirements: [
+              { key: '', operator: 'In' },
+              { key: 'a', operator: 'Exists', values: ['b'] },
+            ],
+          },
+          labelSelector: { rawSelector: 'a', requirements: [{ key: 'a', operator: 'newer', values: ['é'] }] },
+        },
+      },
+    },
+    [
+      'spec.resourceAttributes.fieldSelector.requirements[0].key: Required value: must be specified',
+      "spec.resourceAttributes.fieldSelector.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+      "spec.resourceAttributes.fieldSelector.requirements[1].values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+      'spec.resourceAttributes.labelSelector.rawSelector: Invalid value: "a": may not specified at the same time as requirements',
+      `spec.resourceAttributes.labelSelector.requirements[0].values[0]: Invalid value: "é": ${LABEL_VALUE}`,
+      'metadata: Invalid value: {"name":"x"}: must be empty',
+    ],
+  ],
+  [
+    localSubjectAccessReviews,
+    {
+      metadata: { namespace: 'n', uid: 'u' },
+      spec: { user: 'u', resourceAttributes: { namespace: 'n', labelSelector: {} } },
+    },
+    [
+      'spec.resourceAttributes.labelSelector.requirements: Required value: when spec.resourceAttributes.labelSelector is specified, requirements or rawSelector is required',
+      'metadata: Invalid value: {"namespace":"n","uid":"u"}: must be empty except for namespace',
+    ],
+  ],
+];
+
+t.test('errors have the words, paths and order of upstream', async (t) => {
+  const rows = [...POD_ROWS.map(([object, errors]) => [pods, object, errors] as const), ...ROWS, ...REVIEW_ROWS];
+  for (const [kind, object, errors] of rows) {
+    t.strictSame(refused(kind, object), errors, `${kind.kind} ${JSON.stringify(object)}`);
+  }
+});
+
+t.test('names have the syntax that upstream asks for', async (t) => {
+  const rows: readonly (readonly [Kind, name: string, prefix: boolean, valid: boolean])[] = [
+    [services, '1-a', false, true],
+    [services, 'a.b', false, false],
+    [events, 'A_b', false, true],
+    [events, 'a/b', false, false],
+    [podDisruptionBudgets, 'A_b', false, true],
+    [replicationControllers, 'A_b', true, true],
+    [replicationControllers, 'A_b', false, false],
+    [deviceClasses, 'A_b', true, true],
+    [deviceClasses, 'a/b', true, false],
+  ];
+  for (const [kind, name, prefix, valid] of rows) {
+    t.equal(kind.validateName(name, prefix).length === 0, valid, `${kind.kind} ${name}`);
+  }
+  const spec = {
+    group: 'a.b',
+    version: 'v1',
+    groupPriorityMinimum: 1,
+    versionPriority: 1,
+    service: { namespace: 'n', name: 's' },
+  };
+  const problem = 'must be `spec.version+"."+spec.group`: "v1.a.b"';
+  t.strictSame(refused(apiServices, { metadata: { name: 'x', generateName: 'y' }, spec }), [
+    `metadata.generateName: Invalid value: "y": ${problem}`,
+    `metadata.name: Invalid value: "x": ${problem}`,
+  ]);
+  t.strictSame(refused(apiServices, { metadata: {}, spec }), []);
+});
+
+t.test('a service account refers to its secrets by name alone', async (t) => {
+  const { secrets } = created(serviceAccounts, { secrets: [{ kind: 'Secret', name: 's', namespace: 'n' }] });
+  t.strictSame(secrets, [{ name: 's' }]);
+});
+
+t.test('what is said twice is told once, and is two causes', async (t) => {
+  const errors = [invalid('a', 1, 'is odd'), invalid('a', 1, 'is odd')];
+  const { message, status } = invalidObject({ group: '', kind: 'Pod' }, 'x', errors);
+  t.equal(message, 'Pod "x" is invalid: a: Invalid value: 1: is odd');
+  t.equal(status.details?.causes?.length, 2);
+});
+
+t.test('an update cannot begin a deletion, and its creationTimestamp is ignored', async (t) => {
+  const old = { name: 'a', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-02T03:04:05Z' };
+  const meta = {
+    ...old,
+    creationTimestamp: '2026-01-01T00:00:00Z',
+    deletionTimestamp: '2026-01-02T03:04:05Z',
+    deletionGracePeriodSeconds: 3,
+  };
+  inheritMetadata(meta, old);
+  const errors = validateObjectMetaUpdate(meta, old, {}).map(({ field, message }) => `${field}: ${message}`);
+  t.strictSame(errors, [
+    'metadata.deletionTimestamp: Invalid value: "2026-01-02T03:04:05Z": field is immutable',
+    'metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable',
+  ]);
+});
