@@ -58,6 +58,21 @@ export function validateSubdomainName(name: string, prefix = false): readonly st
   return errors;
 }
 
+const SEARCH_LABEL = '[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const SEARCH_NAME = `_?${SEARCH_LABEL}(\\._?${SEARCH_LABEL})*`;
+const SEARCH_SYNTAX = new RegExp(`^${SEARCH_NAME}$`);
+const SEARCH_RULE =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end " +
+  `with an alphanumeric character (e.g. 'example.com', regex used for validation is '${SEARCH_NAME}')`;
+
+/** A domain in which names are searched: labels may have underscores, as those of services do. */
+export function validateSearchName(name: string): readonly string[] {
+  const errors: string[] = [];
+  if (name.length > MAX_SUBDOMAIN) errors.push(tooLong(MAX_SUBDOMAIN));
+  if (!SEARCH_SYNTAX.test(name)) errors.push(SEARCH_RULE);
+  return orNothing(errors);
+}
+
 /** A DNS-1123 subdomain, of kinds of which upstream validates the names only when they have been generated. */
 export const validateGeneratedName = (name: string, prefix = false): readonly string[] =>
   prefix ? validatePathSegmentName(name, prefix) : validateSubdomainName(name);

@@ -10,6 +10,7 @@ import {
 } from '../../machinery/field-error.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
+import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 import type {
   Affinity,
   NodeSelector,
@@ -115,9 +116,52 @@ function validateWeight(weight: number, path: string, errors: FieldError[]): voi
   if (weight < 1 || weight > MAX_WEIGHT) errors.push(invalid(path, weight, `must be in the range 1-${MAX_WEIGHT}`));
 }
 
+interface WithLabelKeys {
+  readonly labelSelector?: LabelSelector;
+  readonly matchLabelKeys?: readonly string[];
+  readonly mismatchLabelKeys?: readonly string[];
+}
+
+/** Upstream: `ValidateMatchLabelKeysAndMismatchLabelKeys`; the keys may have been merged into the selector already. */
+function validateLabelKeys(
+  { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] }: WithLabelKeys,
+  path: string,
+  errors: FieldError[],
+): void {
+  for (const [field, keys] of Object.entries({ matchLabelKeys, mismatchLabelKeys })) {
+    if (keys.length === 0) continue;
+    if (!labelSelector) {
+      errors.push(forbidden(`${path}.${field}`, 'must not be specified when labelSelector is not set'));
+      continue;
+    }
+    for (const [index, key] of keys.entries()) {
+      for (const problem of validateQualifiedName(key))
+        errors.push(invalid(`${path}.${field}[${index}]`, key, problem));
+    }
+  }
+  const places = new Map(matchLabelKeys.map((key, index) => [key, index]));
+  const selected = new Set(Object.keys(labelSelector?.matchLabels ?? {}));
+  for (const { key } of labelSelector?.matchExpressions ?? []) {
+    const place = places.get(key);
+    // As upstream, the path lacks the field's name.
+    if (place !== undefined && selected.has(key)) {
+      errors.push(invalid(`${path}[${place}]`, key, 'exists in both matchLabelKeys and labelSelector'));
+    }
+    selected.add(key);
+  }
+  const mismatched = new Set(mismatchLabelKeys);
+  for (const [index, key] of matchLabelKeys.entries()) {
+    if (!mismatched.has(key)) continue;
+    errors.push(
+      invalid(`${path}.matchLabelKeys[${index}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'),
+    );
+  }
+}
+
 function validatePodTerm(term: PodAffinityTerm, path: string, errors: FieldError[]): void {
   const { labelSelector, namespaceSelector, namespaces, topologyKey } = term;
   if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${path}.labelSelector`));
+  validateLabelKeys(term, path, errors);
   if (namespaceSelector) addErrors(errors, validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`));
   for (const name of namespaces ?? []) {
     for (const problem of validateLabelName(name)) errors.push(invalid(`${path}.namespace`, name, problem));
@@ -214,11 +258,6 @@ export function validateTopologySpread(
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains, labelSelector } = constraint;
     if (maxSkew <= 0) errors.push(invalid(`${at}.maxSkew`, maxSkew, 'must be greater than zero'));
     if (topologyKey === '') errors.push(required(`${at}.topologyKey`, 'can not be empty'));
-    else {
-      for (const problem of validateQualifiedName(topologyKey)) {
-        errors.push(invalid(`${at}.topologyKey`, topologyKey, problem));
-      }
-    }
     const pair = pairOf(constraint);
     // As upstream, of those that are alike all but the last are told.
     if (last.get(pair) !== index) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
@@ -233,6 +272,7 @@ export function validateTopologySpread(
         ),
       );
     }
+    validateLabelKeys(constraint, at, errors);
     if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${at}.labelSelector`));
   }
 }

@@ -41,7 +41,7 @@ export function validateContainers(spec: PodSpec, path: string, errors: FieldErr
     validateContainer(container, around, here, errors);
     if (names.has(container.name)) errors.push(duplicate(`${here}.name`, container.name));
     names.add(container.name);
-    validateContainerLife(container, here, errors);
+    validateContainerLife(container, spec.terminationGracePeriodSeconds, here, errors);
     validateRestartPolicy(container, here, errors);
   }
   validateHostPorts(containers, at, errors);
@@ -77,7 +77,7 @@ function validateInitContainers(
     names.add(container.name);
     validateRestartPolicy(container, at, errors);
     if (container.restartPolicy === 'Always') {
-      validateContainerLife(container, at, errors);
+      validateContainerLife(container, spec.terminationGracePeriodSeconds, at, errors);
     } else {
       for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
         if (container[field] === undefined) continue;

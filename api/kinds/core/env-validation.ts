@@ -83,7 +83,10 @@ export function validateFieldRef(
     return;
   }
   const subscript = SUBSCRIPT.exec(fieldPath);
-  if (subscript) {
+  if (apiVersion !== 'v1') {
+    const problem = `error converting fieldPath: unsupported pod version: ${apiVersion}`;
+    errors.push(invalid(`${path}.fieldPath`, fieldPath, problem));
+  } else if (subscript) {
     const key = subscript[2] ?? '';
     const checked = subscript[1] === 'metadata.annotations' ? key.toLowerCase() : key;
     for (const error of validateQualifiedName(checked)) errors.push(invalid(path, key, error));

@@ -92,8 +92,9 @@ export const nodes = defineKind<Node>({
   ],
   selectableFields: { 'spec.unschedulable': ({ spec }) => String(spec?.unschedulable ?? false) },
   applyDefaults: ({ spec, status }) => {
-    if (spec?.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
-    if (spec?.podCIDRs?.length) spec.podCIDR = spec.podCIDRs[0];
+    // Of two that disagree, the older field is the one to keep.
+    if (spec?.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
+    else if (spec?.podCIDRs?.length) spec.podCIDR = spec.podCIDRs[0];
     if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
   },
   prepareForUpdate: (node, old) => {

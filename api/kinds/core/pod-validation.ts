@@ -11,7 +11,12 @@ import {
   required,
 } from '../../machinery/field-error.ts';
 import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
-import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
+import {
+  validateLabelName,
+  validateQualifiedName,
+  validateSearchName,
+  validateSubdomainName,
+} from '../../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { isSidecar } from '../../domain/pod-lifecycle.ts';
 import { validateContainers } from './container-validation.ts';
@@ -19,7 +24,7 @@ import { validatePodAnnotations } from './pod-annotation-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
-import type { Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import type { Pod, PodResourceClaim, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
 
 const MAX_SEARCHES_LENGTH = 2048;
 
@@ -50,8 +55,7 @@ function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: Fi
   }
   for (const [index, search] of searches.entries()) {
     if (search === '.') continue;
-    const name = search.replace(/\.$/, '').replaceAll('_', '-');
-    for (const problem of validateSubdomainName(name))
+    for (const problem of validateSearchName(search.replace(/\.$/, '')))
       errors.push(invalid(`${at}.searches[${index}]`, search, problem));
   }
   for (const [index, option] of options.entries()) {
@@ -66,6 +70,37 @@ function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void 
     for (const problem of validateQualifiedName(name)) errors.push(invalid(at, name, problem));
     if (names.has(name)) errors.push(duplicate(at, name));
     names.add(name);
+  }
+}
+
+/** The claims of dynamic resource allocation that containers can refer to. */
+function validateResourceClaims(claims: readonly PodResourceClaim[], path: string, errors: FieldError[]): void {
+  const names = new Set<string>();
+  for (const [index, claim] of claims.entries()) {
+    const at = `${path}[${index}]`;
+    const { name, resourceClaimName, resourceClaimTemplateName } = claim;
+    if (name === '') errors.push(required(`${at}.name`));
+    else if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    else for (const problem of validateLabelName(name)) errors.push(invalid(`${at}.name`, name, problem));
+    names.add(name);
+    const given = { resourceClaimName, resourceClaimTemplateName };
+    const count = Object.values(given).filter((each) => each !== undefined).length;
+    if (count !== 1) {
+      const shown = {
+        Name: name,
+        ResourceClaimName: resourceClaimName ?? null,
+        ResourceClaimTemplateName: resourceClaimTemplateName ?? null,
+      };
+      const problem =
+        count === 0
+          ? 'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`'
+          : 'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified';
+      errors.push(invalid(at, shown, problem));
+    }
+    for (const [field, claimed] of Object.entries(given)) {
+      if (claimed === undefined) continue;
+      for (const problem of validateSubdomainName(claimed)) errors.push(invalid(`${at}.${field}`, claimed, problem));
+    }
   }
 }
 
@@ -90,6 +125,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
  */
 function validatePodSpec(spec: PodSpec, name: string, path: string, errors: FieldError[]): void {
   if (spec.volumes) validateVolumes(spec.volumes, name, `${path}.volumes`, errors);
+  if (spec.resourceClaims) validateResourceClaims(spec.resourceClaims, `${path}.resourceClaims`, errors);
   validateContainers(spec, path, errors);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));

@@ -10,8 +10,11 @@ export function validatePortReference(port: number | string, path: string, error
 
 type Handlers = LifecycleHandler & { readonly grpc?: GRPCAction };
 
-/** Exactly one handler, and a valid one. */
-function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]): void {
+/**
+ * Exactly one handler, and a valid one.
+ * @param graceSeconds of the pod, for hooks
+ */
+function validateHandlers(handlers: Handlers, path: string, errors: FieldError[], graceSeconds = Infinity): void {
   const { exec, httpGet, tcpSocket, grpc, sleep } = handlers;
   let count = 0;
   const another = (name: string): boolean => {
@@ -29,10 +32,9 @@ function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]
   }
   if (tcpSocket && another('tcpSocket')) validatePortReference(tcpSocket.port, `${path}.tcpSocket.port`, errors);
   if (grpc && another('grpc')) validatePortReference(grpc.port, `${path}.grpc.port`, errors);
-  if (sleep && another('sleep') && sleep.seconds < 0) {
-    errors.push(
-      invalid(`${path}.sleep`, sleep.seconds, 'must be non-negative and less than terminationGracePeriodSeconds'),
-    );
+  if (sleep && another('sleep') && (sleep.seconds < 0 || sleep.seconds > graceSeconds)) {
+    const problem = `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`;
+    errors.push(invalid(`${path}.sleep`, sleep.seconds, problem));
   }
   if (count === 0) errors.push(required(path, 'must specify a handler type'));
 }
@@ -44,11 +46,21 @@ function validateDeadlyProbe(probe: Probe, path: string, errors: FieldError[]): 
   }
 }
 
-/** Probes and lifecycle hooks of a container that runs for the lifetime of the pod. */
-export function validateContainerLife(container: Container, path: string, errors: FieldError[]): void {
+/**
+ * Probes and lifecycle hooks of a container that runs for the lifetime of the pod.
+ * @param graceSeconds the pod's
+ */
+export function validateContainerLife(
+  container: Container,
+  graceSeconds: number | undefined,
+  path: string,
+  errors: FieldError[],
+): void {
   const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
-  if (lifecycle?.postStart) validateHandlers(lifecycle.postStart, `${path}.lifecycle.postStart`, errors);
-  if (lifecycle?.preStop) validateHandlers(lifecycle.preStop, `${path}.lifecycle.preStop`, errors);
+  for (const hook of ['postStart', 'preStop'] as const) {
+    const handlers = lifecycle?.[hook];
+    if (handlers) validateHandlers(handlers, `${path}.lifecycle.${hook}`, errors, graceSeconds);
+  }
   if (livenessProbe) validateDeadlyProbe(livenessProbe, `${path}.livenessProbe`, errors);
   if (readinessProbe) {
     const at = `${path}.readinessProbe`;

@@ -24,9 +24,8 @@ function validateSeccomp(profile: SeccompProfile, path: string, errors: FieldErr
       validateDescendingPath(localhostProfile, `${path}.localhostProfile`, errors);
     }
   } else if (localhostProfile !== undefined) {
-    errors.push(
-      invalid(`${path}.localhostProfile`, localhostProfile, 'can only be set when seccomp type is Localhost'),
-    );
+    const shown = { Type: type, LocalhostProfile: localhostProfile };
+    errors.push(invalid(`${path}.localhostProfile`, shown, 'can only be set when seccomp type is Localhost'));
   }
 }
 

@@ -53,12 +53,13 @@ function validateTaint({ key, value = '', effect }: DeviceTaint, path: string, e
   else if (!TAINT_EFFECTS.includes(given)) errors.push(notSupported(`${path}.effect`, given, TAINT_EFFECTS));
 }
 
+/** @param counters null when a client leaves them out */
 export function validateCounters(
-  counters: Readonly<Record<string, Counter>>,
+  counters: Readonly<Record<string, Counter>> | null,
   path: string,
   errors: FieldError[],
 ): void {
-  const names = Object.keys(counters);
+  const names = Object.keys(counters ?? {});
   if (names.length === 0) errors.push(required(path));
   else if (names.length > MAX_COUNTERS) errors.push(tooMany(path, names.length, MAX_COUNTERS));
   else for (const name of names) validateLabel(name, path, errors);

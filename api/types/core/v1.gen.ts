@@ -1040,7 +1040,7 @@ export type ImageVolumeStatus = {
 };
 
 export const KeyToPath = struct('io.k8s.api.core.v1.KeyToPath', () => ({
-  key: required(1, configKey, { nonEmpty: true }),
+  key: required(1, string, { nonEmpty: true }),
   path: required(2, string, { nonEmpty: true }),
   mode: optional(3, int32, { pointer: true }),
 }));
@@ -1855,7 +1855,7 @@ export const PodSecurityContext = struct('io.k8s.api.core.v1.PodSecurityContext'
   runAsGroup: optional(6, linuxId, { pointer: true }),
   runAsNonRoot: optional(3, boolean, { pointer: true }),
   runAsUser: optional(2, linuxId, { pointer: true }),
-  seLinuxChangePolicy: optional(13, string, { pointer: true, goType: 'v1.PodSELinuxChangePolicy' }),
+  seLinuxChangePolicy: optional(13, string, { pointer: true, supported: ['MountOption', 'Recursive'], goType: 'v1.PodSELinuxChangePolicy' }),
   seLinuxOptions: optional(1, SELinuxOptions),
   seccompProfile: optional(10, SeccompProfile),
   supplementalGroups: optional(4, list(linuxId), { listType: 'atomic' }),
@@ -1909,7 +1909,7 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   resources: optional(40, ResourceRequirements),
   restartPolicy: optional(3, oneOf('Always', 'Never', 'OnFailure'), { nonEmpty: true, supported: ['Always', 'OnFailure', 'Never'], goType: 'v1.RestartPolicy' }),
   runtimeClassName: optional(29, longName, { pointer: true }),
-  schedulerName: optional(19, labelKey),
+  schedulerName: optional(19, string),
   schedulingGates: optional(38, list(PodSchedulingGate), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   schedulingGroup: optional(43, PodSchedulingGroup),
   securityContext: optional(14, PodSecurityContext),

@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { boolean, labelKey, labelValue, list, longName, mapOf, oneOf, optional, port, required, shortName, string, struct } from '../../machinery/schema.ts';
+import { boolean, int32, labelKey, labelValue, list, longName, mapOf, oneOf, optional, required, shortName, string, struct } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 import { ObjectReference } from '../core/v1.gen.ts';
 
@@ -47,7 +47,7 @@ export type EndpointHints = {
 export const EndpointPort = struct('io.k8s.api.discovery.v1.EndpointPort', () => ({
   appProtocol: optional(4, labelKey, { pointer: true }),
   name: optional(1, string, { pointer: true }),
-  port: optional(3, port, { pointer: true }),
+  port: optional(3, int32, { pointer: true }),
   protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, supported: ['SCTP', 'TCP', 'UDP'], goType: 'v1.Protocol' }),
 }), { mapType: 'atomic' });
 export type EndpointPort = {

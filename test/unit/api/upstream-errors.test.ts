@@ -18,11 +18,12 @@ import { ingresses } from '../../../api/kinds/networking/ingress.ts';
 import { podDisruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
 import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { deviceClasses } from '../../../api/kinds/resource/device-class.ts';
+import { resourceSlices } from '../../../api/kinds/resource/resource-slice.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { inheritMetadata, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import { invalidObject } from '../../../api/machinery/status-error.ts';
-import { created, refused } from './kind-rules.ts';
+import { created, decoded, refused } from './kind-rules.ts';
 
 const SUBDOMAIN =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -114,6 +115,74 @@ const POD_ROWS: readonly (readonly [object, readonly string[]])[] = [
       'spec.topologySpreadConstraints[1].whenUnsatisfiable: Unsupported value: "": supported values: "DoNotSchedule", "ScheduleAnyway"',
     ],
   ],
+  [
+    pod({ resourceClaims: [{}, { name: 'a', resourceClaimName: 'b', resourceClaimTemplateName: 'C' }] }),
+    [
+      'spec.resourceClaims[0].name: Required value',
+      'spec.resourceClaims[0]: Invalid value: {"Name":"","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`',
+      'spec.resourceClaims[1]: Invalid value: {"Name":"a","ResourceClaimName":"b","ResourceClaimTemplateName":"C"}: at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified',
+      `spec.resourceClaims[1].resourceClaimTemplateName: Invalid value: "C": ${SUBDOMAIN}`,
+    ],
+  ],
+  [
+    pod({ terminationGracePeriodSeconds: 2 }, { lifecycle: { preStop: { sleep: { seconds: 3 } } } }),
+    [
+      'spec.containers[0].lifecycle.preStop.sleep: Invalid value: 3: must be non-negative and less than terminationGracePeriodSeconds (2)',
+    ],
+  ],
+  [
+    pod({}, { env: [{ name: 'a', valueFrom: { fieldRef: { apiVersion: 'v2', fieldPath: 'metadata.name' } } }] }),
+    [
+      'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "metadata.name": error converting fieldPath: unsupported pod version: v2',
+    ],
+  ],
+  [
+    pod({ securityContext: { seLinuxChangePolicy: 'X' } }),
+    ['spec.securityContext.seLinuxChangePolicy: Unsupported value: "X": supported values: "MountOption", "Recursive"'],
+  ],
+  [
+    pod({ securityContext: { seccompProfile: { type: 'RuntimeDefault', localhostProfile: 'a' } } }),
+    [
+      'spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"Type":"RuntimeDefault","LocalhostProfile":"a"}: can only be set when seccomp type is Localhost',
+    ],
+  ],
+  [
+    pod({ dnsConfig: { searches: ['_a.b', 'A'] } }),
+    [
+      `spec.dnsConfig.searches[1]: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')`,
+    ],
+  ],
+  [
+    pod({
+      topologySpreadConstraints: [
+        { maxSkew: 1, topologyKey: '-any-', whenUnsatisfiable: 'DoNotSchedule', matchLabelKeys: ['a'] },
+        {
+          ...{ maxSkew: 1, topologyKey: 'b', whenUnsatisfiable: 'DoNotSchedule', matchLabelKeys: ['a', 'a b'] },
+          labelSelector: { matchLabels: { a: 'b' }, matchExpressions: [{ key: 'a', operator: 'Exists' }] },
+        },
+      ],
+      affinity: {
+        podAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            { topologyKey: 'a', labelSelector: {}, matchLabelKeys: ['a'], mismatchLabelKeys: ['a'] },
+          ],
+        },
+      },
+    }),
+    [
+      'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].matchLabelKeys[0]: Invalid value: "a": exists in both matchLabelKeys and mismatchLabelKeys',
+      'spec.topologySpreadConstraints[0].matchLabelKeys: Forbidden: must not be specified when labelSelector is not set',
+      `spec.topologySpreadConstraints[1].matchLabelKeys[1]: ${QUALIFIED('a b')}`,
+      'spec.topologySpreadConstraints[1][0]: Invalid value: "a": exists in both matchLabelKeys and labelSelector',
+    ],
+  ],
+  [
+    pod({
+      schedulerName: '-any-',
+      volumes: [{ name: 'v', configMap: { name: 'c', items: [{ key: 'a/b', path: 'c' }] } }],
+    }),
+    [],
+  ],
 ];
 
 const ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
@@ -182,7 +251,7 @@ const ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
           hints: { forZones: Array.from({ length: 9 }, (_, name) => ({ name: `z${name}` })) },
         },
       ],
-      ports: [{ appProtocol: 'a b' }],
+      ports: [{ port: 65536, appProtocol: 'a b' }],
     },
     [
       `endpoints[0].hints.forZones[0].name: Invalid value: "é": ${LABEL_VALUE}`,
@@ -201,6 +270,16 @@ const ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
       'spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
       'spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive',
     ],
+  ],
+  [
+    resourceSlices,
+    {
+      spec: {
+        ...{ driver: 'd', nodeName: 'n', pool: { name: 'p', resourceSliceCount: 1 } },
+        sharedCounters: [{ name: 's' }],
+      },
+    },
+    ['spec.sharedCounters[0].counters: Required value'],
   ],
   [ingresses, { spec: { defaultBackend: { service: { name: '1-a', port: { number: 80 } } } } }, []],
 ];
@@ -279,6 +358,11 @@ t.test('names have the syntax that upstream asks for', async (t) => {
     `metadata.name: Invalid value: "x": ${problem}`,
   ]);
   t.strictSame(refused(apiServices, { metadata: {}, spec }), []);
+});
+
+t.test('of two ranges of a node that disagree, the older field is kept', async (t) => {
+  const { spec } = decoded(nodes, { spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.2.0.0/24'] } });
+  t.strictSame(spec, { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24'] });
 });
 
 t.test('a service account refers to its secrets by name alone', async (t) => {
