@@ -1,11 +1,12 @@
 /** Defaults and validation of what a Job and the template of a CronJob have in common. */
 import { addErrors, type FieldError, invalid, notSupported, required, tooLong } from '../../machinery/field-error.ts';
+import { goValue } from '../../machinery/go-value.ts';
 import { validateDomainPrefixedPath } from '../../machinery/domain-prefixed-path.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { validatePodTemplate } from '../core/pod-validation.ts';
 import { podTemplateWarnings } from '../core/pod-warnings.ts';
 import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
-import type { JobSpec } from '../../types/batch/v1.gen.ts';
+import { type JobSpec, SuccessPolicy } from '../../types/batch/v1.gen.ts';
 
 const DEFAULT_BACKOFF_LIMIT = 6;
 const MAX_INT32 = 2_147_483_647;
@@ -80,7 +81,7 @@ function validatePolicies(spec: JobSpec, path: string): FieldError[] {
   if (podFailurePolicy) addErrors(errors, validateFailurePolicy(spec, `${path}.podFailurePolicy`));
   const at = `${path}.successPolicy`;
   if (successPolicy && spec.completionMode !== 'Indexed') {
-    errors.push(invalid(at, successPolicy, 'requires indexed completion mode'));
+    errors.push(invalid(at, goValue(SuccessPolicy, successPolicy), 'requires indexed completion mode'));
   } else if (successPolicy) addErrors(errors, validateSuccessPolicy(spec, at));
   const policies = podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed'];
   if (podReplacementPolicy !== undefined && !policies.includes(podReplacementPolicy)) {

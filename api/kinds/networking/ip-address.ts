@@ -2,8 +2,9 @@ import { nameColumn, text } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, immutableField, invalid, required } from '../../machinery/field-error.ts';
+import { goValue } from '../../machinery/go-value.ts';
 import { validateCanonicalIP, validatePathSegmentName, validateSubdomainName } from '../../machinery/names.ts';
-import { IPAddress, type ParentReference } from '../../types/networking/v1.gen.ts';
+import { IPAddress, ParentReference } from '../../types/networking/v1.gen.ts';
 
 const PARENT = 'spec.parentRef';
 
@@ -46,5 +47,7 @@ export const ipAddresses = defineKind<IPAddress>({
   validateName: (name) => validateCanonicalIP(name),
   validate: ({ spec }) => (spec?.parentRef ? parentErrors(spec.parentRef) : [required(PARENT)]),
   validateUpdate: ({ spec }, old) =>
-    deepEqual(spec?.parentRef, old.spec?.parentRef) ? [] : [immutableField(PARENT, spec?.parentRef)],
+    deepEqual(spec?.parentRef, old.spec?.parentRef)
+      ? []
+      : [immutableField(PARENT, goValue(ParentReference, spec?.parentRef))],
 });

@@ -2,17 +2,20 @@ import { ageColumn, integer, nameColumn, text } from '../../machinery/columns.ts
 import { validateConditions } from '../../machinery/conditions.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, invalid } from '../../machinery/field-error.ts';
+import { goValue } from '../../machinery/go-value.ts';
 import { validatePathSegmentName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { validateAtMostAll, validateIntOrPercent } from '../apps/int-or-percent.ts';
-import { PodDisruptionBudget } from '../../types/policy/v1.gen.ts';
+import { PodDisruptionBudget, PodDisruptionBudgetSpec } from '../../types/policy/v1.gen.ts';
 
 function validate({ spec = {} }: PodDisruptionBudget, old?: PodDisruptionBudget): FieldError[] {
   const { minAvailable, maxUnavailable, selector } = spec;
   const errors: FieldError[] = [];
   if (minAvailable !== undefined && maxUnavailable !== undefined) {
-    errors.push(invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set'));
+    errors.push(
+      invalid('spec', goValue(PodDisruptionBudgetSpec, spec), 'minAvailable and maxUnavailable cannot be both set'),
+    );
   }
   for (const [field, share] of Object.entries({ minAvailable, maxUnavailable })) {
     const path = `spec.${field}`;

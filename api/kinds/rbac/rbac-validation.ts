@@ -2,9 +2,10 @@
 import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { goValue } from '../../machinery/go-value.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
-import type { PolicyRule, RoleRef, Subject } from '../../types/rbac/v1.gen.ts';
+import { type PolicyRule, RoleRef, type Subject } from '../../types/rbac/v1.gen.ts';
 
 export const RBAC_GROUP = 'rbac.authorization.k8s.io';
 
@@ -87,7 +88,7 @@ export function validateBinding(
 }
 
 export const validateBindingUpdate = ({ roleRef }: RoleBindingLike, old: RoleBindingLike): FieldError[] =>
-  deepEqual(roleRef, old.roleRef) ? [] : [invalid('roleRef', roleRef, 'cannot change roleRef')];
+  deepEqual(roleRef, old.roleRef) ? [] : [invalid('roleRef', goValue(RoleRef, roleRef), 'cannot change roleRef')];
 
 const subjectsOf =
   (kind: string, name: (subject: Subject) => string) =>

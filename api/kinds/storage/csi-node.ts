@@ -9,8 +9,9 @@ import {
   invalid,
   required,
 } from '../../machinery/field-error.ts';
+import { goValue } from '../../machinery/go-value.ts';
 import { validateQualifiedName } from '../../machinery/names.ts';
-import { CSINode, type CSINodeDriver } from '../../types/storage/v1.gen.ts';
+import { CSINode, CSINodeDriver } from '../../types/storage/v1.gen.ts';
 import { validateDriverName } from './driver-parameters.ts';
 
 const MAX_NODE_ID = 256;
@@ -68,6 +69,6 @@ export const csiNodes = defineKind<CSINode>({
         const known = before.get(name);
         return known && !deepEqual({ name, ...fields }, { ...known, allocatable: undefined });
       })
-      .map((driver) => immutableField('spec.drivers', driver));
+      .map((driver) => immutableField('spec.drivers', goValue(CSINodeDriver, driver)));
   },
 });

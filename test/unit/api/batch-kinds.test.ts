@@ -147,7 +147,7 @@ t.test('jobs are validated', async (t) => {
     ],
     [
       { successPolicy: { rules: [] } },
-      ['spec.successPolicy: Invalid value: {"rules":null}: requires indexed completion mode'],
+      ['spec.successPolicy: Invalid value: {"Rules":null}: requires indexed completion mode'],
     ],
     [success(), [`${at}: Required value: at least one rules must be specified when the successPolicy is specified`]],
     [success({}), [`${at}[0]: Required value: at least one of succeededCount or succeededIndexes must be specified`]],

@@ -16,6 +16,7 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { ingresses } from '../../../api/kinds/networking/ingress.ts';
 import { podDisruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { deviceClasses } from '../../../api/kinds/resource/device-class.ts';
 import { resourceSlices } from '../../../api/kinds/resource/resource-slice.ts';
@@ -23,7 +24,7 @@ import { invalid } from '../../../api/machinery/field-error.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { inheritMetadata, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import { invalidObject } from '../../../api/machinery/status-error.ts';
-import { created, decoded, refused } from './kind-rules.ts';
+import { created, decoded, refused, refusedChange } from './kind-rules.ts';
 
 const SUBDOMAIN =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -363,6 +364,17 @@ t.test('names have the syntax that upstream asks for', async (t) => {
 t.test('of two ranges of a node that disagree, the older field is kept', async (t) => {
   const { spec } = decoded(nodes, { spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.2.0.0/24'] } });
   t.strictSame(spec, { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24'] });
+});
+
+t.test('whole structs are shown as upstream shows its own', async (t) => {
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'a' };
+  t.strictSame(refusedChange(roleBindings, { roleRef }, { roleRef: { ...roleRef, name: 'b' } }), [
+    'roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"Role","Name":"b"}: cannot change roleRef',
+  ]);
+  const spec = { minAvailable: 1, maxUnavailable: '5%', selector: { matchLabels: labels } };
+  t.strictSame(refused(podDisruptionBudgets, { spec }), [
+    'spec: Invalid value: {"MinAvailable":1,"Selector":{"matchLabels":{"a":"b"}},"MaxUnavailable":"5%","UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set',
+  ]);
 });
 
 t.test('a service account refers to its secrets by name alone', async (t) => {
