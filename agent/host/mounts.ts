@@ -1,6 +1,7 @@
 /** The host's mounts: the kernel's table is read from mountinfo, changes go through mount(8) and umount(8). */
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
+import { hasCode } from './files.ts';
 import { ProgramError, run } from './run.ts';
 
 /** A line of /proc/self/mountinfo (proc(5)). */
@@ -70,25 +71,61 @@ export async function mountTmpfs(directory: string, options: TmpfsOptions, signa
 /** An unmount that takes longer is aborted and the mount detached lazily. */
 const UNMOUNT_TIMEOUT_MS = 5_000;
 
+/** One system call: nothing looks at what is mounted, and no `umount.nfs` asks the server. */
+const UNMOUNT = ['--no-canonicalize', '--internal-only'] as const;
+
 /**
  * Unmounts; a mount that is busy or does not respond is detached (the kernel releases it with its last user).
  * Resolves to whether it had to be detached. What is not mounted is no error.
  */
 export async function unmount(mountPoint: string, signal: AbortSignal): Promise<'unmounted' | 'detached'> {
   try {
-    await run('umount', ['--no-canonicalize', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
+    await run('umount', [...UNMOUNT, mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
     return 'unmounted';
   } catch (error) {
     if (!(error instanceof ProgramError) || signal.aborted) throw error;
     if (isNotMounted(error)) return 'unmounted';
   }
   try {
-    await run('umount', ['--no-canonicalize', '--lazy', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
+    await run('umount', [...UNMOUNT, '--lazy', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
   } catch (error) {
-    if (!(error instanceof ProgramError) || !isNotMounted(error)) throw error;
+    if (!(error instanceof ProgramError) || signal.aborted) throw error;
+    // The last unmount of a file system takes it off the table first, and then writes what is unwritten: to a server that is away, forever.
+    if (!isNotMounted(error) && (await readMounts()).some((mount) => mount.mountPoint === mountPoint)) throw error;
   }
   return 'detached';
 }
 
 const isNotMounted = (error: ProgramError): boolean =>
   /not mounted|no mount point specified|not found/.test(error.stderr);
+
+/**
+ * Ends every request to the server of an NFS mount with EIO, whoever of this host has made it: processes that wait for one in
+ * uninterruptible sleep go on. The mount is then unmounted unless it is busy.
+ */
+export async function abortRequests(mountPoint: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('umount', [...UNMOUNT, '--force', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || signal.aborted) throw error;
+    if (!isNotMounted(error) && !/busy/.test(error.stderr)) throw error;
+  }
+}
+
+/** What mount.nfs(8) itself tries for, unless its options say otherwise, is two minutes. */
+const MOUNT_NFS_TIMEOUT_MS = 90_000;
+
+/** Mounts an export: `source` is `server:/path`, `options` are joined by commas. Throws with what a user can do about it. */
+export async function mountNfs(source: string, target: string, options: string, signal: AbortSignal): Promise<void> {
+  try {
+    // Not by way of mount(8): when that is killed, its mount.nfs goes on.
+    await run('mount.nfs', [source, target, '-o', options], { signal, timeoutMs: MOUNT_NFS_TIMEOUT_MS });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || signal.aborted) throw error;
+    if (hasCode(error.cause, 'ENOENT'))
+      throw new Error('mount.nfs not found: install the package nfs-common on the node', { cause: error });
+    throw error;
+  }
+}
+
+export const isNfs = ({ fsType }: Mount): boolean => fsType === 'nfs' || fsType === 'nfs4';

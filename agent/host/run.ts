@@ -18,13 +18,20 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** A program that did not exit with 0. The message includes its stderr. */
+/** A program that did not exit with 0; `cause` is why it was not started. The message includes its stderr. */
 export class ProgramError extends Error {
   override readonly name = 'ProgramError';
   readonly exitCode: number | null;
   readonly stderr: string;
-  constructor(program: string, args: readonly string[], exitCode: number | null, how: string, stderr: string) {
-    super(`${[program, ...args].join(' ')}: ${how}${stderr.trim() && `: ${stderr.trim()}`}`);
+  constructor(
+    program: string,
+    args: readonly string[],
+    exitCode: number | null,
+    how: string,
+    stderr: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${[program, ...args].join(' ')}: ${how}${stderr.trim() && `: ${stderr.trim()}`}`, options);
     this.exitCode = exitCode;
     this.stderr = stderr;
   }
@@ -71,7 +78,9 @@ function ended(
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', onStdout ?? ((text: string) => (stdout += text)));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', (error) => reject(new ProgramError(program, args, null, error.message, stderr)));
+    child.on('error', (error) =>
+      reject(new ProgramError(program, args, null, error.message, stderr, { cause: error })),
+    );
     child.on('close', (code, killedBy) => {
       if (code === 0) return resolve({ stdout, stderr });
       const how = killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;

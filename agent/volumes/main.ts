@@ -22,6 +22,7 @@ import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
+import { nfs } from './nfs/nfs.ts';
 import { LocalPaths } from './claims/local-paths.ts';
 import { ApiObjectSource } from './written/api-object-source.ts';
 import { configMap } from './written/config-map.ts';
@@ -98,7 +99,7 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   );
 
   const directories = volumeDirectories(dataDir);
-  const types = [emptyDir, hostPath, ...claims, inlineCsi(steps), ...written];
+  const types = [emptyDir, hostPath, ...claims, inlineCsi(steps), nfs, ...written];
   const runner = new VolumeRunner({ ...directories, types, logger });
   const { podsDirectory } = directories;
   const shared = { podsDirectory, driversPodsDirectory: paths.pods, runner, objects, tokens, helper, onStale };

@@ -13,3 +13,5 @@ export const BETA_STORAGE_PROVISIONER = 'volume.beta.kubernetes.io/storage-provi
 export const SELECTED_NODE = 'volume.kubernetes.io/selected-node';
 /** The class of a claim or volume before there was a field for it. */
 export const BETA_STORAGE_CLASS = 'volume.beta.kubernetes.io/storage-class';
+/** The mount options of a volume, joined by commas, before there was a field for them. */
+export const BETA_MOUNT_OPTIONS = 'volume.beta.kubernetes.io/mount-options';

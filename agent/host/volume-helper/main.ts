@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bindHostPath } from './bind.ts';
 import { bindSubPath } from './sub-path.ts';
+import { fileSystemUsage } from './file-system-usage.ts';
 import { checkHostPath } from './host-path.ts';
 import { measure } from './measure.ts';
 import { setGroup } from './ownership.ts';
@@ -17,6 +18,8 @@ export async function respond(request: VolumeRequest, signal: AbortSignal): Prom
       return {};
     case 'measure':
       return measure(request.path);
+    case 'file-system-usage':
+      return { usage: fileSystemUsage(request.path) };
     case 'bind-host-path':
       await bindHostPath(request.path, request.target, signal);
       return {};

@@ -20,16 +20,29 @@ export type VolumeRequest =
     }
   /** Bytes and inodes that a volume holds. */
   | { readonly do: 'measure'; readonly path: string }
+  /** What the file system of a path holds and may hold; the server of a network file system is asked. */
+  | { readonly do: 'file-system-usage'; readonly path: string }
   /** Bind-mounts a path of the host at `target`, with what is mounted below it. */
   | { readonly do: 'bind-host-path'; readonly path: string; readonly target: string }
   /** Resolves `subPath` inside `volume`, creates it when it is missing, and bind-mounts it at `target`. */
   | { readonly do: 'bind-sub-path'; readonly volume: string; readonly subPath: string; readonly target: string };
+
+export interface FileSystemUsage {
+  readonly bytes: number;
+  readonly inodes: number;
+  readonly capacityBytes: number;
+  /** To whoever is not root. */
+  readonly availableBytes: number;
+  readonly totalInodes: number;
+  readonly freeInodes: number;
+}
 
 export interface VolumeResponse {
   /** Why the request failed; absent when it did not. */
   readonly error?: string;
   readonly bytes?: number;
   readonly inodes?: number;
+  readonly usage?: FileSystemUsage;
 }
 
 export type VolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeResponse[]>;

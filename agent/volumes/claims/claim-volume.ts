@@ -3,10 +3,13 @@
  * https://kubernetes.io/docs/concepts/storage/persistent-volumes/
  */
 import { claimOfVolume, notMadeFor, type PodClaim } from '../../../api/domain/pod-claims.ts';
+import { BETA_MOUNT_OPTIONS } from '../../../api/domain/volume-annotations.ts';
+import { own } from '../../../api/machinery/own.ts';
 import { matchesTerms } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
 import type { CsiClaims } from '../csi/csi-claims.ts';
 import { csiVolumeIn } from '../csi/csi-volume.ts';
+import { nfsAttributes, nfsMountPoint, nfsUsage, publishNfs } from '../nfs/nfs-mount.ts';
 import type { ClaimSource } from './claim-source.ts';
 import type { LocalPaths } from './local-paths.ts';
 import type { PodVolume, ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
@@ -41,10 +44,10 @@ export function claimVolume({ source, localPaths, csi, field }: ClaimVolumeOptio
       throw new Error(`PV ${volumeName} is not bound to PVC ${namespace}/${claimName}`);
     await checkNode(volume, signal);
     checkMode(volume, pod, name);
-    const isReadOnly = persistentVolumeClaim?.readOnly ?? false;
+    const isReadOnly = persistentVolumeClaim?.readOnly || (volume.spec?.nfs?.readOnly ?? false);
     if (volume.spec?.csi) return csi.resolve(volume, volume.spec.csi, { claim, pod, isReadOnly }, signal);
     const localPath = localPaths.pathOf(volume) === undefined ? undefined : { localPath: volumeName };
-    return { attributes: { ...attributesOf(volume), ...localPath }, ...(isReadOnly && { isReadOnly }) };
+    return { attributes: { ...attributesOf(volume, isReadOnly), ...localPath }, ...(isReadOnly && { isReadOnly }) };
   }
 
   async function checkNode({ metadata, spec }: PersistentVolume, signal: AbortSignal): Promise<void> {
@@ -93,9 +96,12 @@ export function claimVolume({ source, localPaths, csi, field }: ClaimVolumeOptio
     staging: csi.staging,
     mountPoint: (place) => {
       const volume = csiVolumeIn(place.attributes);
-      return volume && csi.steps.paths.target(volume, place.podUid);
+      return volume ? csi.steps.paths.target(volume, place.podUid) : nfsMountPoint(place);
     },
-    publish: (target) => (csiVolumeIn(target.attributes) ? csi.steps.publish(target) : publishHere(target)),
+    publish(target) {
+      if (csiVolumeIn(target.attributes)) return csi.steps.publish(target);
+      return nfsMountPoint(target) === undefined ? publishHere(target) : publishNfs(target);
+    },
     unpublish: (target) => (csiVolumeIn(target.attributes) ? csi.steps.unpublish(target) : target.unmount()),
     expansion: csi.expansion,
     isRefreshed: (attributes) => csiVolumeIn(attributes) !== undefined,
@@ -106,6 +112,7 @@ export function claimVolume({ source, localPaths, csi, field }: ClaimVolumeOptio
       const { path, attributes, helper, signal } = target;
       if (csiVolumeIn(attributes)) return csi.steps.stats(target);
       if (attributes['isBlock']) return undefined;
+      if (nfsMountPoint(target) !== undefined) return nfsUsage(target);
       const [response] = await helper([{ do: 'measure', path }], signal);
       const { bytes, inodes } = response ?? {};
       return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
@@ -123,14 +130,19 @@ function checkMode({ spec }: PersistentVolume, pod: Pod, name: string): void {
 }
 
 /** `localPath`: the name of the directory that is made first. `from`: what is bound, or the device. `type`: what it is checked for before. `setsGroup`: whether a pod's fsGroup applies, as upstream has it. */
-function attributesOf({ metadata, spec }: PersistentVolume): Readonly<Record<string, string>> {
+function attributesOf({ metadata, spec }: PersistentVolume, isReadOnly: boolean): Readonly<Record<string, string>> {
   const isBlock = spec?.volumeMode === 'Block';
   if (spec?.local && isBlock) return { from: spec.local.path, type: 'BlockDevice', isBlock: 'true' };
   if (isBlock) throw new Error(`persistentvolume "${metadata?.name}" is of a source that has no volumeMode Block`);
   if (spec?.hostPath) return { from: spec.hostPath.path, type: spec.hostPath.type ?? '' };
   if (spec?.local) return { from: spec.local.path, type: 'Directory', setsGroup: 'true' };
+  if (spec?.nfs) return nfsAttributes(spec.nfs, mountOptionsOf({ metadata, spec }), isReadOnly);
   const source = Object.keys(spec ?? {}).find((key) => SOURCES.has(key)) ?? 'an unknown source';
   throw new Error(`persistentvolume "${metadata?.name}": ${source} volumes are not supported yet by this version`);
 }
 
-const SOURCES: ReadonlySet<string> = new Set(['nfs', 'iscsi', 'fc', 'rbd', 'cephfs']);
+/** The annotation comes first, as upstream. */
+const mountOptionsOf = ({ metadata, spec }: PersistentVolume): readonly string[] =>
+  own(metadata?.annotations, BETA_MOUNT_OPTIONS)?.split(',') ?? spec?.mountOptions ?? [];
+
+const SOURCES: ReadonlySet<string> = new Set(['iscsi', 'fc', 'rbd', 'cephfs']);

@@ -3,6 +3,7 @@ import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, forbidden, immutableField, invalid } from '../../machinery/field-error.ts';
 import type { HookContext } from '../../machinery/kind.ts';
+import { BETA_MOUNT_OPTIONS } from '../../domain/volume-annotations.ts';
 import { own } from '../../machinery/own.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { timeOf } from '../../machinery/time.ts';
@@ -17,7 +18,6 @@ import { nodeSelectorTermWarnings } from './node-label-warnings.ts';
 import { CLASS_ANNOTATION, classOf, shortAccessModes } from './volume-access.ts';
 import { applySourceDefaults } from './volume-defaults.ts';
 
-const OPTIONS_ANNOTATION = 'volume.beta.kubernetes.io/mount-options';
 /** The sources that are mounted with options. */
 const MOUNTED = [
   'gcePersistentDisk',
@@ -53,10 +53,10 @@ function applyDefaults({ spec, status }: Required<Pick<PersistentVolume, 'spec' 
 
 function validate({ metadata, spec = {} }: PersistentVolume): FieldError[] {
   const errors = validateVolumeSpec(spec, metadata?.name ?? '', 'spec');
-  const options = own(metadata?.annotations, OPTIONS_ANNOTATION);
+  const options = own(metadata?.annotations, BETA_MOUNT_OPTIONS);
   if (options !== undefined && !MOUNTED.some((source) => spec[source])) {
     const why = 'may not specify mount options for this volume type';
-    errors.push(forbidden(`metadata.annotations.${OPTIONS_ANNOTATION}`, why));
+    errors.push(forbidden(`metadata.annotations.${BETA_MOUNT_OPTIONS}`, why));
   }
   return errors;
 }
@@ -151,7 +151,7 @@ function warnings({ metadata, spec = {} }: PersistentVolume): string[] {
   const found: string[] = [];
   for (const [annotation, why] of [
     [CLASS_ANNOTATION, 'deprecated since v1.8; use "storageClassName" attribute instead'],
-    [OPTIONS_ANNOTATION, 'deprecated since v1.31; use "mountOptions" attribute instead'],
+    [BETA_MOUNT_OPTIONS, 'deprecated since v1.31; use "mountOptions" attribute instead'],
   ] as const) {
     if (own(metadata?.annotations, annotation) === undefined) continue;
     found.push(`metadata.annotations[${annotation}]: ${why}`);

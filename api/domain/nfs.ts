@@ -1,0 +1,46 @@
+/**
+ * Exports of NFS servers as mount.nfs(8) takes them. Servers and paths come from whoever may create pods: neither may become an option,
+ * another server or another place of the export.
+ */
+import { isIPv6 } from 'node:net';
+
+/** A name of DNS or an IPv4 address; a leading dash would be an option. */
+const HOST = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$/;
+/** Of a link-local address: `fe80::1%eth0`. */
+const ZONE = /^[A-Za-z0-9_.-]{1,15}$/;
+
+/** No line of the mount table or of a log holds more than one. */
+// eslint-disable-next-line no-control-regex -- control characters are what it is about
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+function hostOf(server: string): string {
+  const bare = server.startsWith('[') && server.endsWith(']') ? server.slice(1, -1) : server;
+  if (isIPv6(bare)) {
+    const [, zone] = bare.split('%');
+    if (zone === undefined || ZONE.test(zone)) return `[${bare}]`;
+  }
+  if (HOST.test(server)) return server;
+  throw new Error(`${JSON.stringify(server)} is not the name or address of an NFS server`);
+}
+
+/** The path of an export, with one slash in front: `nfs://host` would be a URL. Throws for one that is relative or has steps back. */
+export function exportPath(path: string): string {
+  if (!path.startsWith('/')) throw new Error(`the NFS path ${JSON.stringify(path)} is not absolute`);
+  if (CONTROL.test(path)) throw new Error(`the NFS path ${JSON.stringify(path)} has control characters`);
+  if (path.split('/').includes('..')) throw new Error(`the NFS path ${JSON.stringify(path)} must not contain ".."`);
+  return path.replace(/^\/+/, '/');
+}
+
+/** `server:/path`. Throws for what is no server or path. */
+export const nfsSource = ({ server, path }: { readonly server: string; readonly path: string }): string =>
+  `${hostOf(server)}:${exportPath(path)}`;
+
+/**
+ * The options of a mount, joined. What is said last holds: a mount in the background would let containers start without the volume, and
+ * a volume that is read-only stays so. Throws for what is no list of options.
+ */
+export function nfsOptions(options: readonly string[], isReadOnly: boolean): string {
+  const wrong = options.find((option) => option === '' || CONTROL.test(option));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a mount option`);
+  return [...options, 'fg', ...(isReadOnly ? ['ro'] : [])].join(',');
+}
