@@ -183,7 +183,10 @@ test('a volume that cannot be mounted is reported in one sentence', async (t) =>
     await t.rejects(volumes.setUp(pod, signal), { name: 'VolumeError', message: sentence });
     await volumes.tearDown('uid-e', signal);
   };
-  await failing({ iscsi: { targetPortal: 's', iqn: 'i', lun: 0 } }, 'volume "x": iscsi volumes are not supported yet by this version');
+  await failing(
+    { iscsi: { targetPortal: 's', iqn: 'i', lun: 0 } },
+    'volume "x": iscsi volumes are not supported yet by this version',
+  );
   await failing(
     { configMap: { name: 'none' } },
     'MountVolume.SetUp failed for volume "x" : configmap "none" not found',

@@ -205,7 +205,8 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^written\//, /^(framework|written)\//],
       // What claims lead to; it asks for claims and tokens as they do.
       [/^csi\//, /^((framework|csi)\/.*|claims\/claim-source\.ts|written\/service-account-tokens\.ts)$/],
-      [/^claims\//, /^(framework|claims|csi)\//],
+      [/^nfs\//, /^(framework|nfs)\//],
+      [/^claims\//, /^(framework|claims|csi|nfs)\//],
       [/^[^/]+$/, /./],
     ],
   ],
