@@ -26,7 +26,7 @@ if with_systemd; then
 fi
 # Unmount what is below first, deepest first.
 awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo |
-  sort -r | while read -r mount_point; do umount -l "$mount_point"; done
+  sort -r | while read -r mount_point; do umount --internal-only --no-canonicalize --lazy "$mount_point"; done
 own_directories=$(tac "$made" 2>/dev/null || true)
 rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" "$prefix.new" "$prefix.old" \
   /var/lib/cni/networks/kedge

@@ -100,15 +100,14 @@ const isNotMounted = (error: ProgramError): boolean =>
   /not mounted|no mount point specified|not found/.test(error.stderr);
 
 /**
- * Ends every request to the server of an NFS mount with EIO, whoever of this host has made it: processes that wait for one in
- * uninterruptible sleep go on. The mount is then unmounted unless it is busy.
+ * Ends every request to the server of an NFS mount with EIO, whoever of this host has made it: what waits for one in uninterruptible
+ * sleep goes on. Unmounts the mount, unless it is busy. Throws ProgramError.
  */
 export async function abortRequests(mountPoint: string, signal: AbortSignal): Promise<void> {
   try {
     await run('umount', [...UNMOUNT, '--force', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
   } catch (error) {
-    if (!(error instanceof ProgramError) || signal.aborted) throw error;
-    if (!isNotMounted(error) && !/busy/.test(error.stderr)) throw error;
+    if (!(error instanceof ProgramError) || !/busy|not mounted/.test(error.stderr)) throw error;
   }
 }
 

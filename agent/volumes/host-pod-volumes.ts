@@ -11,6 +11,7 @@ import { containerDevices, containerMounts, SUB_PATHS } from './container-mounts
 import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError, type VolumeUsage } from './framework/volume-type.ts';
+import { isResponding, nfsMountsAt } from './unresponsive.ts';
 import type { ContainerDevice, ContainerMount, PodVolumes } from './pod-volumes.ts';
 import type { PodObjectSource } from './written/api-object-source.ts';
 import type { ServiceAccountTokens } from './written/service-account-tokens.ts';
@@ -121,7 +122,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     state.refreshTimer = setTimeout(() => this.#options.onStale(podUid), wait).unref();
   }
 
-  mountsOf(
+  async mountsOf(
     pod: Pod,
     container: Container,
     signal: AbortSignal,
@@ -129,6 +130,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   ): Promise<ContainerMount[]> {
     const { helper, ready } = this.#stateOf(uidOf(pod));
     const { runner } = this.#options;
+    await this.#checkServers(pod, container, ready, signal);
     return containerMounts(pod, container, {
       runner,
       ready,
@@ -137,6 +139,33 @@ export class HostPodVolumes implements PodVolumes, Disposable {
       helper,
       signal,
     });
+  }
+
+  /** The runtime looks at what it mounts. Where a server is away, it would do so forever, and hold what it has begun. */
+  async #checkServers(
+    { metadata }: Pod,
+    { volumeMounts = [] }: Container,
+    ready: ReadonlyMap<string, PublishRecord>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { runner, helper } = this.#options;
+    const records = volumeMounts.flatMap(({ name }) => ready.get(name) ?? []);
+    const mountPoints = records.flatMap((record) => runner.mountPoint(metadata?.uid ?? '', record) ?? []);
+    for (const [mountPoint, source] of await nfsMountsAt(mountPoints))
+      if (!(await isResponding(mountPoint, helper, signal)))
+        throw new VolumeError(`the NFS server of ${source} does not respond`);
+  }
+
+  async abortStuckRequests(podUid: string, signal: AbortSignal): Promise<string[]> {
+    const { runner, helper } = this.#options;
+    const aborted: string[] = [];
+    for (const [mountPoint, source] of await nfsMountsAt(await runner.mountPoints(podUid))) {
+      if (await isResponding(mountPoint, helper, signal)) continue;
+      const [response] = await helper([{ do: 'abort-requests', path: mountPoint }], signal);
+      if (response?.error) throw new VolumeError(`failed to abort requests to ${source}: ${response.error}`);
+      aborted.push(source);
+    }
+    return aborted;
   }
 
   devicesOf(pod: Pod, container: Container): ContainerDevice[] {

@@ -35,6 +35,12 @@ export interface PodVolumes {
   ): Promise<ContainerMount[]>;
   /** The devices of one container: its volumes of volumeMode Block. After `setUp`. */
   devicesOf(pod: Pod, container: Container): ContainerDevice[];
+  /**
+   * Ends what processes of the pod wait for in uninterruptible sleep because an NFS server does not respond. Such processes do not even
+   * end when they are killed. What they have not written yet is lost, and what other pods of this node are waiting for on the same
+   * export fails (EIO). Resolves to the exports concerned.
+   */
+  abortStuckRequests(podUid: string, signal: AbortSignal): Promise<string[]>;
   /** Updates configMaps, secrets, tokens and downwardAPI of running pods, atomically. */
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */

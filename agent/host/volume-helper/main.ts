@@ -1,5 +1,6 @@
 /** The helper process: `kedge volume-helper`, requests on stdin, responses on stdout. Blocking calls are fine here. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { abortAllRequests } from './abort-requests.ts';
 import { bindHostPath } from './bind.ts';
 import { bindSubPath } from './sub-path.ts';
 import { fileSystemUsage } from './file-system-usage.ts';
@@ -20,6 +21,9 @@ export async function respond(request: VolumeRequest, signal: AbortSignal): Prom
       return measure(request.path);
     case 'file-system-usage':
       return { usage: fileSystemUsage(request.path) };
+    case 'abort-requests':
+      await abortAllRequests(request.path, signal);
+      return {};
     case 'bind-host-path':
       await bindHostPath(request.path, request.target, signal);
       return {};

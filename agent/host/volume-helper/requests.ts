@@ -22,6 +22,8 @@ export type VolumeRequest =
   | { readonly do: 'measure'; readonly path: string }
   /** What the file system of a path holds and may hold; the server of a network file system is asked. */
   | { readonly do: 'file-system-usage'; readonly path: string }
+  /** Ends what waits for the server of an NFS mount. */
+  | { readonly do: 'abort-requests'; readonly path: string }
   /** Bind-mounts a path of the host at `target`, with what is mounted below it. */
   | { readonly do: 'bind-host-path'; readonly path: string; readonly target: string }
   /** Resolves `subPath` inside `volume`, creates it when it is missing, and bind-mounts it at `target`. */

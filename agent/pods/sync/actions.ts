@@ -29,6 +29,8 @@ export type PodAction =
       /** Absent when the container is not in the spec any more. */
       readonly container?: AnyContainer;
       readonly graceSeconds: number;
+      /** The pod ends with it: nothing of it may wait for anything for long. */
+      readonly isLast: boolean;
       /** For the Killing event. */
       readonly message: string;
     }

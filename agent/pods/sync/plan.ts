@@ -179,7 +179,7 @@ function planContainer(
 function planRunning(view: PodView, container: AnyContainer, observed: ObservedContainer, draft: Draft): void {
   const { pod } = view;
   const stop = (graceSeconds: number, message: string) =>
-    draft.actions.push({ kind: 'stopContainer', observed, container, graceSeconds, message });
+    draft.actions.push({ kind: 'stopContainer', observed, container, graceSeconds, isLast: false, message });
   const order = view.restartOrders.get(observed.id);
   if (observed.state === 'unknown') {
     stop(graceOf(pod), `Container ${container.name} is in an unknown state, try killing it before restart`);
@@ -228,6 +228,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
         observed,
         container: containerOf(pod, observed.name),
         graceSeconds,
+        isLast: true,
         message: `Stopping container ${observed.name}`,
       });
     }

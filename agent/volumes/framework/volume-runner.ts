@@ -109,6 +109,18 @@ export class VolumeRunner {
     return this.#expand(type, await this.#published(type, record, target), { ...target, pod, volume });
   }
 
+  /** Where the volume of a record is mounted; undefined when the mount table does not show that. */
+  mountPoint(podUid: string, record: PublishRecord): string | undefined {
+    const type = this.#types.get(record.type);
+    return type?.mountPoint?.(this.placement(podUid, record.volume, type, record));
+  }
+
+  /** Where volumes of a pod are mounted, or may be, as the mount table shows them. */
+  async mountPoints(podUid: string): Promise<string[]> {
+    const records = await this.#records.published(podUid);
+    return records.flatMap((record) => this.mountPoint(podUid, record) ?? []);
+  }
+
   /** Where containers find the volume of a record. */
   placement(podUid: string, volume: string, type: VolumeType, { attributes }: PublishRecord): Placement {
     return { path: this.path(podUid, volume, type), podUid, attributes };
