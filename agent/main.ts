@@ -5,6 +5,7 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { CONTROLLER_ATTACHES } from '../api/domain/csi-attachment.ts';
+import { NFS_CLIENT } from '../api/domain/nfs-volumes.ts';
 import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
 import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
@@ -47,6 +48,7 @@ import { AgentMetrics } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { unhealthy } from './stats/health.ts';
 import { Attachments } from './volumes/csi/attachments.ts';
+import { canMountNfs } from './host/mounts.ts';
 import { createVolumes, localPathDirectory } from './volumes/main.ts';
 
 /** How long the first pods wait for podCIDR and Services while the api-server does not respond. */
@@ -89,6 +91,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
     annotations: {
+      ...((await canMountNfs()) && { [NFS_CLIENT]: 'true' }),
       [LOCAL_PATH_DIRECTORY]: localPathDirectory(dataDir),
       // Without it, upstream's attach/detach controller leaves volumes to the node.
       [CONTROLLER_ATTACHES]: 'true',
@@ -121,7 +124,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...{ client, nodeName: name, dataDir, kubeletDir: config.kubeletDir, attachments, onStale, logger },
     allocatable: () => allocatable,
   });
-  const { objects, volumes, localPaths, csi } = storage;
+  const { objects, volumes, localPaths, nfsDirectories, csi } = storage;
   attachments.onChange(() => node.registration.wake());
   node.registration.onNode((seen) => csi.seeNode(seen));
   node.registration.onReported(({ volumesInUse = [] }) => attachments.reported(volumesInUse));
@@ -212,6 +215,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       network.run(signal),
       services.run(signal),
       localPaths.run(signal),
+      nfsDirectories.run(signal),
       csi.run(signal),
       devices.run(signal),
       plugins.run(signal),

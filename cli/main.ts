@@ -16,6 +16,9 @@ async function runHelper(name: string | undefined): Promise<boolean> {
   } else if (name === 'remove-mounted-file') {
     const { removeFromOwnNamespace } = await import('../agent/host/mounted-file.ts');
     await removeFromOwnNamespace(process.argv[3] ?? '');
+  } else if (name === 'nfs-directory') {
+    const { runNfsDirectory } = await import('../agent/host/nfs-directory.ts');
+    await runNfsDirectory();
   } else return false;
   return true;
 }

@@ -18,6 +18,7 @@ export const CONTROLLER_NAMES = [
   'job-controller',
   'local-path-provisioner',
   'namespace-controller',
+  'nfs-provisioner',
   'node-ipam-controller',
   'node-lifecycle-controller',
   'persistentvolume-attach-detach-controller',

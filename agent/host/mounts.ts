@@ -1,7 +1,8 @@
 /** The host's mounts: the kernel's table is read from mountinfo, changes go through mount(8) and umount(8). */
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
-import { hasCode } from './files.ts';
+import { join } from 'node:path';
+import { fileExists, hasCode } from './files.ts';
 import { ProgramError, run } from './run.ts';
 
 /** A line of /proc/self/mountinfo (proc(5)). */
@@ -99,13 +100,19 @@ export async function unmount(mountPoint: string, signal: AbortSignal): Promise<
 const isNotMounted = (error: ProgramError): boolean =>
   /not mounted|no mount point specified|not found/.test(error.stderr);
 
+/** How often one call aborts requests: umount(8) takes as many targets as it is given. */
+const ABORTS_PER_CALL = 64;
+/** None of them waits for the server: what takes long is a host that is short of CPU. */
+const ABORT_TIMEOUT_MS = 15_000;
+
 /**
- * Ends every request to the server of an NFS mount with EIO, whoever of this host has made it: what waits for one in uninterruptible
- * sleep goes on. Unmounts the mount, unless it is busy. Throws ProgramError.
+ * Ends every request to the server of an NFS mount with an error, whoever of this host has made it: what waits for one in uninterruptible
+ * sleep goes on. Does so many times in a row. Unmounts the mount, unless it is busy. Throws ProgramError.
  */
 export async function abortRequests(mountPoint: string, signal: AbortSignal): Promise<void> {
+  const targets = Array.from({ length: ABORTS_PER_CALL }, () => mountPoint);
   try {
-    await run('umount', [...UNMOUNT, '--force', mountPoint], { signal, timeoutMs: UNMOUNT_TIMEOUT_MS });
+    await run('umount', [...UNMOUNT, '--force', ...targets], { signal, timeoutMs: ABORT_TIMEOUT_MS });
   } catch (error) {
     if (!(error instanceof ProgramError) || !/busy|not mounted/.test(error.stderr)) throw error;
   }
@@ -125,6 +132,13 @@ export async function mountNfs(source: string, target: string, options: string, 
       throw new Error('mount.nfs not found: install the package nfs-common on the node', { cause: error });
     throw error;
   }
+}
+
+/** Whether there is a mount.nfs on this host. */
+export async function canMountNfs(): Promise<boolean> {
+  const directories = (process.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'));
+  const found = await Promise.all(directories.map((directory) => fileExists(join(directory, 'mount.nfs'))));
+  return found.includes(true);
 }
 
 export const isNfs = ({ fsType }: Mount): boolean => fsType === 'nfs' || fsType === 'nfs4';

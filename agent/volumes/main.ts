@@ -22,6 +22,7 @@ import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
+import { NfsDirectories } from './nfs/nfs-directories.ts';
 import { nfs } from './nfs/nfs.ts';
 import { LocalPaths } from './claims/local-paths.ts';
 import { ApiObjectSource } from './written/api-object-source.ts';
@@ -45,12 +46,15 @@ export interface VolumesOptions {
   readonly logger: Logger;
   /** A helper process of the agent's own program when absent. */
   readonly helper?: VolumeHelper;
+  /** The command that makes and removes directories of exports; the agent's own program when absent. */
+  readonly nfsHelper?: readonly string[];
 }
 
 export interface Volumes extends Disposable {
   readonly objects: ApiObjectSource;
   readonly volumes: HostPodVolumes;
   readonly localPaths: LocalPaths;
+  readonly nfsDirectories: NfsDirectories;
   readonly csi: CsiParts;
 }
 
@@ -80,11 +84,15 @@ const DRIVER_DIRECTORY_MODE = 0o750;
 
 export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   const { client, nodeName, dataDir, kubeletDir, allocatable, onStale, attachments, logger } = options;
-  const { helper = volumeHelper(ownCommand('volume-helper')) } = options;
+  const { helper = volumeHelper(ownCommand('volume-helper')), nfsHelper = ownCommand('nfs-directory') } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
   const localPaths = new LocalPaths({ client, nodeName, directory: localPathDirectory(dataDir), logger });
+  const nfsDirectories = new NfsDirectories({
+    ...{ client, nodeName, mountPoint: join(dataDir, 'nfs'), logger },
+    helper: nfsHelper,
+  });
   const source = apiClaimSource(client, nodeName);
 
   const paths = new CsiPaths(kubeletDir);
@@ -95,7 +103,7 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   const steps = new CsiSteps({ client, drivers, attachments, tokens: driverTokens, paths });
   const csi = new CsiClaims({ client, source, steps });
   const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) =>
-    claimVolume({ source, localPaths, csi, field }),
+    claimVolume({ source, localPaths, nfsDirectories, csi, field }),
   );
 
   const directories = volumeDirectories(dataDir);
@@ -109,7 +117,7 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   for (const directory of [paths.registrations, paths.volumes, paths.pods])
     await mkdir(directory, { recursive: true, mode: DRIVER_DIRECTORY_MODE });
   return {
-    ...{ objects, volumes, localPaths },
+    ...{ objects, volumes, localPaths, nfsDirectories },
     csi: {
       seeNode: (node) => {
         attachments.seeNode(node);

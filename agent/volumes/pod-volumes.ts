@@ -38,7 +38,7 @@ export interface PodVolumes {
   /**
    * Ends what processes of the pod wait for in uninterruptible sleep because an NFS server does not respond. Such processes do not even
    * end when they are killed. What they have not written yet is lost, and what other pods of this node are waiting for on the same
-   * export fails (EIO). Resolves to the exports concerned.
+   * export fails, too. Resolves to the exports concerned.
    */
   abortStuckRequests(podUid: string, signal: AbortSignal): Promise<string[]>;
   /** Updates configMaps, secrets, tokens and downwardAPI of running pods, atomically. */

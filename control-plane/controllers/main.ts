@@ -26,6 +26,7 @@ import { attachDetachController } from './storage/attach-detach/attach-detach.ts
 import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
 import { claimProtectionController } from './storage/claim-protection.ts';
 import { ephemeralVolumeController } from './storage/ephemeral-volume.ts';
+import { nfsProvisioner } from './storage/nfs/nfs.ts';
 import { localPathProvisioner } from './storage/local-path/local-path.ts';
 import { volumeBinderController } from './storage/volume-binder/volume-binder.ts';
 import { volumeExpander } from './storage/volume-expander.ts';
@@ -102,6 +103,7 @@ export function allControllers(
     attachDetachController,
     volumeExpander,
     localPathProvisioner,
+    nfsProvisioner,
     ephemeralVolumeController,
     resourceClaimController,
     claimProtectionController,

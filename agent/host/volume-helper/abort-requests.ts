@@ -6,7 +6,8 @@ import { closeSync, openSync } from 'node:fs';
 import { abortRequests } from '../mounts.ts';
 import { O_PATH } from './bind.ts';
 
-const ROUNDS = 64;
+/** Each aborts many times. Whoever asks does so again while there are such processes. */
+const ROUNDS = 4;
 
 /** Of a mount point. It stays mounted, as what it takes to do this again. */
 export async function abortAllRequests(mountPoint: string, signal: AbortSignal): Promise<void> {

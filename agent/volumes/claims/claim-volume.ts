@@ -3,13 +3,12 @@
  * https://kubernetes.io/docs/concepts/storage/persistent-volumes/
  */
 import { claimOfVolume, notMadeFor, type PodClaim } from '../../../api/domain/pod-claims.ts';
-import { BETA_MOUNT_OPTIONS } from '../../../api/domain/volume-annotations.ts';
-import { own } from '../../../api/machinery/own.ts';
 import { matchesTerms } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
 import type { CsiClaims } from '../csi/csi-claims.ts';
 import { csiVolumeIn } from '../csi/csi-volume.ts';
-import { nfsAttributes, nfsMountPoint, nfsUsage, publishNfs } from '../nfs/nfs-mount.ts';
+import { nfsDirectoryAttributes, type NfsDirectories } from '../nfs/nfs-directories.ts';
+import { mountOptionsOf, nfsAttributes, nfsMountPoint, nfsUsage, publishNfs } from '../nfs/nfs-mount.ts';
 import type { ClaimSource } from './claim-source.ts';
 import type { LocalPaths } from './local-paths.ts';
 import type { PodVolume, ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
@@ -18,12 +17,13 @@ import type { PersistentVolume, Pod, Volume } from '../../../api/types/core/v1.g
 export interface ClaimVolumeOptions {
   readonly source: ClaimSource;
   readonly localPaths: Pick<LocalPaths, 'pathOf' | 'make'>;
+  readonly nfsDirectories: Pick<NfsDirectories, 'make'>;
   readonly csi: CsiClaims;
   /** `ephemeral`: the claim is made for the pod: https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes */
   readonly field: 'persistentVolumeClaim' | 'ephemeral';
 }
 
-export function claimVolume({ source, localPaths, csi, field }: ClaimVolumeOptions): VolumeType {
+export function claimVolume({ source, localPaths, nfsDirectories, csi, field }: ClaimVolumeOptions): VolumeType {
   async function resolve(
     { name: claimName, isEphemeral }: PodClaim,
     pod: Pod,
@@ -98,9 +98,12 @@ export function claimVolume({ source, localPaths, csi, field }: ClaimVolumeOptio
       const volume = csiVolumeIn(place.attributes);
       return volume ? csi.steps.paths.target(volume, place.podUid) : nfsMountPoint(place);
     },
-    publish(target) {
-      if (csiVolumeIn(target.attributes)) return csi.steps.publish(target);
-      return nfsMountPoint(target) === undefined ? publishHere(target) : publishNfs(target);
+    async publish(target) {
+      const { attributes, isMounted, signal } = target;
+      if (csiVolumeIn(attributes)) return csi.steps.publish(target);
+      if (nfsMountPoint(target) === undefined) return publishHere(target);
+      if (!isMounted) await nfsDirectories.make(attributes, signal);
+      return publishNfs(target);
     },
     unpublish: (target) => (csiVolumeIn(target.attributes) ? csi.steps.unpublish(target) : target.unmount()),
     expansion: csi.expansion,
@@ -136,13 +139,12 @@ function attributesOf({ metadata, spec }: PersistentVolume, isReadOnly: boolean)
   if (isBlock) throw new Error(`persistentvolume "${metadata?.name}" is of a source that has no volumeMode Block`);
   if (spec?.hostPath) return { from: spec.hostPath.path, type: spec.hostPath.type ?? '' };
   if (spec?.local) return { from: spec.local.path, type: 'Directory', setsGroup: 'true' };
-  if (spec?.nfs) return nfsAttributes(spec.nfs, mountOptionsOf({ metadata, spec }), isReadOnly);
+  if (spec?.nfs) {
+    const volume = { metadata, spec };
+    return { ...nfsAttributes(spec.nfs, mountOptionsOf(volume), isReadOnly), ...nfsDirectoryAttributes(volume) };
+  }
   const source = Object.keys(spec ?? {}).find((key) => SOURCES.has(key)) ?? 'an unknown source';
   throw new Error(`persistentvolume "${metadata?.name}": ${source} volumes are not supported yet by this version`);
 }
-
-/** The annotation comes first, as upstream. */
-const mountOptionsOf = ({ metadata, spec }: PersistentVolume): readonly string[] =>
-  own(metadata?.annotations, BETA_MOUNT_OPTIONS)?.split(',') ?? spec?.mountOptions ?? [];
 
 const SOURCES: ReadonlySet<string> = new Set(['iscsi', 'fc', 'rbd', 'cephfs']);

@@ -12,16 +12,12 @@ import {
   LOCAL_PATH_FINALIZER,
   LOCAL_PATH_NODE,
 } from '../../../api/domain/local-path.ts';
-import { isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
 import type { PersistentVolume } from '../../../api/types/core/v1.gen.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
-import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { logFailure } from '../../../client/outage.ts';
-import { persistentVolumes } from '../../../client/resources.gen.ts';
-import { WorkQueue } from '../../../client/work-queue.ts';
 import { mountPointsBelow, readMounts } from '../../host/mounts.ts';
 import { run } from '../../host/run.ts';
+import { DueVolumes } from '../framework/due-volumes.ts';
 import { DISK_MODE, makeVolumeDirectory, unfinishedDirectory } from '../framework/volume-directory.ts';
 
 export interface LocalPathsOptions {
@@ -34,38 +30,18 @@ export interface LocalPathsOptions {
 
 /** Removing a tree of a million files takes a while. What takes longer is continued by the next attempt. */
 const REMOVE_TIMEOUT_MS = 600_000;
-/** After a failure: a directory that a pod still has mounted is free once the pod is gone. */
-const RETRY = { initialBackoffMs: 1_000, maxBackoffMs: 60_000 };
-
-/** What is kept of a volume of this node. */
-interface VolumeFacts {
-  readonly name: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly finalizers: readonly string[];
-  readonly isDue: boolean;
-}
-
-const volumeFacts = (volume: PersistentVolume): VolumeFacts => ({
-  name: volume.metadata?.name ?? '',
-  uid: volume.metadata?.uid ?? '',
-  resourceVersion: volume.metadata?.resourceVersion ?? '',
-  finalizers: [...(volume.metadata?.finalizers ?? [])],
-  isDue: isDirectoryDue(volume),
-});
-
 export class LocalPaths {
   readonly #options: LocalPathsOptions;
-  readonly #volumes: Informer<PersistentVolume, VolumeFacts>;
+  readonly #due: DueVolumes<true>;
 
   constructor(options: LocalPathsOptions) {
     const { client, logger, nodeName } = options;
     this.#options = options;
-    this.#volumes = new Informer({
-      ...{ client, logger },
-      resource: persistentVolumes,
-      labelSelector: `${LOCAL_PATH_NODE}=${nodeName}`,
-      select: volumeFacts,
+    this.#due = new DueVolumes({
+      ...{ client, logger, labelSelector: `${LOCAL_PATH_NODE}=${nodeName}`, finalizer: LOCAL_PATH_FINALIZER },
+      due: (volume) => isDirectoryDue(volume) || undefined,
+      remove: (name, _, signal) => this.#remove(name, signal),
+      failure: 'failed to remove local-path volume, retrying',
     });
   }
 
@@ -91,28 +67,8 @@ export class LocalPaths {
   }
 
   /** Removes the directories of volumes that are being deleted, until the signal is aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    const queue = new WorkQueue({
-      ...RETRY,
-      onError: (volume, error, retryMs) =>
-        logFailure(
-          this.#options.logger,
-          error as Error,
-          { volume, retryMs },
-          'failed to remove local-path volume, retrying',
-        ),
-    });
-    const wake = ({ name, isDue }: VolumeFacts): void => {
-      if (isDue) queue.add(name);
-    };
-    this.#volumes.addHandlers({ onAdd: wake, onUpdate: (_, volume) => wake(volume) });
-    const remove = async (name: string): Promise<void> => {
-      const volume = this.#volumes.get('', name);
-      if (!volume?.isDue) return;
-      await this.#remove(name, signal);
-      await this.#release(volume, signal);
-    };
-    await Promise.all([this.#volumes.run(signal), queue.run(remove, signal)]);
+  run(signal: AbortSignal): Promise<void> {
+    return this.#due.run(signal);
   }
 
   async #remove(name: string, signal: AbortSignal): Promise<void> {
@@ -125,16 +81,5 @@ export class LocalPaths {
     const left = [path, unfinishedDirectory(path)];
     await run('rm', ['-rf', '--one-file-system', '--', ...left], { signal, timeoutMs: REMOVE_TIMEOUT_MS });
     this.#options.logger.info({ volume: name, path }, 'removed directory of deleted volume');
-  }
-
-  async #release({ name, uid, resourceVersion, finalizers }: VolumeFacts, signal: AbortSignal): Promise<void> {
-    const left = finalizers.filter((each) => each !== LOCAL_PATH_FINALIZER);
-    const patch = { metadata: { uid, resourceVersion, finalizers: left } };
-    try {
-      await this.#options.client.patch(persistentVolumes, '', name, patch, { type: 'merge', signal });
-    } catch (error) {
-      // After a conflict, the event of what it has become wakes the volume again.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
-    }
   }
 }

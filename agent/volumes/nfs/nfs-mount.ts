@@ -4,9 +4,15 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { nfsOptions, nfsSource } from '../../../api/domain/nfs.ts';
-import type { NFSVolumeSource } from '../../../api/types/core/v1.gen.ts';
+import { BETA_MOUNT_OPTIONS } from '../../../api/domain/volume-annotations.ts';
+import { own } from '../../../api/machinery/own.ts';
+import type { NFSVolumeSource, PersistentVolume } from '../../../api/types/core/v1.gen.ts';
 import { mountNfs, readMounts } from '../../host/mounts.ts';
 import type { Placement, PodVolume, PublishTarget, VolumeUsage } from '../framework/volume-type.ts';
+
+/** Of a PersistentVolume. The annotation comes first, as upstream. */
+export const mountOptionsOf = ({ metadata, spec }: PersistentVolume): readonly string[] =>
+  own(metadata?.annotations, BETA_MOUNT_OPTIONS)?.split(',') ?? spec?.mountOptions ?? [];
 
 const DIRECTORY_MODE = 0o750;
 

@@ -1,5 +1,5 @@
 /** What NodeRestriction lets an agent write of storage and devices. Each function returns why it refuses; undefined: it does not. */
-import { isDirectoryDue, LOCAL_PATH_FINALIZER, LOCAL_PATH_NODE } from '../../../api/domain/local-path.ts';
+import { REMOVED_BY_AGENTS } from '../../../api/domain/removed-by-agents.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
@@ -33,13 +33,13 @@ export function judgeClaim(
 }
 
 /** A volume without what the node may change: that it is held for its directory. */
-function heldPart(volume: PersistentVolume): object {
+function heldPart(volume: PersistentVolume, finalizer: string): object {
   const { finalizers = [] } = volume.metadata ?? {};
   return {
     ...volume,
     metadata: {
       ...volume.metadata,
-      finalizers: finalizers.filter((each) => each !== LOCAL_PATH_FINALIZER),
+      finalizers: finalizers.filter((each) => each !== finalizer),
       resourceVersion: undefined,
       managedFields: undefined,
     },
@@ -55,11 +55,14 @@ export function judgeVolume(
   if (operation !== 'UPDATE' || subresource !== '' || !before || !after) {
     return `unexpected operation ${JSON.stringify(operation)}`;
   }
-  if (own(before.metadata?.labels, LOCAL_PATH_NODE) !== node || !isDirectoryDue(before)) {
+  const { labels } = before.metadata ?? {};
+  const held = REMOVED_BY_AGENTS.find(({ label, isDue }) => own(labels, label) === node && isDue(before));
+  if (!held) {
     return `node ${JSON.stringify(node)} can only update volumes that are its own directories and are being deleted`;
   }
-  if (semanticallyEqual(heldPart(after), heldPart(before))) return undefined;
-  return `node ${JSON.stringify(node)} is not allowed to update fields other than the finalizer ${LOCAL_PATH_FINALIZER}`;
+  const { finalizer } = held;
+  if (semanticallyEqual(heldPart(after, finalizer), heldPart(before, finalizer))) return undefined;
+  return `node ${JSON.stringify(node)} is not allowed to update fields other than the finalizer ${finalizer}`;
 }
 
 export function judgeCsiNode(node: string, { operation, name, object }: AdmissionRequest): string | undefined {

@@ -1,6 +1,7 @@
 /** What the controllers keep of a node. */
 import { CONTROLLER_ATTACHES } from '../../../api/domain/csi-attachment.ts';
 import { LOCAL_PATH_DIRECTORY } from '../../../api/domain/local-path.ts';
+import { NFS_CLIENT } from '../../../api/domain/nfs-volumes.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import type { Interner } from '../framework/interner.ts';
@@ -18,6 +19,8 @@ export interface NodeView extends Owned {
   readonly addresses: readonly NodeAddress[];
   /** Where it keeps volumes of the local-path provisioner; '' when it has none. */
   readonly localPathDirectory: string;
+  /** Its agent can mount exports of NFS servers. */
+  readonly hasNfsClient: boolean;
   /** The attach/detach controller looks after it. */
   readonly isAttachedTo: boolean;
   /** The names of the volumes that are attached, as the controller has reported them. */
@@ -41,6 +44,7 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     conditions: status?.conditions ?? [],
     addresses: status?.addresses ?? [],
     localPathDirectory: own(metadata.annotations, LOCAL_PATH_DIRECTORY) ?? '',
+    hasNfsClient: own(metadata.annotations, NFS_CLIENT) === 'true',
     isAttachedTo: own(metadata.annotations, CONTROLLER_ATTACHES) === 'true',
     volumesAttached: status?.volumesAttached?.map(({ name }) => name) ?? NONE,
     volumesInUse: status?.volumesInUse ?? NONE,

@@ -32,6 +32,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
   conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
   addresses: [],
   localPathDirectory: '',
+  hasNfsClient: false,
   ...{ isAttachedTo: false, volumesAttached: [], volumesInUse: [] },
   ...more,
 });

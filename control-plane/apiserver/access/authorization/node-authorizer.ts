@@ -1,4 +1,4 @@
-import { LOCAL_PATH_NODE } from '../../../../api/domain/local-path.ts';
+import { REMOVED_BY_AGENTS } from '../../../../api/domain/removed-by-agents.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
 import {
   parseFieldSelector,
@@ -135,12 +135,13 @@ export class NodeAuthorizer implements Authorizer {
     return this.#related(node, attributes, isRelated);
   }
 
-  /** Those of its pods, and those that are its own directories: it may release these, which NodeRestriction checks. */
+  /** Those of its pods, and those whose directories it removes: it may release these, which NodeRestriction checks. */
   #volume(node: string, attributes: Attributes): Decision {
     const { verb, subresource } = attributes;
-    if ((verb === 'list' || verb === 'watch') && selectedLabel(attributes, LOCAL_PATH_NODE) === node) return ALLOWED;
+    const isAsked = REMOVED_BY_AGENTS.some(({ label }) => selectedLabel(attributes, label) === node);
+    if ((verb === 'list' || verb === 'watch') && isAsked) return ALLOWED;
     if (verb === 'patch' && subresource === '')
-      return this.#related(node, attributes, (name) => this.#objects.isLocalPathOf(node, name));
+      return this.#related(node, attributes, (name) => this.#objects.isDirectoryOf(node, name));
     return this.#get(node, attributes, (name) => this.#objects.isVolumeOf(node, name));
   }
 

@@ -2,7 +2,7 @@
  * Which objects of storage and of devices concern a node. Most are looked at when a node asks for them: the pods are what the graph
  * follows, and nodes ask for these rarely.
  */
-import { isLocalPath, LOCAL_PATH_NODE } from '../../../../api/domain/local-path.ts';
+import { REMOVED_BY_AGENTS } from '../../../../api/domain/removed-by-agents.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import { persistentVolumes } from '../../../../api/kinds/core/persistent-volume.ts';
 import { resourceClaims } from '../../../../api/kinds/resource/resource-claim.ts';
@@ -37,10 +37,11 @@ export class NodeObjects {
     return this.#graph.isNeededBy(node, 'persistentvolumeclaim', claim.namespace, claim.name);
   }
 
-  /** A directory of the node that is a volume: its agent removes it. */
-  isLocalPathOf(node: string, name: string): boolean {
+  /** A volume whose directory the node's agent removes. */
+  isDirectoryOf(node: string, name: string): boolean {
     const volume = this.#api.get(persistentVolumes, '', name);
-    return volume !== undefined && isLocalPath(volume) && own(volume.metadata?.labels, LOCAL_PATH_NODE) === node;
+    const labels = volume?.metadata?.labels;
+    return volume !== undefined && REMOVED_BY_AGENTS.some(({ label, is }) => is(volume) && own(labels, label) === node);
   }
 
   isAttachmentOf(node: string, name: string): boolean {

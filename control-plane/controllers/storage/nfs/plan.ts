@@ -1,0 +1,121 @@
+/** What is to be done next about a claim or a volume of the nfs provisioner. */
+import {
+  isNfsDirectoryDue,
+  isNfsProvisioned,
+  NFS_FINALIZER,
+  NFS_NODE,
+  NFS_PROVISIONER,
+  nfsDirectoryAnnotations,
+} from '../../../../api/domain/nfs-volumes.ts';
+import { PROVISIONED_BY, STORAGE_PROVISIONER } from '../../../../api/domain/volume-annotations.ts';
+import { claimReference } from '../../../../api/domain/volume-match.ts';
+import { own } from '../../../../api/machinery/own.ts';
+import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
+import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
+import { directoryFor, nfsClass } from './class-parameters.ts';
+
+export type ClaimStep =
+  { readonly do: 'provision'; readonly volume: PersistentVolume } | { readonly do: 'refuse'; readonly why: string };
+
+/** Undefined when the claim is none of this provisioner's, or needs nothing. */
+export function claimStep(claim: PersistentVolumeClaim, storageClass: StorageClass | undefined): ClaimStep | undefined {
+  const { annotations, deletionTimestamp } = claim.metadata ?? {};
+  if (own(annotations, STORAGE_PROVISIONER) !== NFS_PROVISIONER) return undefined;
+  if (claim.spec?.volumeName || deletionTimestamp || storageClass?.provisioner !== NFS_PROVISIONER) return undefined;
+  try {
+    return { do: 'provision', volume: volumeFor(claim, storageClass) };
+  } catch (error) {
+    return { do: 'refuse', why: (error as Error).message };
+  }
+}
+
+function checkSupported({ spec }: PersistentVolumeClaim): void {
+  if (spec?.selector) throw new Error('claim.Spec.Selector is not supported');
+  if (spec?.volumeMode === 'Block') throw new Error('volumeMode Block is not supported');
+  if (spec?.dataSource || spec?.dataSourceRef) throw new Error('data sources are not supported');
+}
+
+function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass): PersistentVolume {
+  checkSupported(claim);
+  const { server, share, subDir, onDelete, mode } = nfsClass(storageClass);
+  const name = `pvc-${claim.metadata?.uid ?? ''}`;
+  const directory = directoryFor(subDir, claim, name);
+  return {
+    metadata: {
+      name,
+      annotations: {
+        [PROVISIONED_BY]: NFS_PROVISIONER,
+        ...nfsDirectoryAnnotations({ directory, mode, onDelete }),
+      },
+      ...(onDelete !== 'retain' && { finalizers: [NFS_FINALIZER] }),
+    },
+    spec: {
+      capacity: { storage: claim.spec?.resources?.requests?.['storage'] ?? '0' },
+      accessModes: claim.spec?.accessModes,
+      persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
+      storageClassName: storageClass.metadata?.name,
+      volumeMode: 'Filesystem',
+      claimRef: claimReference(claim),
+      ...(storageClass.mountOptions && { mountOptions: storageClass.mountOptions }),
+      nfs: { server, path: share === '/' ? `/${directory}` : `${share}/${directory}` },
+    },
+  };
+}
+
+/** A node that can be asked to remove a directory. */
+export interface Candidate {
+  readonly name: string;
+  readonly isReady: boolean;
+  /** Its agent says that it can mount exports. */
+  readonly hasClient: boolean;
+}
+
+export interface RemovalView {
+  /** All volumes of the cluster. */
+  readonly volumes: Iterable<PersistentVolume>;
+  readonly nodes: readonly Candidate[];
+  /** The node that was asked had its time. */
+  readonly isOverdue: boolean;
+}
+
+export type VolumeStep =
+  | { readonly do: 'delete' }
+  /** From the finalizer: nobody has anything to remove. */
+  | { readonly do: 'release' }
+  | { readonly do: 'ask'; readonly node: string }
+  /** For the node that was asked, or for one to ask. */
+  | { readonly do: 'wait' };
+
+/** Undefined when the volume is none of this provisioner's, or needs nothing. */
+export function volumeStep(volume: PersistentVolume, view: () => RemovalView): VolumeStep | undefined {
+  if (!isNfsProvisioned(volume)) return undefined;
+  const { metadata, spec, status } = volume;
+  const isKept = spec?.persistentVolumeReclaimPolicy !== 'Delete';
+  if (!metadata?.deletionTimestamp) return !isKept && status?.phase === 'Released' ? { do: 'delete' } : undefined;
+  if (!metadata.finalizers?.includes(NFS_FINALIZER)) return undefined;
+  if (isKept) return { do: 'release' };
+  if (!isNfsDirectoryDue(volume)) return undefined;
+  const { volumes, nodes, isOverdue } = view();
+  if (isUsedByAnother(volume, volumes)) return { do: 'release' };
+  return removalBy(own(metadata.labels, NFS_NODE), nodes, isOverdue);
+}
+
+/** Whether the directory, or one in it, is also the volume of another object: by a pattern that names the same for several claims. */
+function isUsedByAnother({ metadata, spec }: PersistentVolume, volumes: Iterable<PersistentVolume>): boolean {
+  const { server, path = '' } = spec?.nfs ?? {};
+  for (const { metadata: other, spec: { nfs } = {} } of volumes) {
+    if (other?.uid === metadata?.uid || nfs?.server !== server) continue;
+    if (nfs && (nfs.path === path || nfs.path.startsWith(`${path}/`))) return true;
+  }
+  return false;
+}
+
+/** Nodes are asked in turn, those first that can mount exports. */
+function removalBy(asked: string | undefined, nodes: readonly Candidate[], isOverdue: boolean): VolumeStep {
+  const ready = nodes.filter(({ isReady }) => isReady);
+  const able = ready.filter(({ hasClient }) => hasClient);
+  const names = (able.length > 0 ? able : ready).map(({ name }) => name).sort();
+  if (asked !== undefined && names.includes(asked) && !isOverdue) return { do: 'wait' };
+  const node = names.find((name) => name > (asked ?? '')) ?? names[0];
+  return node === undefined || node === asked ? { do: 'wait' } : { do: 'ask', node };
+}

@@ -1,0 +1,3 @@
+import { runNfsDirectory } from '../../../agent/host/nfs-directory.ts';
+
+await runNfsDirectory();
