@@ -2,7 +2,7 @@
  * Volumes of NFS exports, by way of a mount.nfs that binds a directory of this host: the kernel of a test host need not have NFS. What
  * needs a server that is cut off is proved in the lab (docs/storage.md).
  */
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
@@ -16,6 +16,7 @@ import { ApiClient } from '../../../client/api-client.ts';
 import { startSmallApi, type SmallApi } from './small-api.ts';
 
 const HELPER = [process.execPath, join(import.meta.dirname, 'volume-helper-process.ts')];
+const NFS_HELPER = [process.execPath, join(import.meta.dirname, 'nfs-directory-process.ts')];
 const CLAIMS = '/api/v1/namespaces/default/persistentvolumeclaims';
 const PERSISTENT_VOLUMES = '/api/v1/persistentvolumes';
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -61,6 +62,7 @@ async function makeWorld(t: Test): Promise<World> {
       ...{ client, nodeName: 'n1', dataDir: root, kubeletDir: join(root, 'kubelet'), logger },
       attachments: new Attachments({ client, nodeName: 'n1' }),
       helper: volumeHelper(HELPER),
+      nfsHelper: NFS_HELPER,
       allocatable: () => ({ cpu: '2', memory: '1Gi' }),
       onStale: () => undefined,
     });
@@ -99,6 +101,19 @@ function putClaim(api: SmallApi, name: string, volume: PersistentVolume): Volume
   api.put(PERSISTENT_VOLUMES, { metadata: { name, ...volume.metadata }, spec } as object);
   return { name, persistentVolumeClaim: { claimName: name } };
 }
+
+/** As the provisioner makes it: a directory of the share `/data`. */
+const provisioned = (directory: string, more: Record<string, string> = {}): PersistentVolume => ({
+  metadata: {
+    annotations: {
+      'pv.kubernetes.io/provisioned-by': 'kedge.io/nfs',
+      'kedge.io/nfs-directory': directory,
+      'kedge.io/nfs-mode': '0770',
+      ...more,
+    },
+  },
+  spec: { nfs: { server: 'nas', path: `/data/${directory}` }, mountOptions: ['hard'] },
+});
 
 const mountsBelow = async (directory: string): Promise<string[]> =>
   (await readMounts()).map(({ mountPoint }) => mountPoint).filter((point) => point.startsWith(directory));
@@ -179,4 +194,31 @@ test('a server that does not respond keeps no other pod waiting, and not the end
   await rejected;
   await volumes.tearDown('uid-dead', signal);
   t.same(await mountsBelow(join(root, 'pods/uid-dead')), []);
+});
+
+test('the directory of a provisioned volume is made below its share, and by no way that leads out of it', async (t) => {
+  const world = await makeWorld(t);
+  const { api, root, volumes } = world;
+  const share = join(root, 'exports/data');
+  await volumes.setUp(podOf('uid-made', putClaim(api, 'made', provisioned('team/made'))), signal);
+  const [made] = await Promise.all([stat(join(share, 'team/made')), stat(join(share, 'team'))]);
+  t.equal(made.mode & 0o7777, 0o770);
+  const path = join(root, 'pods/uid-made/volumes/kedge.io~claim/made');
+  t.same(await world.calls(), [
+    ['nas:/data', join(root, 'nfs'), '-o', 'hard,fg'],
+    ['nas:/data/team/made', path, '-o', 'hard,fg'],
+  ]);
+  t.same(await mountsBelow(join(root, 'nfs')), [], 'the share itself is mounted in a namespace of its own');
+  await volumes.tearDown('uid-made', signal);
+
+  await mkdir(join(root, 'outside'));
+  await symlink(join(root, 'outside'), join(share, 'link'));
+  await symlink('../..', join(share, 'up'));
+  for (const directory of ['link/x', 'up/x', 'link']) {
+    const name = directory.replace('/', '-');
+    const claim = putClaim(api, name, provisioned(directory));
+    await t.rejects(volumes.setUp(podOf(`uid-${name}`, claim), signal), { message: /is not a directory/ }, directory);
+  }
+  t.same(await readdir(join(root, 'outside')), []);
+  t.notOk((await readdir(root)).includes('x'));
 });
