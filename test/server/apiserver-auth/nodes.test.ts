@@ -293,3 +293,38 @@ test('a node may see the volumes that are its own directories, and release those
   t.equal(await release('mine'), 'the call succeeded');
   t.same(api.get(persistentVolumes, '', 'mine')?.metadata?.finalizers, ['example.com/other']);
 });
+
+test('a node that is asked to remove the directory of an nfs volume may see and release it', async (t) => {
+  const fixture = await startServer(t);
+  const volume = (name: string, node: string): PersistentVolume => ({
+    metadata: {
+      name,
+      labels: { 'kedge.io/nfs-node': node },
+      annotations: { 'pv.kubernetes.io/provisioned-by': 'kedge.io/nfs' },
+      finalizers: ['kedge.io/nfs', 'kedge.io/local-path'],
+    },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteMany'],
+      persistentVolumeReclaimPolicy: 'Delete',
+      nfs: { server: 'nas', path: '/share/a' },
+    },
+  });
+  const { api } = fixture.core;
+  await createAll(fixture.core, persistentVolumes, volume('mine', 'a'), volume('theirs', 'b'), volume('live', 'a'));
+  for (const name of ['mine', 'theirs']) await api.delete(persistentVolumes, '', name);
+  const a = await nodeClient(fixture, 'a');
+  const seen = await a.list(persistentVolumes, { labelSelector: 'kedge.io/nfs-node=a' });
+  t.same(
+    seen.items.map(({ metadata }) => metadata?.name),
+    ['live', 'mine'],
+  );
+  const says = async (call: Promise<unknown>) => (await refusal(call)).message;
+  t.match(await says(a.list(persistentVolumes, { labelSelector: 'kedge.io/nfs-node=b' })), 'can only get individual');
+  const release = (name: string, finalizers: string[]) =>
+    says(a.patch(persistentVolumes, '', name, { metadata: { finalizers } }, { type: 'merge' }));
+  t.match(await release('theirs', ['kedge.io/local-path']), "no relationship found between node 'a' and this object");
+  t.match(await release('live', ['kedge.io/local-path']), 'and are being deleted');
+  t.match(await release('mine', ['kedge.io/nfs']), 'other than the finalizer kedge.io/nfs');
+  t.equal(await release('mine', ['kedge.io/local-path']), 'the call succeeded');
+});

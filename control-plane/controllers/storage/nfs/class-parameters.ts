@@ -10,7 +10,8 @@ export interface NfsClass {
   /** With `${pvc.metadata.name}` and its like. */
   readonly subDir: string;
   readonly onDelete: OnDelete;
-  readonly mode: number;
+  /** The mode of the directory. */
+  readonly mountPermissions: number;
 }
 
 const VOLUME_NAME = '${pv.metadata.name}';
@@ -38,7 +39,13 @@ export function nfsClass({ parameters = {} }: StorageClass): NfsClass {
   const permissions = value('mountPermissions');
   if (!/^[0-7]{3,5}$/.test(permissions)) throw new Error('parameter mountPermissions must be a mode in octal digits');
   const share = exportPath(path).replace(/\/+$/, '') || '/';
-  return { server, share, subDir: value('subDir'), onDelete, mode: Number.parseInt(permissions, 8) & 0o7777 };
+  return {
+    server,
+    share,
+    subDir: value('subDir'),
+    onDelete,
+    mountPermissions: Number.parseInt(permissions, 8) & 0o7777,
+  };
 }
 
 /** The directory of a claim's volume below its share. Throws for a pattern that leads elsewhere, or names what there is not. */

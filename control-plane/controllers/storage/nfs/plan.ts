@@ -37,7 +37,7 @@ function checkSupported({ spec }: PersistentVolumeClaim): void {
 
 function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass): PersistentVolume {
   checkSupported(claim);
-  const { server, share, subDir, onDelete, mode } = nfsClass(storageClass);
+  const { server, share, subDir, onDelete, mountPermissions: mode } = nfsClass(storageClass);
   const name = `pvc-${claim.metadata?.uid ?? ''}`;
   const directory = directoryFor(subDir, claim, name);
   return {
