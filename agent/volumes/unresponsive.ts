@@ -7,8 +7,8 @@ import { isNfs, readMounts } from '../host/mounts.ts';
 import { ProgramError } from '../host/run.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 
-/** A server that takes longer is away: others answer within milliseconds, also while they write what they have got. */
-const RESPONSE_LIMIT_MS = 8_000;
+/** A server that takes longer is away. Others answer within milliseconds, also while they write; the rest is for a host that is short of CPU. */
+const RESPONSE_LIMIT_MS = 12_000;
 
 /** Which of these mount points are of NFS, with what is mounted there. */
 export async function nfsMountsAt(mountPoints: readonly string[]): Promise<ReadonlyMap<string, string>> {
