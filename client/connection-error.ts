@@ -12,9 +12,15 @@ export class ConnectionError extends Error {
     super(`failed to connect to ${server}: ${describe(code, cause)}`, { cause });
     this.code = code;
   }
+
+  /** The client itself was closed: another attempt fails likewise. */
+  get isOfClosedClient(): boolean {
+    return CLOSED.has(this.code);
+  }
 }
 
 const DEADLINE = 'DEADLINE';
+const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'CLOSED']);
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused (nothing is listening)'],

@@ -235,7 +235,7 @@ async function retried(attempt: () => Promise<unknown>, signal: AbortSignal | un
       await attempt();
       return;
     } catch (error) {
-      if (!(error instanceof ConnectionError) || failures >= ATTEMPTS) throw error;
+      if (!(error instanceof ConnectionError) || error.isOfClosedClient || failures >= ATTEMPTS) throw error;
       await delay(backoffMs(RETRY, failures), undefined, { signal });
     }
   }

@@ -163,17 +163,20 @@ function responseOf(stream: ClientHttp2Stream): Promise<StreamResponse> {
   return new Promise((resolve, reject) => {
     // Stays for the whole life of the stream: whoever reads the body hears of errors from it.
     stream.on('error', reject);
-    stream.on('close', () => reject(new ClosedError('closed before the response')));
+    stream.on('close', () => reject(new ClosedError('CUT_OFF', 'the connection was closed before the response')));
     const cutOff = (): Error | undefined =>
-      stream.rstCode === constants.NGHTTP2_NO_ERROR ? undefined : new ClosedError('the connection was closed');
+      stream.rstCode === constants.NGHTTP2_NO_ERROR
+        ? undefined
+        : new ClosedError('CUT_OFF', 'the connection was closed');
     stream.on('response', ({ ':status': statusCode = 0 }) => resolve({ statusCode, body: stream, cutOff }));
   });
 }
 
 class ClosedError extends Error {
-  readonly code = 'CLOSED';
-  constructor(message = 'the client is closed') {
+  readonly code: string;
+  constructor(code = 'CLOSED', message = 'the client is closed') {
     super(message);
     this.name = 'ClosedError';
+    this.code = code;
   }
 }

@@ -329,6 +329,7 @@ test("plugins run in upstream's order", async (t) => {
       'PodResizeValidator',
       'RBACEscalation',
       'DeviceAdminAccess',
+      'DeviceStatusPermission',
       'PolicyParamAccess',
       'MutatingAdmissionPolicy',
       'MutatingAdmissionWebhook',

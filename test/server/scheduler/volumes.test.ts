@@ -41,8 +41,9 @@ class Cluster {
   readonly scheduler: Start;
   readonly binder: Start;
 
-  private constructor(client: ApiClient, bindLimitMs: number | undefined) {
-    this.client = client;
+  /** Each scheduler and binder has connections of its own, as a process has. */
+  private constructor(connect: () => ApiClient, bindLimitMs: number | undefined) {
+    this.client = connect();
     const logger = { ...silent, child: () => silent };
     const plugins = defaultPlugins.map((plugin) =>
       plugin.name === 'VolumeBinding' && bindLimitMs
@@ -50,18 +51,25 @@ class Cluster {
         : plugin,
     ) as typeof defaultPlugins;
     this.scheduler = () =>
-      stoppable((signal) => new Scheduler({ client, logger, profiles: [profileOf(plugins)] }).run(signal));
-    this.binder = () => stoppable((signal) => runDescriptors([volumeBinderController], { client, logger, signal }));
+      stoppable(async (signal) => {
+        await using client = connect();
+        await new Scheduler({ client, logger, profiles: [profileOf(plugins)] }).run(signal);
+      });
+    this.binder = () =>
+      stoppable(async (signal) => {
+        await using client = connect();
+        await runDescriptors([volumeBinderController], { client, logger, signal });
+      });
   }
 
   static async start(t: Test, options: { bindLimitMs?: number; running?: boolean } = {}): Promise<Cluster> {
     const server = await TestServer.start();
-    const client = new ApiClient({ server: server.url(''), ca: server.ca, token: 'admin/system:masters' });
-    const cluster = new Cluster(client, options.bindLimitMs);
+    const connect = () => new ApiClient({ server: server.url(''), ca: server.ca, token: 'admin/system:masters' });
+    const cluster = new Cluster(connect, options.bindLimitMs);
     const stops = options.running === false ? [] : [cluster.scheduler(), cluster.binder()];
     t.teardown(async () => {
       await Promise.all(stops.map((stop) => stop()));
-      await client[Symbol.asyncDispose]();
+      await cluster.client[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     });
     for (const name of ['a', 'b']) await cluster.addNode(name);

@@ -111,3 +111,14 @@ t.test('an event that goes with its namespace is no warning; one that is forbidd
   await record({});
   t.strictSame(warned, ['api-server rejected event']);
 });
+
+t.test('events of a client that is closed are given up, not retried', async (t) => {
+  await using collection = await WatchedCollection.start();
+  const client = new ApiClient(collection.clientOptions);
+  await client[Symbol.asyncDispose]();
+  const recorder = new EventRecorder({ client, component: 'kubelet', host: 'n1', logger: silent });
+  const startedAt = performance.now();
+  recorder.event(pod('a'), 'Normal', 'Scheduled', 'Successfully assigned');
+  await recorder.flush();
+  t.ok(performance.now() - startedAt < 5_000, 'a server that is away is asked for longer');
+});

@@ -37,7 +37,7 @@ t.test('an empty configuration is the default one', async (t) => {
   t.equal(
     scores(made),
     'TaintToleration=3 NodeAffinity=2 NodeResourcesFit=1 VolumeBinding=1 PodTopologySpread=2 InterPodAffinity=2 ' +
-      'NodeResourcesBalancedAllocation=1 ImageLocality=1',
+      'DynamicResources=2 NodeResourcesBalancedAllocation=1 ImageLocality=1',
   );
 });
 
@@ -46,17 +46,17 @@ const sets: [what: string, plugins: string, scores: string][] = [
   [
     'one with another weight comes first',
     'score: { enabled: [{ name: ImageLocality, weight: 7 }] }',
-    'ImageLocality=7 TaintToleration=3 NodeAffinity=2 NodeResourcesFit=1 VolumeBinding=1 PodTopologySpread=2 InterPodAffinity=2 NodeResourcesBalancedAllocation=1',
+    'ImageLocality=7 TaintToleration=3 NodeAffinity=2 NodeResourcesFit=1 VolumeBinding=1 PodTopologySpread=2 InterPodAffinity=2 DynamicResources=2 NodeResourcesBalancedAllocation=1',
   ],
   [
     'multiPoint changes a weight in its place',
     'multiPoint: { enabled: [{ name: NodeAffinity, weight: 9 }] }',
-    'TaintToleration=3 NodeAffinity=9 NodeResourcesFit=1 VolumeBinding=1 PodTopologySpread=2 InterPodAffinity=2 NodeResourcesBalancedAllocation=1 ImageLocality=1',
+    'TaintToleration=3 NodeAffinity=9 NodeResourcesFit=1 VolumeBinding=1 PodTopologySpread=2 InterPodAffinity=2 DynamicResources=2 NodeResourcesBalancedAllocation=1 ImageLocality=1',
   ],
   [
     'one is disabled',
     'score: { disabled: [{ name: NodeResourcesFit }, { name: PodTopologySpread }] }',
-    'TaintToleration=3 NodeAffinity=2 VolumeBinding=1 InterPodAffinity=2 NodeResourcesBalancedAllocation=1 ImageLocality=1',
+    'TaintToleration=3 NodeAffinity=2 VolumeBinding=1 InterPodAffinity=2 DynamicResources=2 NodeResourcesBalancedAllocation=1 ImageLocality=1',
   ],
   [
     'all are disabled at one point, but for those that are enabled there',

@@ -99,7 +99,7 @@ export const BODIES: readonly Row[] = [
   ),
   post({ metadata: { name: 'b', finalizers: ['x'] } }, 422, 'Invalid', /metadata.finalizers\[0\]: Invalid value/),
   post({ metadata: { name: 'b', ownerReferences: [{}] } }, 422, 'Invalid', /metadata.ownerReferences/),
-  post({ metadata: { name: 'b', generation: -1 } }, 201, '', /./),
+  post({ metadata: { name: 'b', generation: -1 } }, 422, 'Invalid', /metadata.generation: Invalid value: -1/),
   post({ ...named('b'), data: { '../x': '' } }, 422, 'Invalid', /data\[..\/x\]: Invalid value/),
   post(
     { ...named('b'), data: { k: '' }, binaryData: { k: '' } },
