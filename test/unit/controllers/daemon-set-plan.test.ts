@@ -156,6 +156,25 @@ t.test('of two pods of one second that which is ready counts', (t) => {
   t.end();
 });
 
+t.test('which of two pods of one second goes does not depend on what changes', (t) => {
+  const twins = (first: string, second: string): string => {
+    const pods = [first, second].map((name) => ({ ...podOf(name, 0), name: name.slice(0, 4), createdAt: NOW - 5000 }));
+    return shown(
+      planDaemonSet({
+        ...{ set: daemonSetOf(), nodes: NODES.slice(0, 1), pods, hashes: new Set([hashOf('v1')]), now: NOW },
+        backoffMs: () => 0,
+      }),
+    );
+  };
+  for (const [first, second] of [
+    ['n1 a', 'n1 b'],
+    ['n1 a unready', 'n1 b'],
+    ['n1 a', 'n1 b unready'],
+  ] as const)
+    t.equal(twins(first, second), '-n1 b', `${first}, ${second}`);
+  t.end();
+});
+
 t.test('a node is chosen by name, labels, affinity and taints', async (t) => {
   const taint = (key: string, effect: Taint['effect'] = 'NoSchedule') => ({ taints: [{ key, effect }] });
   const edge = { labels: { kind: 'edge' } };

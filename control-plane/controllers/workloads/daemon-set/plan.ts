@@ -215,7 +215,7 @@ class Round {
 
   #status(): DaemonSetStatus {
     const wanted = this.#places.filter(({ shouldRun }) => shouldRun);
-    const firsts = wanted.flatMap(({ pods }) => pods[0] ?? []);
+    const firsts = wanted.flatMap(({ pods }) => counted(pods) ?? []);
     const numberAvailable = firsts.filter((pod) => this.#isAvailable(pod)).length;
     const { collisionCount, conditions } = this.#set.status ?? {};
     return {
@@ -234,12 +234,15 @@ class Round {
   }
 }
 
-/** Scheduled pods first, then the oldest; of those of one second the one that works. */
+/** Scheduled pods first, then the oldest. Nothing that changes: two controllers that are at work would each delete the other's choice. */
 const bySeniority = (a: PodView, b: PodView): number =>
-  Number(!a.nodeName) - Number(!b.nodeName) ||
-  a.createdAt - b.createdAt ||
-  Number(!a.ready) - Number(!b.ready) ||
-  compareText(a.name, b.name);
+  Number(!a.nodeName) - Number(!b.nodeName) || a.createdAt - b.createdAt || compareText(a.name, b.name);
+
+/** The pod of a node that the status counts: the first; of those of one second the one that works. */
+function counted([first, ...others]: readonly PodView[]): PodView | undefined {
+  if (!first || first.ready) return first;
+  return others.find((pod) => pod.ready && pod.createdAt === first.createdAt) ?? first;
+}
 
 /** By name, so that every round, and every controller that is at work, comes to the same decision. */
 function placesOf({ set, nodes, pods }: DaemonSetState): Place[] {
