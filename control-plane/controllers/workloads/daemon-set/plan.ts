@@ -127,7 +127,9 @@ class Round {
       else running.push(pod);
     }
     if (this.#limit('maxSurge', 1) === 0) {
-      for (const pod of running.slice(1)) this.#remove.push(pod);
+      // One that works goes when that which stays works, too.
+      const [kept, ...surplus] = running;
+      for (const pod of surplus) if (kept?.ready || !pod.ready) this.#remove.push(pod);
     } else if (running.length === 0 && place.shouldRun) this.#create.push(place.name);
     else this.#pruneSurge(running);
   }
