@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
-import { isIPv6 } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { withDeadline } from './deadline.ts';
@@ -89,7 +88,7 @@ export class Http2Streams implements Disposable {
         settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
       });
       signal.addEventListener('abort', () => session.destroy());
-      await once(session, 'remoteSettings', { signal });
+      await ready(session);
       session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
       this.#keep(session);
       return true;
@@ -99,7 +98,7 @@ export class Http2Streams implements Disposable {
   async #handshake(signal: AbortSignal): Promise<TLSSocket> {
     const { url, tls, keepAliveDelayMs } = this.#target;
     const socket = connectTls({
-      host: isIPv6(url.hostname.slice(1, -1)) ? url.hostname.slice(1, -1) : url.hostname,
+      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
       port: Number(url.port || 443),
       ALPNProtocols: ['h2', 'http/1.1'],
       ...tls,
@@ -152,6 +151,15 @@ export class Http2Streams implements Disposable {
     this.#closed.abort(new ClosedError());
     for (const { session } of this.#connections) session.destroy(new ClosedError());
   }
+}
+
+/** Resolves when the server has said how many streams it takes. The caller limits the wait. */
+function ready(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.once('remoteSettings', () => resolve());
+    session.once('error', reject);
+    session.once('close', () => reject(new ClosedError('CUT_OFF', 'the connection was closed')));
+  });
 }
 
 function hasRoom({ session, streams }: Connection): boolean {

@@ -4,7 +4,7 @@
  */
 import { own } from '../machinery/own.ts';
 import type { PersistentVolume } from '../types/core/v1.gen.ts';
-import { nfsSource } from './nfs.ts';
+import { CONTROL, nfsSource } from './nfs.ts';
 import { PROVISIONED_BY } from './volume-annotations.ts';
 
 export const NFS_PROVISIONER = 'kedge.io/nfs';
@@ -40,8 +40,7 @@ export const isNfsProvisioned = ({ metadata }: PersistentVolume): boolean =>
 /** Throws for what leads elsewhere, or is no place below a share. */
 export function checkDirectory(directory: string): void {
   const parts = directory.split('/');
-  // eslint-disable-next-line no-control-regex -- they are what it is about
-  if (!parts.some((part) => part === '' || part === '.' || part === '..' || /[\u0000-\u001f\u007f]/.test(part))) return;
+  if (!parts.some((part) => part === '' || part === '.' || part === '..' || CONTROL.test(part))) return;
   throw new Error(`${JSON.stringify(directory)} is not a directory below the share`);
 }
 

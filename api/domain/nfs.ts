@@ -11,7 +11,7 @@ const ZONE = /^[A-Za-z0-9_.-]{1,15}$/;
 
 /** No line of the mount table or of a log holds more than one. */
 // eslint-disable-next-line no-control-regex -- control characters are what it is about
-const CONTROL = /[\u0000-\u001f\u007f]/;
+export const CONTROL = /[\u0000-\u001f\u007f]/;
 
 function hostOf(server: string): string {
   const bare = server.startsWith('[') && server.endsWith(']') ? server.slice(1, -1) : server;

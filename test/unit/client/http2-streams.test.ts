@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import t from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import type { WatchEvent } from '../../../client/api-calls.ts';
@@ -166,6 +166,25 @@ t.test('replaced credentials are those of the next watch, on a new connection', 
   t.equal(subject(), 'second');
   await client[Symbol.asyncDispose]();
   t.match(await next.outcome, { name: 'ConnectionError' });
+});
+
+t.test('a server that closes the connection before it has said anything is no server that is waited for', async (t) => {
+  const ca = await TestCa.create();
+  const server = createTlsServer({ ...(await ca.issue('CN=server')), ALPNProtocols: ['h2'] }, (socket) =>
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end(),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await using client = new ApiClient({ server: `https://127.0.0.1:${port}`, ca: ca.cert });
+  const startedAt = performance.now();
+  t.match(await watchOf(client, 'default').outcome, { name: 'ConnectionError' });
+  t.ok(performance.now() - startedAt < 5_000, 'before the limit for connecting');
+  server.close();
+  await once(server, 'close');
 });
 
 t.test('failures of the connection are told as those of other requests', async (t) => {
