@@ -8,11 +8,11 @@ import {
   localPathName,
 } from '../../../../api/domain/local-path.ts';
 import { PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER } from '../../../../api/domain/volume-annotations.ts';
-import { claimReference } from '../../../../api/domain/volume-match.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { Labels } from '../../../../api/machinery/selectors.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
+import { provisionedSpec } from '../provisioned-volume.ts';
 
 const HOSTNAME = 'kubernetes.io/hostname';
 /** A directory is on one node. */
@@ -87,12 +87,7 @@ function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass, nod
       finalizers: [LOCAL_PATH_FINALIZER],
     },
     spec: {
-      capacity: { storage: claim.spec?.resources?.requests?.['storage'] ?? '0' },
-      accessModes: claim.spec?.accessModes,
-      persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
-      storageClassName: storageClass.metadata?.name,
-      volumeMode: 'Filesystem',
-      claimRef: claimReference(claim),
+      ...provisionedSpec(claim, storageClass),
       local: { path: `${node.localPathDirectory}/${name}` },
       nodeAffinity: {
         required: { nodeSelectorTerms: [{ matchExpressions: [{ key: HOSTNAME, operator: 'In', values }] }] },

@@ -8,11 +8,11 @@ import {
   nfsDirectoryAnnotations,
 } from '../../../../api/domain/nfs-volumes.ts';
 import { PROVISIONED_BY, STORAGE_PROVISIONER } from '../../../../api/domain/volume-annotations.ts';
-import { claimReference } from '../../../../api/domain/volume-match.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
 import { directoryFor, nfsClass } from './class-parameters.ts';
+import { provisionedSpec } from '../provisioned-volume.ts';
 
 export type ClaimStep =
   { readonly do: 'provision'; readonly volume: PersistentVolume } | { readonly do: 'refuse'; readonly why: string };
@@ -50,12 +50,7 @@ function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass): Pe
       ...(onDelete !== 'retain' && { finalizers: [NFS_FINALIZER] }),
     },
     spec: {
-      capacity: { storage: claim.spec?.resources?.requests?.['storage'] ?? '0' },
-      accessModes: claim.spec?.accessModes,
-      persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
-      storageClassName: storageClass.metadata?.name,
-      volumeMode: 'Filesystem',
-      claimRef: claimReference(claim),
+      ...provisionedSpec(claim, storageClass),
       ...(storageClass.mountOptions && { mountOptions: storageClass.mountOptions }),
       nfs: { server, path: share === '/' ? `/${directory}` : `${share}/${directory}` },
     },
