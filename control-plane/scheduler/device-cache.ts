@@ -2,7 +2,6 @@
  * The scheduler's cache of ResourceClaims, DeviceClasses and ResourceSlices. It follows the api-server from the first pod with such a claim
  * on, so that clusters without devices do not pay for it.
  */
-import { once } from 'node:events';
 import { isOlder } from '../../api/machinery/resource-version.ts';
 import type { AllocationResult, DeviceClass, ResourceClaim, ResourceSlice } from '../../api/types/resource/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -13,6 +12,7 @@ import { deviceClasses, resourceClaims, resourceSlices } from '../../client/reso
 import type { ClusterEvent } from './framework/cluster-event.ts';
 import { deviceKey, poolKey, poolOf, type DevicePool } from './framework/device-pools.ts';
 import type { Devices } from './framework/devices.ts';
+import { LazyInformers } from './lazy-informers.ts';
 
 export interface DeviceCacheOptions {
   readonly client: ApiClient;
@@ -57,7 +57,7 @@ export class DeviceCache implements Devices {
   readonly #claims: Informer<ResourceClaim>;
   readonly #classes: Informer<DeviceClass>;
   readonly #slices: Informer<ResourceSlice>;
-  readonly #started = Promise.withResolvers<void>();
+  readonly #lazy = new LazyInformers();
   /** By the node that they are local to, '' for all others, and by their keys. */
   readonly #pools = new Map<string, Map<string, DevicePool>>();
   readonly #ledger = new DeviceLedger();
@@ -66,7 +66,6 @@ export class DeviceCache implements Devices {
   /** By the claim's uid: written, until the informer shows it as new. */
   readonly #written = new Map<string, ResourceClaim>();
   readonly #writes = new Set<Promise<ResourceClaim>>();
-  #isSynced = false;
 
   constructor(options: DeviceCacheOptions) {
     this.#options = options;
@@ -88,12 +87,12 @@ export class DeviceCache implements Devices {
 
   /** Whether everything is in the cache. */
   get isSynced(): boolean {
-    return this.#isSynced;
+    return this.#lazy.isSynced;
   }
 
   /** From now on devices are needed. */
   start(): void {
-    this.#started.resolve();
+    this.#lazy.start();
   }
 
   /**
@@ -101,21 +100,9 @@ export class DeviceCache implements Devices {
    * which is started thereafter, would not know of the devices that it gives away.
    */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#started.promise, once(signal, 'abort')]);
-    if (signal.aborted) return;
-    this.#listen();
+    const { onSynced } = this.#options;
     const informers = [this.#claims, this.#classes, this.#slices];
-    const synced = Promise.all(informers.map((informer) => informer.hasSynced())).then(
-      () => {
-        this.#isSynced = true;
-        this.#options.onSynced();
-      },
-      (error: Error) => {
-        // Stopped before the first lists were in.
-        if (!signal.aborted) throw error;
-      },
-    );
-    await Promise.all([synced, ...informers.map((informer) => informer.run(signal))]);
+    await this.#lazy.run(informers, { listen: () => this.#listen(), onSynced }, signal);
     while (this.#writes.size > 0) await Promise.allSettled(this.#writes);
   }
 

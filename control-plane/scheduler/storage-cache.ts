@@ -2,7 +2,6 @@
  * The scheduler's cache of claims, volumes, storage classes and what CSI drivers say. It follows the api-server from the first pod with a claim on, so that
  * clusters without claims do not pay for it.
  */
-import { once } from 'node:events';
 import { classOf } from '../../api/domain/storage-class.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../api/types/core/v1.gen.ts';
@@ -28,6 +27,7 @@ import {
 } from '../../client/resources.gen.ts';
 import type { ClusterEvent } from './framework/cluster-event.ts';
 import type { Storage, StorageChanges } from './framework/storage.ts';
+import { LazyInformers } from './lazy-informers.ts';
 
 export interface StorageCacheOptions {
   readonly client: ApiClient;
@@ -68,9 +68,8 @@ export class StorageCache implements Storage {
   readonly #attachments: Informer<VolumeAttachment>;
   readonly #assumedClaims = new Assumed<PersistentVolumeClaim>();
   readonly #assumedVolumes = new Assumed<PersistentVolume>();
-  readonly #started = Promise.withResolvers<void>();
+  readonly #lazy = new LazyInformers();
   readonly #waiting = new Set<() => void>();
-  #isSynced = false;
 
   constructor(options: StorageCacheOptions) {
     this.#options = options;
@@ -101,35 +100,26 @@ export class StorageCache implements Storage {
 
   /** Whether everything is in the cache. */
   get isSynced(): boolean {
-    return this.#isSynced;
+    return this.#lazy.isSynced;
   }
 
   /** From now on claims are needed. */
   start(): void {
-    this.#started.resolve();
+    this.#lazy.start();
   }
 
   /** Once started, follows the api-server until the signal is aborted; then resolves. */
-  async run(signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#started.promise, once(signal, 'abort')]);
-    if (signal.aborted) return;
-    this.#listen();
-    this.#listenToDrivers();
+  run(signal: AbortSignal): Promise<void> {
+    const { onSynced } = this.#options;
+    const listen = (): void => {
+      this.#listen();
+      this.#listenToDrivers();
+    };
     const informers = [
       ...[this.#claims, this.#volumes, this.#classes],
       ...[this.#drivers, this.#nodes, this.#capacities, this.#attachments],
     ];
-    const synced = Promise.all(informers.map((informer) => informer.hasSynced())).then(
-      () => {
-        this.#isSynced = true;
-        this.#options.onSynced();
-      },
-      (error: Error) => {
-        // Stopped before the first lists were in.
-        if (!signal.aborted) throw error;
-      },
-    );
-    await Promise.all([synced, ...informers.map((informer) => informer.run(signal))]);
+    return this.#lazy.run(informers, { listen, onSynced }, signal);
   }
 
   #listen(): void {

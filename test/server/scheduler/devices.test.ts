@@ -15,6 +15,7 @@ import {
 import { resourceClaimController } from '../../../control-plane/controllers/devices/resource-claim.ts';
 import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';
 import { Scheduler } from '../../../control-plane/scheduler/scheduler.ts';
+import { stoppable } from '../../support/stoppable.ts';
 import { eventually } from '../../support/wait.ts';
 import { silent, TestServer } from '../apiserver/server.ts';
 
@@ -22,15 +23,6 @@ t.setTimeout(180_000);
 
 const DRIVER = 'gpu.example.com';
 const namespace = 'default';
-
-function stoppable(run: (signal: AbortSignal) => Promise<unknown>): () => Promise<void> {
-  const stopping = new AbortController();
-  const running = run(stopping.signal);
-  return async () => {
-    stopping.abort();
-    await running;
-  };
-}
 
 class Cluster {
   readonly client: ApiClient;

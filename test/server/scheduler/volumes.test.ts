@@ -16,6 +16,7 @@ import { profileOf } from '../../../control-plane/scheduler/framework/profile.ts
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { volumeBindingOf } from '../../../control-plane/scheduler/plugins/volume-binding.ts';
 import { Scheduler } from '../../../control-plane/scheduler/scheduler.ts';
+import { stoppable } from '../../support/stoppable.ts';
 import { eventually } from '../../support/wait.ts';
 import { claimNamed, classNamed, volumeOn } from '../../unit/scheduler/storage.ts';
 import { silent, TestServer } from '../apiserver/server.ts';
@@ -26,15 +27,6 @@ const SELECTED_NODE = 'volume.kubernetes.io/selected-node';
 
 /** Starts something that runs until the returned function is called. */
 type Start = () => () => Promise<void>;
-
-function stoppable(run: (signal: AbortSignal) => Promise<unknown>): () => Promise<void> {
-  const stopping = new AbortController();
-  const running = run(stopping.signal);
-  return async () => {
-    stopping.abort();
-    await running;
-  };
-}
 
 class Cluster {
   readonly client: ApiClient;
