@@ -12,7 +12,7 @@ import { own } from '../../../../api/machinery/own.ts';
 import type { Labels } from '../../../../api/machinery/selectors.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
-import { provisionedSpec } from '../provisioned-volume.ts';
+import { provisionedSpec } from '../provisioner.ts';
 
 const HOSTNAME = 'kubernetes.io/hostname';
 /** A directory is on one node. */

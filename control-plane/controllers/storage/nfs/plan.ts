@@ -12,7 +12,7 @@ import { own } from '../../../../api/machinery/own.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
 import { directoryFor, nfsClass } from './class-parameters.ts';
-import { provisionedSpec } from '../provisioned-volume.ts';
+import { provisionedSpec } from '../provisioner.ts';
 
 export type ClaimStep =
   { readonly do: 'provision'; readonly volume: PersistentVolume } | { readonly do: 'refuse'; readonly why: string };
@@ -91,9 +91,13 @@ export function volumeStep(volume: PersistentVolume, view: () => RemovalView): V
   if (isKept) return { do: 'release' };
   if (!isNfsDirectoryDue(volume)) return undefined;
   const { volumes, nodes, isOverdue } = view();
-  if (isUsedByAnother(volume, volumes)) return { do: 'release' };
-  return removalBy(own(metadata.labels, NFS_NODE), nodes, isOverdue);
+  const step = removalBy(own(metadata.labels, NFS_NODE), nodes, isOverdue);
+  return step.do === 'ask' && isUsedByAnother(volume, volumes) ? { do: 'release' } : step;
 }
+
+/** Whether the volume may need a step, which takes a look at all the others. */
+export const mayNeedStep = (volume: PersistentVolume): boolean =>
+  isNfsProvisioned(volume) && (volume.metadata?.deletionTimestamp !== undefined || volume.status?.phase === 'Released');
 
 /** Whether the directory, or one in it, is also the volume of another object: by a pattern that names the same for several claims. */
 function isUsedByAnother({ metadata, spec }: PersistentVolume, volumes: Iterable<PersistentVolume>): boolean {
