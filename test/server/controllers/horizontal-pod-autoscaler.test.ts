@@ -203,7 +203,8 @@ t.test('what prevents scaling is said in conditions and events', async (t) => {
 t.test('two autoscalers of the same pods do nothing', async (t) => {
   await deployed('shared', 1);
   await autoscaled('shared');
-  await autoscaled('shared-too', { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shared' } });
+  const target = { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'shared' } };
+  await autoscaled('shared-too', target);
   for (const name of ['shared', 'shared-too'])
     await eventually(
       'the ambiguity',
@@ -214,6 +215,10 @@ t.test('two autoscalers of the same pods do nothing', async (t) => {
     'pods by selector app=shared are controlled by multiple HPAs: [apps/shared apps/shared-too]',
   );
   await client.delete(autoscalers, namespace, 'shared-too');
+  // One that goes while it is looked at is forgotten as well.
+  const more = Array.from({ length: 40 }, (_, index) => `shared-${index}`);
+  await Promise.all(more.map((name) => autoscaled(name, target)));
+  await Promise.all(more.map((name) => client.delete(autoscalers, namespace, name)));
   usage.set('shared', 100);
   await eventually('the other to go on', async () => (await replicasOf('shared')) === 2);
 });

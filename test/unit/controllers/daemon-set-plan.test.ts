@@ -171,6 +171,9 @@ t.test('of two pods of one second always the same goes, and none that works befo
     ['n1 a unready', 'n1 b', ''],
     ['n1 a unready', 'n1 b unready', '-n1 b'],
     ['n1 a', 'n1 b unready', '-n1 b'],
+    ['n1 a unbound', 'n1 b unready', '-n1 b'],
+    ['n1 a unbound', 'n1 b unbound', '-n1 b'],
+    ['n1 a unbound', 'n1 b', '-n1 a'],
   ] as const)
     t.equal(twins(first, second), gone, `${first}, ${second}`);
   t.end();

@@ -8,7 +8,7 @@ import { parseLabelSelector, SelectorError, type Selector } from '../../../../ap
 import type { HorizontalPodAutoscaler } from '../../../../api/types/autoscaling/v2.gen.ts';
 import type { Pod } from '../../../../api/types/core/v1.gen.ts';
 import { referenceTo, type EventRecorder } from '../../../../client/event-recorder.ts';
-import type { Informer } from '../../../../client/informer.ts';
+import { splitKey, type Informer } from '../../../../client/informer.ts';
 import { horizontalPodAutoscalersAutoscalingV2 as horizontalPodAutoscalers } from '../../../../client/resources.gen.ts';
 import { podCache } from '../../caches/definitions.ts';
 import type { PodView } from '../../caches/pod-view.ts';
@@ -60,8 +60,8 @@ class HorizontalPodAutoscalerController implements Controller {
   readonly #targets: ScaleTargets;
   readonly #source: MetricSource;
   readonly #selectors = new TargetSelectors();
-  /** By key. */
-  readonly #histories = new Map<string, ScalingHistory>();
+  /** By key; that of an autoscaler that is gone is not that of the next of its name. */
+  readonly #histories = new Map<string, { readonly uid: string | undefined; readonly history: ScalingHistory }>();
 
   constructor(context: ControllerContext, syncMs: number) {
     this.#context = context;
@@ -81,23 +81,23 @@ class HorizontalPodAutoscalerController implements Controller {
         onAdd: (_, key) => queue.add(key),
         // Its own writes of the status are no reason to look again.
         onUpdate: (old, { metadata, spec }, key) => {
-          if (old.metadata?.uid !== metadata?.uid) this.#forget(old, key);
           if (old.metadata?.uid !== metadata?.uid || !deepEqual(old.spec, spec)) queue.add(key);
         },
-        onDelete: (autoscaler, key) => this.#forget(autoscaler, key),
+        // Forgotten in its turn: a round that is under way would remember it again.
+        onDelete: (_, key) => queue.add(key),
       }),
       watch(this.#pods, {}),
     ];
   }
 
-  #forget({ metadata }: HorizontalPodAutoscaler, key: string): void {
-    this.#selectors.delete(metadata?.namespace ?? '', metadata?.name ?? '');
-    this.#histories.delete(key);
-  }
-
   async reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const autoscaler = this.#autoscalers.getByKey(key);
-    if (!autoscaler) return undefined;
+    if (!autoscaler) {
+      const { namespace, name } = splitKey(key);
+      this.#selectors.delete(namespace, name);
+      this.#histories.delete(key);
+      return undefined;
+    }
     await this.#sync(autoscaler, key, signal);
     return this.#syncMs;
   }
@@ -106,8 +106,10 @@ class HorizontalPodAutoscalerController implements Controller {
     const target = await this.#readTarget(autoscaler, signal);
     if (!target) return;
     const current = target.scale.spec?.replicas ?? 0;
-    const history = this.#histories.get(key) ?? firstHistory(current, Date.now());
-    this.#histories.set(key, history);
+    const known = this.#histories.get(key);
+    const isOwn = known?.uid === autoscaler.metadata?.uid;
+    const history = (isOwn && known?.history) || firstHistory(current, Date.now());
+    this.#remember(autoscaler, key, history);
     const bounds = { spec: autoscaler.spec, current, history };
     const able: ConditionChange = [
       ...(['AbleToScale', 'True', 'SucceededGetScale'] as const),
@@ -121,8 +123,12 @@ class HorizontalPodAutoscalerController implements Controller {
       this.#warn(autoscaler, 'FailedComputeMetricsReplicas', decision.error);
       return;
     }
-    this.#histories.set(key, decision.history);
+    this.#remember(autoscaler, key, decision.history);
     await this.#carryOut(autoscaler, { target, decision, current, changes, key }, signal);
+  }
+
+  #remember({ metadata }: HorizontalPodAutoscaler, key: string, history: ScalingHistory): void {
+    this.#histories.set(key, { uid: metadata?.uid, history });
   }
 
   /** Undefined when the target cannot be read; the status says so then. */
@@ -219,7 +225,7 @@ class HorizontalPodAutoscalerController implements Controller {
       return this.#write(autoscaler, { changes: [...changes, failed], scale }, signal);
     }
     const event = { from: current, to: desired, now: Date.now() };
-    this.#histories.set(key, withScaleEvent(decision.history, autoscaler.spec.behavior, event));
+    this.#remember(autoscaler, key, withScaleEvent(decision.history, autoscaler.spec.behavior, event));
     this.#record(autoscaler, 'Normal', 'SuccessfulRescale', `New size: ${desired}; reason: ${rescaleReason}`);
     const said = `the HPA controller was able to update the target scale to ${desired}`;
     const scaled: ConditionChange = ['AbleToScale', 'True', 'SucceededRescale', said];

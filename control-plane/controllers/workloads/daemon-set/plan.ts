@@ -127,9 +127,10 @@ class Round {
       else running.push(pod);
     }
     if (this.#limit('maxSurge', 1) === 0) {
-      // One that works goes when that which stays works, too.
-      const [kept, ...surplus] = running;
-      for (const pod of surplus) if (kept?.ready || !pod.ready) this.#remove.push(pod);
+      // One that works goes when that which stays works, too: the first, unless it still waits for its node, which may have no room for it.
+      const [first] = running;
+      const kept = first?.nodeName ? first : (running.find(({ ready }) => ready) ?? first);
+      for (const pod of running) if (pod !== kept && (kept?.ready || !pod.ready)) this.#remove.push(pod);
     } else if (running.length === 0 && place.shouldRun) this.#create.push(place.name);
     else this.#pruneSurge(running);
   }
@@ -236,14 +237,16 @@ class Round {
   }
 }
 
-/** Scheduled pods first, then the oldest. Nothing that changes: two controllers that are at work would each delete the other's choice. */
-const bySeniority = (a: PodView, b: PodView): number =>
-  Number(!a.nodeName) - Number(!b.nodeName) || a.createdAt - b.createdAt || compareText(a.name, b.name);
+/**
+ * The oldest first. By nothing that changes, as whether they are scheduled, which upstream asks first: two controllers that see it at
+ * different moments would each delete the pod that the other keeps.
+ */
+const bySeniority = (a: PodView, b: PodView): number => a.createdAt - b.createdAt || compareText(a.name, b.name);
 
-/** The pod of a node that the status counts: the first; of those of one second the one that works. */
+/** The pod of a node that the status counts: the first; the one that works instead, while that is not scheduled or of the same second. */
 function counted([first, ...others]: readonly PodView[]): PodView | undefined {
   if (!first || first.ready) return first;
-  return others.find((pod) => pod.ready && pod.createdAt === first.createdAt) ?? first;
+  return others.find((pod) => pod.ready && (!first.nodeName || pod.createdAt === first.createdAt)) ?? first;
 }
 
 /** By name, so that every round, and every controller that is at work, comes to the same decision. */
