@@ -2,12 +2,12 @@
  * A cluster of the built package, in network namespaces: the first node runs server and agent, the others are separate hosts,
  * joined by a bridge. Every node has a containerd of its own. The host's network is not touched.
  */
-import { glob, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { glob, mkdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
 import { Daemon, WITHOUT_TAP } from './daemon.ts';
+import { makeOwnDirectory, removeTraces, unmountBelow } from './own-directory.ts';
 import { eventually } from './wait.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -42,7 +42,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves when every node is Ready. */
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const cluster = new Cluster(options, await mkdtemp(path.join(os.tmpdir(), `kedge-${options.name}-`)));
+    const cluster = new Cluster(options, await makeOwnDirectory(`kedge-${options.name}`));
     try {
       await cluster.#start(options.nodes ?? 1);
       return cluster;
@@ -191,7 +191,7 @@ export class Cluster implements AsyncDisposable {
     await this.#server?.end();
     const removals: PromiseSettledResult<void>[] = [];
     for (const node of this.nodes.splice(0).toReversed()) removals.push(...(await Promise.allSettled([node.remove()])));
-    await rm(this.directory, { recursive: true, force: true });
+    await removeTraces(this.directory);
     for (const removal of removals) if (removal.status === 'rejected') throw removal.reason;
   }
 }
@@ -209,7 +209,8 @@ export class ClusterNode {
     this.#cluster = cluster;
     this.name = `${cluster.name}-${index}`;
     this.ip = `${NETWORK}.${index + 1}`;
-    this.netns = `kedge-${this.name}`;
+    // A killed test of the same name may have left its own.
+    this.netns = `${path.basename(cluster.directory)}-${index}`;
     this.directory = path.join(cluster.directory, this.name);
   }
 
@@ -273,7 +274,7 @@ export class ClusterNode {
   }
 
   get cgroupRoot(): string {
-    return `kedge-test/${this.name}`;
+    return `kedge-test/${this.netns}`;
   }
 
   /** Runs a program in the node's network namespace. */
@@ -374,7 +375,7 @@ export class ClusterNode {
     } finally {
       await this.#containerd?.end();
       await unmountBelow(this.directory);
-      await run('ip', ['netns', 'del', this.netns]);
+      await run('ip', ['netns', 'delete', this.netns]);
       for await (const cgroup of glob(`/sys/fs/cgroup/{,*/}${this.cgroupRoot}`)) await rmdir(cgroup);
     }
   }
@@ -385,13 +386,4 @@ async function said(title: string, words: Promise<RunResult>): Promise<string> {
     ({ stdout }) => stdout,
     (error: Error) => error.message,
   )}`;
-}
-
-/** Deepest first. */
-async function unmountBelow(directory: string): Promise<void> {
-  const points = (await readFile('/proc/self/mountinfo', 'utf8'))
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${directory}/`));
-  for (const point of points.sort().reverse()) await run('umount', ['-l', point]);
 }

@@ -4,13 +4,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PAUSE_IMAGE } from '../../agent/images/bundled.ts';
 import { run } from '../../agent/host/run.ts';
 import { buildImages } from '../../scripts/images.ts';
-import { isRunning, thisProcess } from './processes.ts';
+import { endProcesses, makeOwnDirectory, removeTraces } from './own-directory.ts';
 import { eventually } from './wait.ts';
 
 export interface ContainerdOptions {
@@ -42,10 +41,6 @@ export interface TestContainerd extends AsyncDisposable {
 }
 
 const READY_LIMIT_SECONDS = 60;
-/** The kernel frees a cgroup some time after its last process has ended. */
-const REMOVAL_LIMIT_SECONDS = 2;
-/** A symbolic link in each directory, created atomically: it identifies the owning process. */
-const OWNER = 'test-process';
 const CNI_BIN = '/usr/lib/cni';
 const POD_SUBNET = '10.88.0.0/16';
 
@@ -94,9 +89,7 @@ export async function startContainerd({
   reachable = false,
   sharesNetns = false,
 }: ContainerdOptions): Promise<TestContainerd> {
-  await removeAbandoned();
-  const directory = await mkdtemp(path.join(tmpdir(), `${name}-`));
-  await symlink(await thisProcess(), path.join(directory, OWNER));
+  const directory = await makeOwnDirectory(name);
   const id = path.basename(directory);
   const socket = socketIn(directory);
   const netns = `/run/netns/${id}`;
@@ -140,32 +133,6 @@ export async function startContainerd({
 
 const socketIn = (directory: string): string => path.join(directory, 'containerd.sock');
 const configIn = (directory: string): string => path.join(directory, 'config.toml');
-
-async function removeTraces(directory: string): Promise<void> {
-  const id = path.basename(directory);
-  await unmountBelow(directory);
-  if ((await readdir('/run/netns')).includes(id)) await run('ip', ['netns', 'delete', id]);
-  await removeCgroups(id);
-  await rm(directory, { recursive: true, force: true });
-}
-
-/** Removes what killed tests have left behind. */
-async function removeAbandoned(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const directory = path.join(tmpdir(), name);
-    const owner = path.join(directory, OWNER);
-    try {
-      if (await isRunning(await readlink(owner))) continue;
-      // Of several concurrent tests only one succeeds.
-      await unlink(owner);
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
-      continue;
-    }
-    await endProcesses((words) => words.includes(configIn(directory)) || shimsOf(socketIn(directory))(words));
-    await removeTraces(directory);
-  }
-}
 
 /**
  * Connects the namespace to the host by a veth pair, which is removed with the namespace; returns the addresses of both
@@ -214,61 +181,3 @@ const shimsOf =
   (socket: string) =>
   (words: readonly string[]): boolean =>
     (words[0]?.includes('containerd-shim') ?? false) && words.includes(socket);
-
-/** Kills processes with a matching command line, and their descendants. */
-async function endProcesses(isOne: (words: readonly string[]) => boolean): Promise<void> {
-  const parents = new Map<number, number[]>();
-  const found: number[] = [];
-  for (const entry of await readdir('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid)) continue;
-    try {
-      const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
-      const parent = Number((await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').split(' ')[1]);
-      parents.set(parent, [...(parents.get(parent) ?? []), pid]);
-      if (isOne(words)) found.push(pid);
-    } catch (error) {
-      if (!['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
-    }
-  }
-  const all = (pid: number): number[] => [...(parents.get(pid) ?? []).flatMap(all), pid];
-  for (const pid of found.flatMap(all)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
-}
-
-/** Unmounts root file systems and shared memory of containers below the directory, and the pods' network namespaces. */
-async function unmountBelow(directory: string): Promise<void> {
-  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
-  for (const mount of mounts.filter((point) => point.startsWith(`${directory}/`)).reverse()) {
-    // containerd cleans up after its dead shims at the same time.
-    await run('umount', ['--lazy', mount]).catch(() => undefined);
-  }
-}
-
-async function removeCgroups(name: string): Promise<void> {
-  for (const controller of await readdir('/sys/fs/cgroup')) {
-    await removeTree(path.join('/sys/fs/cgroup', controller, name));
-  }
-  await removeTree(path.join('/sys/fs/cgroup', name));
-}
-
-async function removeTree(directory: string): Promise<void> {
-  const isGone = async (): Promise<true> => {
-    try {
-      for (const entry of await readdir(directory, { withFileTypes: true })) {
-        if (entry.isDirectory()) await removeTree(path.join(directory, entry.name));
-      }
-      await rmdir(directory);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-    }
-    return true;
-  };
-  await eventually(`${directory} to be removed`, isGone, REMOVAL_LIMIT_SECONDS);
-}
