@@ -28,10 +28,12 @@ import { joinCluster } from './join/join-cluster.ts';
 import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
+import { ClusterDns, clusterDnsRecord } from './network/dns/cluster-dns.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { PodNetwork } from './network/pod-network.ts';
+import { ServiceCache } from './network/service-cache.ts';
 import { proxyModes } from './network/services/backends/proxy-modes.ts';
 import { ServiceProxy } from './network/services/service-proxy.ts';
 import { createNode } from './node/main.ts';
@@ -198,13 +200,22 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),
   };
 
-  // Services: their rules in the tables of netfilter.
+  // Services: their rules in the tables of netfilter, and their names.
+  const serviceCache = new ServiceCache({
+    ...{ client, logger, nodeName: name, onForbidden },
+    families: [clusterCidr.family],
+  });
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const proxy = new ServiceProxy({
-    ...{ client, logger, nodeName: name, dataDir, serviceCidr, onForbidden },
+    ...{ cache: serviceCache, logger, nodeName: name, dataDir, serviceCidr },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
     backends: [proxyModes.iptables({ clusterCidr, netfilter })],
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
+  });
+  const clusterDns = new ClusterDns({
+    ...{ client, cache: serviceCache, clusterCidr, logger },
+    ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
+    recordFile: clusterDnsRecord(dataDir),
   });
 
   logger.info({ node: name, address, runtime: node.description.runtimeVersion }, 'agent started');
@@ -222,7 +233,9 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       runPods(),
       unusedImages.run(signal),
       evictions.run(signal),
+      serviceCache.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
+      clusterDns.run(signal),
       serveNodeApi(nodeApi, signal),
       keepIdentityRenewed(client, membership, metrics, logger, signal),
     ]);

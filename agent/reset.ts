@@ -12,6 +12,7 @@ import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { stopOrphanedShims } from './host/shims.ts';
+import { clusterDnsRecord, removeClusterDns } from './network/dns/cluster-dns.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
@@ -85,6 +86,9 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
     }
   });
+  await attempt('remove addresses of the cluster DNS', () =>
+    removeClusterDns(clusterDnsRecord(resolve(config.dataDir)), logger, signal),
+  );
   await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
   const [first] = failures;
   if (first) throw first;

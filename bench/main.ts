@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { measureApi } from './api.ts';
 import { measureCluster } from './cluster.ts';
 import { measureCollections } from './collections.ts';
+import { measureDns } from './dns.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { measureMixedLoad } from './mixed-load.ts';
@@ -38,6 +39,7 @@ for (const measure of [
   (running) => measurePages(report, { program }, running),
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measureDns(report, running),
   (running) => measureCluster(report, running),
   (running) => measureScheduling(report, { program }, running),
   (running) => measureScale(report, { program }, running),

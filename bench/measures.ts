@@ -72,6 +72,10 @@ export const MEASURES = {
   service10: { name: "Service's 201 -> first connect, 10 services", unit: 'ms' },
   service5000: { name: "Service's 201 -> first connect, 5,000 services", unit: 'ms' },
 
+  dnsRate: { name: 'DNS answers, 5,000 Services, 128 queries at a time', unit: '/s', atLeast: 20_000 },
+  dnsLatency: { name: 'DNS answer, p99 with 4 queries at a time', unit: 'ms', atMost: 2, digits: 2 },
+  dnsCpu: { name: "DNS thread's CPU for an answer", unit: 'µs', digits: 1 },
+
   schedule100: { name: 'pods scheduled, 100 nodes', unit: '/s' },
   schedule1000: { name: 'pods scheduled, 1,000 nodes', unit: '/s', atLeast: 2_000, upstream: 556 },
   schedule5000: { name: 'pods scheduled, 5,000 nodes', unit: '/s', atLeast: 1_200, upstream: 322 },

@@ -1,8 +1,9 @@
 /**
- * Entry point of every process and thread of Kedge. Only what the process needs is loaded: the server's threads and the
- * agent's short-lived helpers never load the command line.
+ * Entry point of every process and thread of Kedge. Only what the process needs is loaded: threads and the agent's
+ * short-lived helpers never load the command line.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
+import type { DnsThreadOptions } from '../agent/network/dns/dns-thread.ts';
 import type { RoleOptions } from '../control-plane/role-thread.ts';
 
 /** Runs one of the agent's helpers; returns false when `name` is not one. */
@@ -23,9 +24,17 @@ async function runHelper(name: string | undefined): Promise<boolean> {
   return true;
 }
 
-if (!isMainThread) {
+async function runThread(options: RoleOptions | DnsThreadOptions): Promise<void> {
+  if (options.role === 'dns') {
+    const { runDnsThread } = await import('../agent/network/dns/dns-thread.ts');
+    return runDnsThread(options);
+  }
   const { runRoleThread } = await import('../control-plane/role-thread.ts');
-  await runRoleThread(workerData as RoleOptions);
+  return runRoleThread(options);
+}
+
+if (!isMainThread) {
+  await runThread(workerData as RoleOptions | DnsThreadOptions);
 } else if (!(await runHelper(process.argv[2]))) {
   const { runProgram } = await import('./program.ts');
   await runProgram();

@@ -39,6 +39,7 @@ export const defaultServerConfig = {
   allowPrivileged: false,
   enforceOwnerReferences: false,
   localPathClass: true,
+  clusterDns: true,
   podSecurityEnforce: 'privileged:latest',
   podSecurityAudit: 'privileged:latest',
   podSecurityWarn: 'privileged:latest',
@@ -78,6 +79,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
+  clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',

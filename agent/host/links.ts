@@ -77,3 +77,23 @@ export async function deleteLink(name: string, signal: AbortSignal): Promise<voi
     if (!(error instanceof ProgramError) || !error.stderr.includes('Cannot find device')) throw error;
   }
 }
+
+/**
+ * Gives the host an address that it alone has, on its loopback link: packets of its pods to it stay here. What is there is no error.
+ * @param range the one address as a CIDR
+ */
+export async function addHostAddress(range: string, signal: AbortSignal): Promise<void> {
+  // `scope host`: no packet leaves with it.
+  const scope = range.includes(':') ? [] : ['scope', 'host'];
+  await run('ip', ['address', 'replace', range, 'dev', 'lo', ...scope], { signal });
+}
+
+/** What is not there is no error. */
+export async function deleteHostAddress(range: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('ip', ['address', 'delete', range, 'dev', 'lo'], { signal });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !/Cannot assign requested address|Address not found/.test(error.stderr))
+      throw error;
+  }
+}

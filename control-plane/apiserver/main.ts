@@ -37,6 +37,7 @@ export interface ApiServerOptions {
     | 'allowPrivileged'
     | 'enforceOwnerReferences'
     | 'localPathClass'
+    | 'clusterDns'
     | keyof PodSecuritySettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
@@ -128,6 +129,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       clientCa: pki.ca.certificate,
       frontProxyCa: pki.frontProxyCa.certificate,
       localPathClass: config.localPathClass,
+      clusterDns: config.clusterDns,
       logger,
       signal: stopping.signal,
     });

@@ -63,7 +63,6 @@ export function entryOf(shape: Shape = {}): ServiceEntry {
         })),
     },
     NODE_NAME,
-    [family],
   );
   const entry = facts && serviceEntry(facts, [slice], family);
   if (!entry) throw new Error('a Service without rules');

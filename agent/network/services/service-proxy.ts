@@ -3,22 +3,19 @@
  * other.
  */
 import type { Cidr, IpFamily } from '../../../api/domain/address.ts';
-import type { Service } from '../../../api/types/core/v1.gen.ts';
-import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
-import type { ApiClient } from '../../../client/api-client.ts';
 import type { EventRecorder } from '../../../client/event-recorder.ts';
-import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { endpointSlices as slicesResource, services as servicesResource } from '../../../client/resources.gen.ts';
+import { serviceKeyOf, type ServiceCache } from '../service-cache.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
 import { FamilySync } from './family-sync.ts';
 import { HealthChecks } from './health-checks.ts';
 import { KernelTuning } from './kernel-tuning.ts';
 import type { ServiceEntry } from './model/service-entry.ts';
-import { serviceEntry, serviceFacts, sliceFacts, type ServiceFacts, type SliceFacts } from './model/service-facts.ts';
+import { serviceEntry, type ServiceFacts, type SliceFacts } from './model/service-facts.ts';
 
 export interface ServiceProxyOptions {
-  readonly client: ApiClient;
+  /** Run by others. */
+  readonly cache: ServiceCache;
   readonly logger: Logger;
   readonly events: Pick<EventRecorder, 'event'>;
   readonly nodeName: string;
@@ -28,37 +25,21 @@ export interface ServiceProxyOptions {
   readonly serviceCidr: Cidr | undefined;
   /** The agent's, where the kernel's settings before are recorded. */
   readonly dataDir: string;
-  /** The node may not see the endpoints of Services. */
-  readonly onForbidden?: () => void;
   /** Called each time that rules were written or could not be. */
   readonly synced?: (seconds: number, failed: boolean) => void;
 }
-
-const keyOf = ({ namespace, service }: SliceFacts): string => `${namespace}/${service}`;
 
 export class ServiceProxy {
   readonly #options: ServiceProxyOptions;
   readonly #families: readonly FamilySync[];
   readonly #checks: HealthChecks;
-  readonly #services: Informer<Service, { readonly facts: ServiceFacts | undefined }>;
-  readonly #slices: Informer<EndpointSlice, SliceFacts>;
   /** The invalid values of Services that were last logged. */
   readonly #problems = new Map<string, string>();
 
   constructor(options: ServiceProxyOptions) {
-    const { client, logger, nodeName, backends, serviceCidr, dataDir, onForbidden } = options;
+    const { logger, backends, serviceCidr, dataDir } = options;
     this.#options = options;
     this.#checks = new HealthChecks(logger);
-    const families = backends.map(({ family }) => family);
-    this.#services = new Informer({
-      ...{ client, logger, resource: servicesResource },
-      select: (service) => ({ facts: serviceFacts(service, families) }),
-    });
-    this.#slices = new Informer({
-      ...{ client, logger, resource: slicesResource, onForbidden },
-      select: (slice) => sliceFacts(slice, nodeName, families),
-      indexes: { service: (slice) => [keyOf(slice)] },
-    });
     const tuning = new KernelTuning(dataDir, (error, consequence) => logger.warn({ err: error }, consequence));
     this.#families = backends.map(
       (backend) =>
@@ -73,13 +54,13 @@ export class ServiceProxy {
 
   /** Until the signal is aborted; the rules stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const [services, slices] = [this.#services, this.#slices];
-    services.addHandlers({
+    const { cache } = this.#options;
+    cache.services.addHandlers({
       onAdd: ({ facts }, key) => this.#serviceChanged(key, facts),
       onUpdate: (_, { facts }, key) => this.#serviceChanged(key, facts),
       onDelete: (_, key) => this.#serviceChanged(key, undefined),
     });
-    slices.addHandlers({
+    cache.slices.addHandlers({
       onAdd: (slice) => this.#sliceChanged(slice),
       onUpdate: (old, slice) => {
         this.#sliceChanged(old);
@@ -87,14 +68,12 @@ export class ServiceProxy {
       },
       onDelete: (slice) => this.#sliceChanged(slice),
     });
-    const following = [services.run(signal), slices.run(signal)];
-    await Promise.all([services.hasSynced(), slices.hasSynced()]);
+    await cache.hasSynced();
     try {
       await Promise.all(this.#families.map((family) => family.run(signal)));
     } finally {
       this.#checks[Symbol.dispose]();
     }
-    await Promise.all(following);
   }
 
   #serviceChanged(key: string, facts: ServiceFacts | undefined): void {
@@ -103,12 +82,13 @@ export class ServiceProxy {
   }
 
   #sliceChanged(slice: SliceFacts): void {
-    for (const family of this.#families) if (family.family === slice.family) family.changed(keyOf(slice));
+    for (const family of this.#families) if (family.family === slice.family) family.changed(serviceKeyOf(slice));
   }
 
   #entryOf(key: string, family: IpFamily): ServiceEntry | undefined {
-    const facts = this.#services.getByKey(key)?.facts;
-    return facts && serviceEntry(facts, this.#slices.byIndex('service', key), family);
+    const { services, slices } = this.#options.cache;
+    const facts = services.getByKey(key)?.facts;
+    return facts && serviceEntry(facts, slices.byIndex('service', key), family);
   }
 
   #logProblems(key: string, facts: ServiceFacts | undefined): void {

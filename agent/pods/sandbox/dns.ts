@@ -1,6 +1,7 @@
 /** The resolver configuration of a pod: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ */
 import { MAX_NAMESERVERS, MAX_SEARCHES } from '../../../api/domain/pod-dns.ts';
 import type { DNSConfig } from '../../cri/types.ts';
+import { optionName } from '../../host/resolv-conf.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ClusterDns {
@@ -10,28 +11,6 @@ export interface ClusterDns {
   readonly domain: string;
 }
 
-/** Reads `resolv.conf(5)`. */
-export function parseResolvConf(text: string): DNSConfig {
-  const servers: string[] = [];
-  let searches: string[] = [];
-  const options = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const [keyword, ...values] = line
-      .replace(/[#;].*/, '')
-      .trim()
-      .split(/\s+/);
-    if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
-    else if (keyword === 'search' || keyword === 'domain')
-      searches = values.map((value) => value.replace(/(.)\.$/, '$1'));
-    // Lines of options add up; of a repeated one the last counts.
-    else if (keyword === 'options') for (const option of values) options.set(nameOf(option), option);
-  }
-  return { servers, searches, options: [...options.values()] };
-}
-
-/** `ndots` of `ndots:5`. */
-const nameOf = (option: string): string => option.split(':', 1)[0] ?? '';
-
 /** `host` is the host's own resolv.conf. */
 export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfig {
   const { hostNetwork, dnsConfig } = pod.spec ?? {};
@@ -39,7 +18,7 @@ export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfi
   if (dnsPolicy === 'ClusterFirst' && hostNetwork) dnsPolicy = 'Default';
   if (dnsPolicy.startsWith('ClusterFirst') && cluster.servers.length === 0) dnsPolicy = 'Default';
   const base = baseOf(dnsPolicy, pod.metadata?.namespace ?? '', cluster, host);
-  const options = new Map(base.options.map((option) => [nameOf(option), option]));
+  const options = new Map(base.options.map((option) => [optionName(option), option]));
   for (const { name = '', value } of dnsConfig?.options ?? []) {
     options.set(name, value === undefined || value === '' ? name : `${name}:${value}`);
   }

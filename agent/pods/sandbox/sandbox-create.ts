@@ -5,7 +5,8 @@ import { stopSandbox } from '../../cri/remove.ts';
 import { LOG_DIRECTORY_MODE, podLogDirectory } from '../logs/log-paths.ts';
 import type { ActionOf } from '../sync/actions.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
-import { parseResolvConf, podDns } from './dns.ts';
+import { parseResolvConf } from '../../host/resolv-conf.ts';
+import { podDns } from './dns.ts';
 import { sandboxConfig } from './sandbox-config.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 

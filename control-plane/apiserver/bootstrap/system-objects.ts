@@ -9,6 +9,8 @@ import { endpointSlices, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '../../../
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { kubernetesServiceIp } from '../../../api/domain/address.ts';
+import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
+import { offerClusterDns } from './cluster-dns-service.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
 import { LOCAL_PATH_CLASS } from '../../../api/domain/local-path.ts';
 import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../../api/domain/system-priority.ts';
@@ -44,6 +46,8 @@ export interface BootstrapOptions {
   readonly frontProxyCa: string;
   /** Whether clusters start with the storage class `local-path`. */
   readonly localPathClass: boolean;
+  /** Whether they start with DNS that the agents serve. */
+  readonly clusterDns: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -92,7 +96,7 @@ const keeping =
     attempt(logger, ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
 
 async function ensureObjects(options: BootstrapOptions): Promise<void> {
-  const { api, serviceCIDR, clientCa, frontProxyCa, localPathClass, logger } = options;
+  const { api, serviceCIDR, clientCa, frontProxyCa, localPathClass, clusterDns, logger } = options;
   const keep = keeping(options);
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(logger, publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
@@ -110,6 +114,7 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
   if (localPathClass) await attempt(logger, offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
+  if (clusterDns) await attempt(logger, offerClusterDns(api, serviceCIDR), 'Service', CLUSTER_DNS.name);
   await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
 }
 

@@ -7,6 +7,7 @@ import type { RuleUnit } from '../../../agent/network/netfilter/rules.ts';
 import { compileService } from '../../../agent/network/services/backends/iptables/compile-service.ts';
 import type { Ranges } from '../../../agent/network/services/backends/iptables/shared-chains.ts';
 import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
+import { ServiceCache } from '../../../agent/network/service-cache.ts';
 import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/network/services/service-proxy.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { Cidr } from '../../../api/domain/address.ts';
@@ -137,8 +138,9 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
     ...options,
   });
   const start = () => {
+    const cache = new ServiceCache({ client, logger: silent, nodeName: 'node-0', families: [backend.family] });
     const proxy = new ServiceProxy({
-      client,
+      cache,
       logger: silent,
       events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal }),
       nodeName: 'node-0',
@@ -147,7 +149,7 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
       dataDir: t.testdir(),
       ...options,
     });
-    const running = proxy.run(signal);
+    const running = Promise.all([cache.run(signal), proxy.run(signal)]);
     t.teardown(async () => {
       stop.abort();
       await running.catch(() => undefined);

@@ -22,7 +22,7 @@ test('extension API servers can read the client CA with the reader role', async 
       advertiseAddress: '192.0.2.1',
       port: 6443,
       serviceCIDR: '10.43.0.0/16',
-      localPathClass: false,
+      localPathClass: false, clusterDns: false,
     },
     logger: pino({ level: 'silent' }),
     signal: end.signal,

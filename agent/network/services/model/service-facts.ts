@@ -4,6 +4,7 @@
  */
 import { compareText } from '../../../../api/machinery/compare-text.ts';
 import { HEADLESS_LABEL, SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
+import { SERVICE_PROXY_LABEL } from '../../../../api/domain/cluster-dns.ts';
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
 import { DEFAULT_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
 import { own } from '../../../../api/machinery/own.ts';
@@ -27,14 +28,14 @@ export interface ServiceFacts {
 export interface SliceFacts {
   readonly namespace: string;
   readonly service: string;
-  /** Undefined for slices that have no rules: of names, or of another family. */
+  /** Undefined for slices of names. */
   readonly family: IpFamily | undefined;
   readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: Port }[];
-  readonly endpoints: readonly Omit<Endpoint, 'port'>[];
+  readonly endpoints: readonly (Omit<Endpoint, 'port'> & { readonly hostname?: string })[];
 }
 
 /** With these labels, whatever their values, a Service belongs to another proxy, or has no address that a proxy serves. */
-const NOT_OURS = ['service.kubernetes.io/service-proxy-name', HEADLESS_LABEL];
+const NOT_OURS = [SERVICE_PROXY_LABEL, HEADLESS_LABEL];
 
 /**
  * Undefined for Services that have no rules: headless, ExternalName, another proxy's, of other IP families.
@@ -130,10 +131,11 @@ function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceF
   });
 }
 
-/** @param families those that the node has rules of: endpoints of others are not kept. */
-export function sliceFacts(slice: EndpointSlice, nodeName: string, families: readonly IpFamily[]): SliceFacts {
+const FAMILIES: readonly IpFamily[] = ['IPv4', 'IPv6'];
+
+export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
   const { metadata, addressType } = slice;
-  const family = families.find((each) => each === addressType);
+  const family = FAMILIES.find((each) => each === addressType);
   return {
     namespace: metadata?.namespace ?? '',
     service: metadata?.labels?.[SERVICE_NAME_LABEL] ?? '',
@@ -143,7 +145,7 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string, families: rea
       return protocol === undefined || port === undefined ? [] : [{ name: name ?? '', protocol, port }];
     }),
     endpoints: (family === undefined ? [] : (slice.endpoints ?? [])).flatMap(
-      ({ addresses, conditions, nodeName: node }) => {
+      ({ addresses, conditions, nodeName: node, hostname }) => {
         const ip = asTarget(addresses?.[0]);
         if (!ip || ip.family !== family) return [];
         return {
@@ -152,6 +154,7 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string, families: rea
           serving: conditions?.serving ?? true,
           terminating: conditions?.terminating ?? false,
           local: node === nodeName,
+          ...(hostname && { hostname }),
         };
       },
     ),

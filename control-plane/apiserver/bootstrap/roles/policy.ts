@@ -3,6 +3,7 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
  */
 import { RBAC_GROUP } from '../../../../api/kinds/rbac/rbac-validation.ts';
+import { CLUSTER_DNS } from '../../../../api/domain/cluster-dns.ts';
 import { JOINING_NODES_GROUP } from '../../../../api/domain/bootstrap-token.ts';
 import { NODES_GROUP } from '../../../../api/domain/node-identity.ts';
 import {
@@ -135,6 +136,7 @@ const BOOTSTRAP_SIGNER = 'system:controller:bootstrap-signer';
 const TOKEN_CLEANER = 'system:controller:token-cleaner';
 const CLOUD_PROVIDER = 'system:controller:cloud-provider';
 const CLUSTER_INFO_READER = 'kedge:cluster-info-reader';
+const CLUSTER_DNS_READER = 'kedge:cluster-dns-reader';
 const CLUSTER_CONFIGURATION_READER = 'kubeadm:nodes-kubeadm-config';
 const leaderLocking = (component: string): string => `system::leader-locking-${component}`;
 
@@ -157,6 +159,7 @@ function roles(): Role[] {
     ),
     role('kube-public', CLUSTER_INFO_READER, core('get', 'configmaps', 'cluster-info')),
     role('kube-system', CLUSTER_CONFIGURATION_READER, core('get', 'configmaps', 'kubeadm-config')),
+    role('kube-system', CLUSTER_DNS_READER, core(READ, 'configmaps', CLUSTER_DNS.name)),
     role('kube-system', AUTHENTICATION_READER, core(READ, 'configmaps', 'extension-apiserver-authentication')),
     lock('kube-controller-manager'),
     lock('kube-scheduler'),
@@ -186,6 +189,7 @@ function roleBindings(): RoleBinding[] {
       group(AUTHENTICATED_GROUP),
     ),
     bind('kube-system', CLUSTER_CONFIGURATION_READER, CLUSTER_CONFIGURATION_READER, group(NODES_GROUP)),
+    bind('kube-system', CLUSTER_DNS_READER, CLUSTER_DNS_READER, group(NODES_GROUP)),
     bind('kube-system', `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, manager, scheduler),
     lock(
       'kube-controller-manager',

@@ -76,7 +76,6 @@ t.test('terminating endpoints serve while no other is ready, but fail the health
       endpoints: [{ addresses: ['10.42.0.1'], conditions, nodeName: 'n' }],
     },
     'n',
-    FAMILIES,
   );
   const entry = serviceEntry(facts!, [slice], 'IPv4')!;
   t.match([...compile(entry).nat.keys()].join(), 'KUBE-SEP-');

@@ -9,6 +9,7 @@ import { dispatchChains } from '../../../../agent/network/services/backends/ipta
 import { HealthChecks } from '../../../../agent/network/services/health-checks.ts';
 import { socketText, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../../../agent/network/services/model/service-facts.ts';
+import { ServiceCache } from '../../../../agent/network/service-cache.ts';
 import { ServiceProxy } from '../../../../agent/network/services/service-proxy.ts';
 import type { IpFamily } from '../../../../api/domain/address.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
@@ -45,7 +46,7 @@ test('each family has its own addresses and endpoints', async (t) => {
   const entryIn = (family: IpFamily) =>
     serviceEntry(
       facts,
-      slices.map((each) => sliceFacts(each, 'n', BOTH)),
+      slices.map((each) => sliceFacts(each, 'n')),
       family,
     )!;
   const told = ({ clusterIP, externalIPs, loadBalancerIPs, loadBalancerSources, ports }: ServiceEntry) => ({
@@ -69,7 +70,6 @@ test('each family has its own addresses and endpoints', async (t) => {
   const single = serviceFacts({ ...SERVICE, spec: { ...SERVICE.spec, clusterIPs: ['fd00:43::5'] } }, BOTH)!;
   t.equal(serviceEntry(single, [], 'IPv4'), undefined);
   t.equal(serviceFacts({ ...SERVICE, spec: { ...SERVICE.spec, clusterIPs: ['fd00:43::5'] } }, ['IPv4']), undefined);
-  t.same(sliceFacts(slice('IPv6', 'fd00:42::2'), 'n', ['IPv4']).endpoints, [], 'a family without a backend');
 });
 
 test('256 IPv6 addresses share a chain that is named after them', async (t) => {
@@ -134,11 +134,12 @@ async function startProxy(t: Test) {
   const stop = new AbortController();
   const backends = BOTH.map((family) => new RecordingBackend(family));
   const start = () => {
+    const cache = new ServiceCache({ client, logger: silent, nodeName: 'n', families: BOTH });
     const proxy = new ServiceProxy({
-      ...{ client, backends, nodeName: 'n', serviceCidr: SERVICE_CIDR, dataDir: t.testdir(), logger: silent },
+      ...{ cache, backends, nodeName: 'n', serviceCidr: SERVICE_CIDR, dataDir: t.testdir(), logger: silent },
       events: { event: () => undefined },
     });
-    const running = proxy.run(stop.signal);
+    const running = Promise.all([cache.run(stop.signal), proxy.run(stop.signal)]);
     t.teardown(async () => {
       stop.abort();
       await running.catch(() => undefined);

@@ -1,0 +1,329 @@
+/**
+ * The records of a cluster's Services and pods: https://github.com/kubernetes/dns/blob/master/docs/specification.md
+ * A name with records of other types has none of the type that is asked for; one that is not there, does not exist.
+ */
+import { IpAddress } from '../../../api/domain/address.ts';
+import { Rcode, Type, type Owned, type Reply } from './message.ts';
+
+/** A port that has SRV records. */
+export interface DnsPort {
+  readonly name: string;
+  /** `tcp`, `udp` or `sctp`. */
+  readonly protocol: string;
+  readonly port: number;
+}
+
+export interface DnsEndpoint {
+  readonly address: string;
+  /** Of a pod that has one; others are named by their address. */
+  readonly hostname: string | undefined;
+  readonly ports: readonly DnsPort[];
+}
+
+/** What the zone has of a Service. */
+export interface DnsService {
+  readonly namespace: string;
+  readonly name: string;
+  /** Its cluster IPs; none of a headless Service or one that is a name. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly DnsPort[];
+  /** Of a headless Service: those that are ready. */
+  readonly endpoints?: readonly DnsEndpoint[];
+  /** The name that it stands for (ExternalName). */
+  readonly externalName?: string;
+}
+
+/** What the zone knows about a name. */
+export type Finding =
+  | { readonly reply: Reply }
+  /** Another name: whoever asks is told so, and what that one has. */
+  | { readonly alias: string; readonly answer: Owned }
+  /** None of the zone's. */
+  | undefined;
+
+/** Seconds that clients may keep what they were told: Services change, and asking costs next to nothing. */
+const TTL = 5;
+/** The version of the specification, which says that it is to be had. */
+const SCHEMA_VERSION = '1.1.0';
+/** The name of this server, which resolves to the addresses of the cluster's DNS. */
+const SERVER = ['ns', 'dns'];
+/** Addresses of the targets of SRV records come along for so many. */
+const MAX_ADDITIONAL_TARGETS = 8;
+const REVERSE_V4 = ['in-addr', 'arpa'];
+const REVERSE_V6 = ['ip6', 'arpa'];
+
+class Stored {
+  readonly service: DnsService;
+  #byLabel: ReadonlyMap<string, readonly DnsEndpoint[]> | undefined;
+
+  constructor(service: DnsService) {
+    this.service = service;
+  }
+
+  /** The endpoints of one name, found among many only when somebody asks for one. */
+  named(label: string): readonly DnsEndpoint[] | undefined {
+    this.#byLabel ??= Map.groupBy(this.service.endpoints ?? [], labelOf);
+    return this.#byLabel.get(label);
+  }
+}
+
+/** An address with the ports of what it belongs to. */
+interface Target {
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+export class ClusterZone {
+  /** Of the cluster: `cluster`, `local`. */
+  readonly #suffix: readonly string[];
+  readonly #domain: string;
+  #serverAddresses: readonly string[] = [];
+  readonly #namespaces = new Map<string, Map<string, Stored>>();
+  /** The names of each address that has any, by the key of what says so. */
+  readonly #names = new Map<string, Map<string, string>>();
+  /** Changes whenever an answer may be another. */
+  #version = 1;
+
+  /** @param domain `cluster.local` */
+  constructor(domain: string) {
+    this.#domain = domain.toLowerCase();
+    this.#suffix = this.#domain.split('.');
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Where this server is. */
+  setServerAddresses(addresses: readonly string[]): void {
+    this.#serverAddresses = addresses;
+    this.#version++;
+  }
+
+  /** Undefined: the Service is gone. */
+  set(namespace: string, name: string, service: DnsService | undefined): void {
+    this.#version++;
+    const services = this.#namespaces.get(namespace) ?? new Map<string, Stored>();
+    const before = services.get(name);
+    if (before) this.#forgetNames(before.service);
+    if (service) {
+      this.#namespaces.set(namespace, services.set(name, new Stored(service)));
+      this.#rememberNames(service);
+      return;
+    }
+    services.delete(name);
+    if (services.size === 0) this.#namespaces.delete(namespace);
+  }
+
+  /** @param asked the labels of a name, in any letters */
+  find(asked: readonly string[], type: number): Finding {
+    const labels = asked.map((label) => label.toLowerCase());
+    if (endsWith(labels, this.#suffix)) return this.#findBelow(labels.slice(0, -this.#suffix.length), type);
+    const address = addressOf(labels);
+    const names = address === undefined ? undefined : this.#names.get(address);
+    if (!names) return undefined;
+    const answers = matches(type, Type.PTR) ? [...names.values()].map(pointerTo) : [];
+    return { reply: this.#found(answers) };
+  }
+
+  #findBelow(labels: readonly string[], type: number): Finding {
+    const [last, ...before] = labels.toReversed();
+    if (last === 'svc') return this.#findService(before, type);
+    if (last === 'pod') return { reply: this.#podReply(before, type) };
+    if (last === undefined) return { reply: this.#apexReply(type) };
+    if (labels.length === 1 && last === 'dns-version')
+      return { reply: this.#found(matches(type, Type.TXT) ? [ownRecord('TXT', SCHEMA_VERSION)] : []) };
+    if (last === SERVER[1] && before.length <= 1 && (before.length === 0 || before[0] === SERVER[0]))
+      return { reply: this.#found(before.length === 0 ? [] : addressRecords(this.#serverAddresses, type)) };
+    return { reply: this.#missing() };
+  }
+
+  #apexReply(type: number): Reply {
+    const answers: Owned[] = [];
+    if (matches(type, Type.SOA)) answers.push({ ...this.#authority(), ofQuestion: true });
+    if (matches(type, Type.NS)) answers.push(ownRecord('NS', `${SERVER.join('.')}.${this.#domain}`));
+    return this.#found(answers);
+  }
+
+  /** @param labels from the right: namespace, name, and what is in front of it */
+  #findService([namespace, name, ...front]: readonly string[], type: number): Finding {
+    if (namespace === undefined) return { reply: this.#found([]) };
+    const services = this.#namespaces.get(namespace);
+    if (!services) return { reply: this.#missing() };
+    if (name === undefined) return { reply: this.#found([]) };
+    const stored = services.get(name);
+    if (!stored) return { reply: this.#missing() };
+    const { service } = stored;
+    if (service.externalName !== undefined) {
+      if (front.length > 0) return { reply: this.#missing() };
+      return { alias: service.externalName, answer: ownRecord('CNAME', service.externalName) };
+    }
+    return { reply: this.#serviceReply(stored, front, type) };
+  }
+
+  #serviceReply(stored: Stored, front: readonly string[], type: number): Reply {
+    const { service } = stored;
+    const { endpoints } = service;
+    const [first, second] = front;
+    // Without endpoints that are ready, a headless Service has no name.
+    if (endpoints?.length === 0 || front.length > 2) return this.#missing();
+    if (first === undefined) {
+      const addresses = endpoints ? endpoints.map(({ address }) => address) : service.addresses;
+      const answers = shuffled(addressRecords(addresses, type));
+      if (type !== Type.SRV) return this.#found(answers);
+      return this.#serverRecords(service, () => true);
+    }
+    if (first.startsWith('_')) {
+      const protocol = first.slice(1);
+      const isOfProtocol = (port: DnsPort): boolean => port.protocol === protocol;
+      const isWanted = (port: DnsPort): boolean => isOfProtocol(port) && `_${port.name}` === second;
+      const ports = endpoints ? endpoints.flatMap((endpoint) => endpoint.ports) : service.ports;
+      if (!ports.some(second === undefined ? isOfProtocol : isWanted)) return this.#missing();
+      return second !== undefined && matches(type, Type.SRV) ? this.#serverRecords(service, isWanted) : this.#found([]);
+    }
+    const named = second === undefined ? stored.named(first) : undefined;
+    if (!named) return this.#missing();
+    const answers = addressRecords(
+      named.map(({ address }) => address),
+      type,
+    );
+    return this.#found(answers);
+  }
+
+  #serverRecords(service: DnsService, isWanted: (port: DnsPort) => boolean): Reply {
+    const name = this.#nameOf(service);
+    const targets = new Map<string, Target>();
+    const wanted = new Set<string>();
+    const add = (target: string, ports: readonly DnsPort[], addresses: readonly string[]): void => {
+      for (const port of ports) {
+        if (port.name === '' || !isWanted(port)) continue;
+        wanted.add(`${port.port} ${target}`);
+        targets.set(target, { name: target, addresses: [...(targets.get(target)?.addresses ?? []), ...addresses] });
+      }
+    };
+    if (!service.endpoints) add(name, service.ports, service.addresses);
+    for (const endpoint of service.endpoints ?? [])
+      add(`${labelOf(endpoint)}.${name}`, endpoint.ports, [endpoint.address]);
+    const answers = [...wanted].map((text) => {
+      const [port, target = ''] = text.split(' ');
+      return ownRecord('SRV', { priority: 0, weight: 100, port: Number(port), target });
+    });
+    const additionals =
+      targets.size > MAX_ADDITIONAL_TARGETS
+        ? []
+        : [...targets.values()].flatMap((target) =>
+            addressRecords([...new Set(target.addresses)], Type.ANY).map((record) => ({
+              ...record,
+              name: target.name,
+              ofQuestion: false,
+            })),
+          );
+    return { ...this.#found(answers), additionals: answers.length === 0 ? [] : additionals };
+  }
+
+  /** A pod of any namespace, whether or not there is one: the name has its address (CoreDNS, `pods insecure`). */
+  #podReply([namespace, dashed, ...more]: readonly string[], type: number): Reply {
+    if (namespace === undefined || dashed === undefined) return this.#found([]);
+    const address = more.length === 0 ? addressFromLabel(dashed) : undefined;
+    return address === undefined ? this.#missing() : this.#found(addressRecords([address], type));
+  }
+
+  /** No answers: the name is there, and has no records of the type. */
+  #found(answers: readonly Owned[]): Reply {
+    return { rcode: Rcode.ok, answers, authorities: answers.length === 0 ? [this.#authority()] : [] };
+  }
+
+  #missing(): Reply {
+    return { rcode: Rcode.noSuchName, answers: [], authorities: [this.#authority()] };
+  }
+
+  #authority(): Owned {
+    return {
+      ...{ type: 'SOA', name: this.#domain, ttl: TTL },
+      data: {
+        ...{ mname: `${SERVER.join('.')}.${this.#domain}`, rname: `hostmaster.${this.#domain}` },
+        ...{ serial: this.#version, refresh: 7200, retry: 1800, expire: 86400, minimum: TTL },
+      },
+    };
+  }
+
+  #nameOf({ namespace, name }: DnsService): string {
+    return `${name}.${namespace}.svc.${this.#domain}`;
+  }
+
+  #rememberNames(service: DnsService): void {
+    const name = this.#nameOf(service);
+    for (const address of service.addresses) this.#nameAddress(address, name, name);
+    for (const { address, hostname } of service.endpoints ?? [])
+      if (hostname !== undefined) this.#nameAddress(address, name, `${hostname.toLowerCase()}.${name}`);
+  }
+
+  #nameAddress(address: string, key: string, name: string): void {
+    const names = this.#names.get(address) ?? new Map<string, string>();
+    this.#names.set(address, names.set(key, name));
+  }
+
+  #forgetNames(service: DnsService): void {
+    const key = this.#nameOf(service);
+    for (const address of [...service.addresses, ...(service.endpoints ?? []).map((endpoint) => endpoint.address)]) {
+      const names = this.#names.get(address);
+      names?.delete(key);
+      if (names?.size === 0) this.#names.delete(address);
+    }
+  }
+}
+
+const matches = (asked: number, type: number): boolean => asked === type || asked === Type.ANY;
+
+const endsWith = (labels: readonly string[], suffix: readonly string[]): boolean =>
+  labels.length >= suffix.length &&
+  suffix.every((label, index) => label === labels[labels.length - suffix.length + index]);
+
+function ownRecord(type: 'CNAME' | 'NS' | 'PTR' | 'TXT', data: string): Owned;
+function ownRecord(type: 'SRV', data: { priority: number; weight: number; port: number; target: string }): Owned;
+function ownRecord(type: string, data: unknown): Owned {
+  return { type, data, name: '.', ttl: TTL, ofQuestion: true } as Owned;
+}
+
+const pointerTo = (name: string): Owned => ownRecord('PTR', name);
+
+function addressRecords(addresses: readonly string[], type: number): Owned[] {
+  return addresses.flatMap((address) => {
+    const isV6 = address.includes(':');
+    if (!matches(type, isV6 ? Type.AAAA : Type.A)) return [];
+    return { type: isV6 ? 'AAAA' : 'A', data: address, name: '.', ttl: TTL, ofQuestion: true };
+  });
+}
+
+/** Clients take the first. */
+function shuffled<T>(items: T[]): T[] {
+  for (let index = items.length - 1; index > 0; index--) {
+    const other = Math.floor(Math.random() * (index + 1));
+    [items[index], items[other]] = [items[other]!, items[index]!];
+  }
+  return items;
+}
+
+const labelOf = ({ hostname, address }: DnsEndpoint): string =>
+  hostname?.toLowerCase() ?? address.replaceAll(/[.:]/g, '-');
+
+/** `10-1-2-3` or `fd00--1`. */
+function addressFromLabel(label: string): string | undefined {
+  if (!/^[0-9a-f-]+$/.test(label)) return undefined;
+  return asWritten(label.replaceAll('-', '.')) ?? IpAddress.parse(label.replaceAll('-', ':'))?.text;
+}
+
+/** Without leading zeros. */
+const asWritten = (text: string): string | undefined => (IpAddress.parse(text)?.text === text ? text : undefined);
+
+const IPV4_OCTETS = 4;
+const IPV6_NIBBLES = 32;
+
+/** The address that a name of in-addr.arpa or ip6.arpa stands for. */
+function addressOf(labels: readonly string[]): string | undefined {
+  const parts = labels.slice(0, -2).reverse();
+  if (endsWith(labels, REVERSE_V4) && parts.length === IPV4_OCTETS) return asWritten(parts.join('.'));
+  if (!endsWith(labels, REVERSE_V6) || parts.length !== IPV6_NIBBLES || parts.some((part) => !/^[0-9a-f]$/.test(part)))
+    return undefined;
+  return IpAddress.parse(parts.join('').replaceAll(/(.{4})(?=.)/g, '$1:'))?.text;
+}
