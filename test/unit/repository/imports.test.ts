@@ -223,7 +223,13 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^(netfilter\/.*|services\/(backends\/(iptables\/.*|proxy-backend\.ts)|model\/.*|kernel-tuning\.ts))$/,
       ],
       // The proxy knows backends by their contract only.
-      [/^services\/[^/]+$/, /^services\/([^/]+|(model|conntrack)\/.*|backends\/proxy-backend\.ts)$/],
+      [
+        /^services\/[^/]+$/,
+        /^(services\/([^/]+|(model|conntrack)\/.*|backends\/proxy-backend\.ts)|service-cache\.ts)$/,
+      ],
+      [/^dns\//, /^(dns\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
+      // What rules and DNS are both made of.
+      [/^service-cache\.ts$/, /^(dns\/dns-facts|services\/model\/service-facts)\.ts$/],
       [/^[^/]+$/, /^[^/]+$/],
     ],
   ],
