@@ -54,8 +54,11 @@ export class DnsServer implements AsyncDisposable {
 
   #bind(address: string): Promise<{ port: number }> {
     const { promise, resolve, reject } = Promise.withResolvers<{ port: number }>();
+    const family = address.includes(':') ? 6 : 4;
     const socket = createSocket({
-      ...{ type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: true, recvBufferSize: RECEIVE_BYTES },
+      ...{ type: `udp${family}`, reuseAddr: true, recvBufferSize: RECEIVE_BYTES },
+      // Answers go to addresses: none is looked up.
+      lookup: (client, _, done) => done(null, client, family),
     });
     socket.once('error', reject);
     socket.bind({ address, port: this.#options.port ?? DNS_PORT }, () => {
