@@ -28,7 +28,7 @@ import { joinCluster } from './join/join-cluster.ts';
 import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
-import { ClusterDns, clusterDnsRecord } from './network/dns/cluster-dns.ts';
+import { ClusterDnsServer, clusterDnsRecord } from './network/dns/cluster-dns.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
@@ -40,7 +40,6 @@ import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
 import { waitForRuntime } from './node/runtime-ready.ts';
-import { linkedServices } from './pods/containers/service-env.ts';
 import { PluginRegistrations } from './plugins/plugin-registrations.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
@@ -139,7 +138,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers },
   });
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
-  const services = linkedServices(client, logger);
+  // Services: for their rules, their names and the variables of pods.
+  const serviceCache = new ServiceCache({
+    ...{ client, logger, nodeName: name, onForbidden },
+    families: [clusterCidr.family],
+  });
   const unusedImages = new ImageCollection({
     ...{ cri, logger, events },
     node: node.reference,
@@ -152,7 +155,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       ...podSettings(config),
       dns,
       images: new ImageService({ cri }),
-      services: () => services.values(),
+      services: () => serviceCache.services.values().map(({ dns: facts }) => facts),
       nodeName: name,
       nodeUid: () => node.registration.uid,
       nodeIPs: [address],
@@ -175,7 +178,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const runPods = async (): Promise<void> => {
     const imported = await importImageArchives(archives, signal);
     // On a first start pods would only fail before there is a network, and miss the Services' variables.
-    await settledWithin(API_PATIENCE_MS, [network.configured, services.hasSynced()], signal);
+    await settledWithin(API_PATIENCE_MS, [network.configured, serviceCache.services.hasSynced()], signal);
     await Promise.all([pods.run(), imported ? undefined : retryImageArchives(archives, signal)]);
   };
 
@@ -200,11 +203,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),
   };
 
-  // Services: their rules in the tables of netfilter, and their names.
-  const serviceCache = new ServiceCache({
-    ...{ client, logger, nodeName: name, onForbidden },
-    families: [clusterCidr.family],
-  });
+  // Services: their rules in the tables of netfilter, and their names in DNS.
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const proxy = new ServiceProxy({
     ...{ cache: serviceCache, logger, nodeName: name, dataDir, serviceCidr },
@@ -212,7 +211,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     backends: [proxyModes.iptables({ clusterCidr, netfilter })],
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
-  const clusterDns = new ClusterDns({
+  const clusterDns = new ClusterDnsServer({
     ...{ client, cache: serviceCache, clusterCidr, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
     recordFile: clusterDnsRecord(dataDir),
@@ -224,7 +223,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       node.run(signal),
       configuration.confirm(signal),
       network.run(signal),
-      services.run(signal),
+      serviceCache.run(signal),
       localPaths.run(signal),
       nfsDirectories.run(signal),
       csi.run(signal),
@@ -233,7 +232,6 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       runPods(),
       unusedImages.run(signal),
       evictions.run(signal),
-      serviceCache.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
       clusterDns.run(signal),
       serveNodeApi(nodeApi, signal),

@@ -113,7 +113,7 @@ export class Informer<T extends KubeObject, S = T> {
     return [...this.#items.values()];
   }
 
-  values(): IterableIterator<S> {
+  values(): MapIterator<S> {
     return this.#items.values();
   }
 

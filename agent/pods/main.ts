@@ -15,6 +15,7 @@ import type { PodDevices } from '../devices/pod-devices.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
 import { ContainerLogLinks } from './logs/container-log-links.ts';
+import type { LinkedService } from './containers/service-env.ts';
 import { PodLogs } from './logs/pod-logs.ts';
 import type { ClusterDns } from './sandbox/dns.ts';
 import { ApiPods } from './sources/api-pods.ts';
@@ -27,7 +28,7 @@ import { podEvents } from './sync/pod-events.ts';
 import { PodManager } from './sync/pod-manager.ts';
 import type { PodMetrics } from './sync/pod-metrics.ts';
 import type { PodWorkers } from './sync/pod-workers.ts';
-import type { NodeFeatures, Service } from '../../api/types/core/v1.gen.ts';
+import type { NodeFeatures } from '../../api/types/core/v1.gen.ts';
 
 export interface PodsOptions {
   /** Empty: the manager fills it. */
@@ -40,7 +41,7 @@ export interface PodsOptions {
   readonly client: ApiClient;
   readonly events: EventRecorder;
   /** Every service of the cluster, for environment variables. */
-  readonly services: () => Iterable<Service>;
+  readonly services: () => Iterable<LinkedService>;
   readonly nodeName: string;
   /** Of the Node object; undefined before the node has been registered. */
   readonly nodeUid: () => string | undefined;

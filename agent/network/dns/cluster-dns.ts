@@ -40,7 +40,7 @@ const RETRY = { initialMs: 1_000, maxMs: 30_000 };
 /** A megabyte: the thread answers, and keeps little. */
 const THREAD_YOUNG_GENERATION_MB = 1;
 
-export class ClusterDns {
+export class ClusterDnsServer {
   readonly #options: ClusterDnsOptions;
   readonly #configMaps: Informer<ConfigMap, ReadSettings>;
   readonly #dirty = new Set<string>();

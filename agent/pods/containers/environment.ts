@@ -6,14 +6,14 @@ import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, decodeUtf8 } from './byte-text.ts';
 import { expand } from '../../../api/domain/expansion.ts';
 import { containerOf } from '../sync/plan.ts';
-import { serviceVariables } from './service-env.ts';
+import { serviceVariables, type LinkedService } from './service-env.ts';
 import { configError } from './start-error.ts';
 import { own } from '../../../api/machinery/own.ts';
-import type { EnvFromSource, EnvVar, Pod, Service } from '../../../api/types/core/v1.gen.ts';
+import type { EnvFromSource, EnvVar, Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface EnvironmentSources {
   readonly objects: ObjectSource;
-  readonly services: () => Iterable<Service>;
+  readonly services: () => Iterable<LinkedService>;
   /** The node's allocatable resources, in place of limits that are not set. */
   readonly allocatable: () => ResourceList;
   readonly hostIPs: readonly string[];

@@ -17,6 +17,7 @@ import { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
 import { Attachments } from '../../../agent/volumes/csi/attachments.ts';
 import { createVolumes } from '../../../agent/volumes/main.ts';
 import { services } from '../../../client/resources.gen.ts';
+import { dnsFacts } from '../../../agent/network/dns/dns-facts.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { Informer } from '../../../client/informer.ts';
@@ -65,7 +66,7 @@ const devices = await createDevices({
   ...{ client, nodeName: NODE, dataDir: settings.directory, logger },
   onPodChange: (uid) => workers.get(uid)?.wake(),
 });
-const serviceInformer = new Informer({ client, resource: services, logger });
+const serviceInformer = new Informer({ client, resource: services, logger, select: dnsFacts });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
 const manager = createPodManager(
   {
