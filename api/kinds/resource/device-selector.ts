@@ -3,6 +3,7 @@ import { CelRuntimeError } from '../../machinery/cel/errors.ts';
 import { QuantityValue } from '../../machinery/cel/library/quantity.ts';
 import { semverOf } from '../../machinery/cel/library/semver.ts';
 import { JsonMap } from '../../machinery/cel/from-json.ts';
+import type { CostBudget } from '../../machinery/cel/meter.ts';
 import type { Program } from '../../machinery/cel/program.ts';
 import type { CelValue } from '../../machinery/cel/values.ts';
 import { parseQuantity } from '../../machinery/quantity.ts';
@@ -54,8 +55,20 @@ function byDomain<T>(entries: Readonly<Record<string, T>>, driver: string, value
   return new ByDomain(maps, undefined);
 }
 
-/** Whether the device matches; a string says why that cannot be told: the expression does not compile, or fails for this device. */
-export function matchesSelector(expression: string, device: Device, driver: string): boolean | string {
+/** What every evaluation costs besides its expression: the attributes of the device are arranged by their domains for it. */
+const EVALUATION_COST = 100;
+
+/**
+ * Whether the device matches; a string says why that cannot be told: the expression does not compile, or fails for this device. What it
+ * costs is taken from the budget: the caller gives up when nothing is left.
+ */
+export function matchesSelector(
+  expression: string,
+  device: Device,
+  driver: string,
+  budget: CostBudget,
+): boolean | string {
+  budget.remaining -= EVALUATION_COST;
   const program = programOf(expression);
   if (typeof program === 'string') return `CEL compile error: ${program}`;
   const { attributes = {}, capacity = {}, allowMultipleAllocations = false } = device;
@@ -68,7 +81,7 @@ export function matchesSelector(expression: string, device: Device, driver: stri
     }),
   };
   try {
-    const { value } = program.evaluate(variables, undefined, MAX_COST);
+    const { value } = program.evaluate(variables, budget, MAX_COST);
     return typeof value === 'boolean' ? value : 'CEL runtime error: the result is no bool';
   } catch (error) {
     if (!(error instanceof CelRuntimeError)) throw error;

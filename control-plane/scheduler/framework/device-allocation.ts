@@ -6,6 +6,7 @@
 import { toleratesTaint } from '../../../api/domain/taints.ts';
 import type { SelectableNode } from '../../../api/domain/node-selector.ts';
 import { matchesSelector, qualifiedName } from '../../../api/kinds/resource/device-selector.ts';
+import { CostBudget } from '../../../api/machinery/cel/meter.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { compareQuantities } from '../../../api/machinery/quantity.ts';
@@ -25,10 +26,20 @@ import { isReachable, type DevicePool, type PooledDevice } from './device-pools.
 
 /** Upstream's AllocationResultsMaxSize. */
 const MAX_DEVICES = 32;
-/** Devices that are tried for one pod on one node: some tens of milliseconds. */
+/**
+ * For one pod on one node: some tens of milliseconds. A step is a device that is tried, some comparisons with those chosen before it, or
+ * some devices that are looked at for a request.
+ */
 const MAX_STEPS = 20_000;
 /** Likewise on all nodes that are filtered for it. */
 const MAX_STEPS_OF_POD = 200_000;
+const COMPARISONS_PER_STEP = 8;
+const DEVICES_PER_STEP = 64;
+/**
+ * What the expressions that are evaluated for one pod may cost, in the units of upstream's cost limits: about a second. Results are kept,
+ * so that the next attempt gets further where there are very many devices.
+ */
+const MAX_COST_OF_POD = 5_000_000;
 /** Results of expressions that are kept for a device. */
 const MAX_MATCHES = 64;
 
@@ -47,13 +58,15 @@ export interface WantedClaim {
   readonly requests: readonly (readonly Alternative[])[];
 }
 
-/** What the search for one pod may still cost, in devices that are tried. */
+/** What the search for one pod may still cost. */
 export class SearchBudget {
+  readonly expressions = new CostBudget(MAX_COST_OF_POD);
   #left = MAX_STEPS_OF_POD;
 
   /** Returns false when nothing is left. */
-  take(): boolean {
-    return --this.#left >= 0;
+  take(steps: number): boolean {
+    this.#left -= steps;
+    return this.#left >= 0;
   }
 }
 
@@ -100,6 +113,7 @@ class Search {
   readonly #chosen: Chosen[] = [];
   readonly #taken = new Set<string>();
   readonly #candidates = new Map<Alternative, readonly PooledDevice[]>();
+  #reachable: readonly PooledDevice[] | undefined;
   readonly #counters: CounterUse;
   #stepsLeft = MAX_STEPS;
 
@@ -155,8 +169,7 @@ class Search {
   }
 
   #add(chosen: Chosen): boolean {
-    if (--this.#stepsLeft < 0 || !this.#inventory.budget.take())
-      throw new AllocationProblem(`node ${this.#inventory.node.name}: timed out trying to allocate devices`);
+    this.#spend(1);
     const { wanted, alternative, pooled } = chosen;
     if (!alternative.isAdmin && (this.#taken.has(pooled.key) || this.#inventory.isHeld(pooled.key))) return false;
     const others = this.#chosen.filter((other) => other.wanted === wanted);
@@ -164,6 +177,7 @@ class Search {
     // A request names a device once, with administrative access, too.
     if (others.some((other) => other.pooled === pooled && other.alternative === alternative)) return false;
     const constraints = wanted.claim.spec.devices?.constraints ?? [];
+    this.#spend(Math.floor((constraints.length * others.length) / COMPARISONS_PER_STEP));
     if (!constraints.every((constraint) => isMet(constraint, chosen, others))) return false;
     if (!alternative.isAdmin) {
       if (!this.#counters.take(pooled)) return false;
@@ -171,6 +185,15 @@ class Search {
     }
     this.#chosen.push(chosen);
     return true;
+  }
+
+  #spend(steps: number): void {
+    this.#stepsLeft -= steps;
+    if (this.#stepsLeft < 0 || !this.#inventory.budget.take(steps)) throw this.#timedOut();
+  }
+
+  #timedOut(): AllocationProblem {
+    return new AllocationProblem(`node ${this.#inventory.node.name}: timed out trying to allocate devices`);
   }
 
   #remove(): void {
@@ -184,30 +207,64 @@ class Search {
   #candidatesOf({ claim }: WantedClaim, alternative: Alternative): readonly PooledDevice[] {
     const known = this.#candidates.get(alternative);
     if (known) return known;
-    const isAll = alternative.request.allocationMode === 'All';
-    const found: PooledDevice[] = [];
-    for (const { driver, name, devices, isIncomplete, isInvalid } of this.#inventory.pools) {
-      if (isIncomplete || isInvalid) {
-        const why = isInvalid ? 'currently invalid' : 'currently being updated';
-        if (!isAll) continue;
-        const asked = `claim ${nameOf(claim)}, request ${alternative.name}: asks for all devices`;
-        throw new AllocationProblem(`${asked}, but resource pool ${driver}/${name} is ${why}`);
-      }
-      for (const pooled of devices) if (this.#suits(claim, alternative, pooled)) found.push(pooled);
-    }
+    if (alternative.request.allocationMode === 'All') this.#requireWhole(claim, alternative);
+    this.#reachable ??= this.#devicesInReach();
+    this.#spend(Math.floor(this.#reachable.length / DEVICES_PER_STEP));
+    const found = this.#reachable.filter((pooled) => this.#suits(claim, alternative, pooled));
     this.#candidates.set(alternative, found);
     return found;
   }
 
+  /** Which devices are all of them cannot be told from a part of a pool. */
+  #requireWhole(claim: ResourceClaim, { name: request }: Alternative): void {
+    for (const { driver, name, isIncomplete, isInvalid } of this.#inventory.pools) {
+      if (!isIncomplete && !isInvalid) continue;
+      const why = isInvalid ? 'currently invalid' : 'currently being updated';
+      const asked = `claim ${nameOf(claim)}, request ${request}: asks for all devices`;
+      throw new AllocationProblem(`${asked}, but resource pool ${driver}/${name} is ${why}`);
+    }
+  }
+
+  #devicesInReach(): readonly PooledDevice[] {
+    const { pools, node } = this.#inventory;
+    const found: PooledDevice[] = [];
+    for (const { devices, isIncomplete, isInvalid } of pools) {
+      if (isIncomplete || isInvalid) continue;
+      for (const pooled of devices)
+        if (isReachable(pooled.reach, node) && !needsMore(pooled.device)) found.push(pooled);
+    }
+    return found;
+  }
+
   #suits(claim: ResourceClaim, { deviceClass, request, isAdmin }: Alternative, pooled: PooledDevice): boolean {
-    const { device, driver, reach } = pooled;
-    if (!isReachable(reach, this.#inventory.node) || needsMore(device)) return false;
+    const { device } = pooled;
     if (!isAdmin && !isTolerated(device, request)) return false;
     return (
-      selects(deviceClass.spec.selectors, device, driver, `class ${deviceClass.metadata?.name}`) &&
-      selects(request.selectors, device, driver, `claim ${nameOf(claim)}`) &&
+      this.#selects(deviceClass.spec.selectors, pooled, `class ${deviceClass.metadata?.name}`) &&
+      this.#selects(request.selectors, pooled, `claim ${nameOf(claim)}`) &&
       hasCapacity(device, request)
     );
+  }
+
+  #selects(selectors: DeviceClass['spec']['selectors'], pooled: PooledDevice, whose: string): boolean {
+    for (const [index, { cel }] of (selectors ?? []).entries()) {
+      const match = cel ? this.#matchOf(cel.expression, pooled) : 'CEL expression empty (unsupported selector type?)';
+      if (typeof match === 'string') throw new AllocationProblem(`${whose}: selector #${index}: ${match}`);
+      if (!match) return false;
+    }
+    return true;
+  }
+
+  #matchOf(expression: string, { device, driver }: PooledDevice): boolean | string {
+    const { expressions } = this.#inventory.budget;
+    let known = matches.get(device);
+    const before = known?.get(expression);
+    if (before !== undefined) return before;
+    if (expressions.remaining <= 0) throw this.#timedOut();
+    if (!known || known.size >= MAX_MATCHES) matches.set(device, (known = new Map<string, boolean | string>()));
+    const match = matchesSelector(expression, device, driver, expressions);
+    known.set(expression, match);
+    return match;
   }
 }
 
@@ -232,25 +289,8 @@ const hasCapacity = ({ capacity = {} }: Device, { capacity: wanted }: Alternativ
     return available !== undefined && compareQuantities(available, amount) >= 0;
   });
 
-const matches = new WeakMap<Device, Map<string, boolean | string>>();
-
 /** Devices are replaced when they change, so that what an expression says of one stays true. */
-function matchOf(expression: string, device: Device, driver: string): boolean | string {
-  let known = matches.get(device);
-  if (!known || known.size >= MAX_MATCHES) matches.set(device, (known = new Map<string, boolean | string>()));
-  let match = known.get(expression);
-  if (match === undefined) known.set(expression, (match = matchesSelector(expression, device, driver)));
-  return match;
-}
-
-function selects(selectors: DeviceClass['spec']['selectors'], device: Device, driver: string, whose: string): boolean {
-  for (const [index, { cel }] of (selectors ?? []).entries()) {
-    const match = cel ? matchOf(cel.expression, device, driver) : 'CEL expression empty (unsupported selector type?)';
-    if (typeof match === 'string') throw new AllocationProblem(`${whose}: selector #${index}: ${match}`);
-    if (!match) return false;
-  }
-  return true;
-}
+const matches = new WeakMap<Device, Map<string, boolean | string>>();
 
 const names = (requests: readonly string[] | undefined, name: string): boolean =>
   !requests?.length || requests.includes(name) || requests.includes(mainName(name));

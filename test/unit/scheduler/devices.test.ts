@@ -35,7 +35,11 @@ function alternativesOf({ name, exactly, firstAvailable = [] }: DeviceRequest): 
 }
 
 /** The devices of each claim as `REQUEST=DEVICE`. */
-function allocated(claims: readonly DeviceClaim[], slices: readonly ResourceSlice[], held: readonly string[] = []) {
+function allocated(
+  claims: readonly DeviceClaim[],
+  slices: readonly ResourceSlice[],
+  held: Pick<readonly string[], 'includes'> = [],
+) {
   const wanted = claims.map((devices, index) => ({
     claim: { metadata: { namespace: 'default', name: `c${index}` }, spec: { devices } },
     requests: (devices.requests ?? []).map(alternativesOf),
@@ -240,6 +244,44 @@ for (const { what, claims, slices = [three], held, result } of rows)
     t.strictSame(allocated(claims, slices, held), result);
     t.end();
   });
+
+t.test('what expressions cost is bounded for a pod, and the next attempt gets further', async (t) => {
+  const keys = `device.attributes["${DRIVER}"]`;
+  const costly = `${keys}.all(k, ${keys}.all(l, ${keys}.all(m, k != "" && l != "" && m != "")))`;
+  const attributes = Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`a${index}`, { int: index }]));
+  const slices = [sliceOf(Array.from({ length: 128 }, (_, index) => ({ name: `d${index}`, attributes })))];
+  const claims = [{ requests: [exactly({ ...selecting(costly), count: 1 })] }];
+  let attempts = 0;
+  let found: unknown;
+  do {
+    found = allocated(claims, slices);
+    if (++attempts === 1) t.equal(found, 'node a: timed out trying to allocate devices');
+  } while (typeof found === 'string' && attempts < 20);
+  t.strictSame(found, [['r=d0']]);
+});
+
+t.test('comparisons by constraints are steps of the search, too', async (t) => {
+  const attributes = { model: { string: 'x' } };
+  const devices = Array.from({ length: 60 }, (_, index) => ({ name: `d${index}`, attributes }));
+  const same = { matchAttribute: `${DRIVER}/model` };
+  const constraints = [...Array.from({ length: 31 }, () => same), { requests: ['last'], matchAttribute: 'none/none' }];
+  const claim = { requests: [exactly({ count: 30 }), exactly({}, 'last')], constraints };
+  let tried = 0;
+  const counted = { includes: () => (tried++, false) };
+  t.equal(allocated([claim], [sliceOf(devices)], counted), 'node a: timed out trying to allocate devices');
+  t.ok(tried < 2_000, `${tried} devices were tried`);
+});
+
+t.test('devices that are looked at for a request are steps of the search, too', async (t) => {
+  const devices = Array.from({ length: 20_000 }, (_, index) => ({ name: `d${index}` }));
+  const claims = Array.from({ length: 20 }, () => ({
+    requests: Array.from({ length: 32 }, (_, index) => exactly({}, `r${index}`)),
+  }));
+  let tried = 0;
+  const counted = { includes: () => (tried++, false) };
+  t.equal(allocated(claims, [sliceOf(devices)], counted), 'node a: timed out trying to allocate devices');
+  t.ok(tried < 100, `${tried} requests were looked at`);
+});
 
 t.test('which claim an entry of a pod has', (t) => {
   const pod = podOf('p', {
