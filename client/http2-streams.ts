@@ -35,6 +35,8 @@ export interface Http2Target {
   readonly keepAliveDelayMs: number;
 }
 
+/** Connections in a row that the server closes without taking a request, before the request fails: its caller waits before the next. */
+const MAX_FRUITLESS = 3;
 /** Below the limit of streams that a client of Kedge's api-server may reset at once. */
 const MAX_STREAMS = 200;
 /** Bytes that may be on their way, for a stream and for a connection: at 100 ms of round trip still 10 MB/s. */
@@ -52,6 +54,8 @@ export class Http2Streams implements Disposable {
   readonly #closed = new AbortController();
   readonly #connections = new Set<Connection>();
   #connecting: Promise<boolean> | undefined;
+  /** How many requests were sent. */
+  #sent = 0;
 
   constructor(target: Http2Target) {
     this.#target = target;
@@ -59,19 +63,28 @@ export class Http2Streams implements Disposable {
 
   /** Sends a GET. Resolves with undefined when the server does not speak HTTP/2; rejects with errors of Node.js. */
   async open(request: StreamRequest): Promise<StreamResponse | undefined> {
-    for (;;) {
+    for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
       request.signal?.throwIfAborted();
       this.#closed.signal.throwIfAborted();
-      const connection = this.#connections.values().find(hasRoom);
+      const connection = this.#withRoom();
       if (connection) {
         const response = await this.#send(connection, request);
         if (response) return response;
+        fruitless++;
         continue;
       }
+      const sent = this.#sent;
       // All that wait for a connection wait for the same one.
       this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
       if (!(await this.#connecting)) return undefined;
+      // Those that have waited with this one may have filled it.
+      if (!this.#withRoom() && this.#sent === sent) fruitless++;
     }
+    throw new ClosedError('CUT_OFF', 'the server closes connections without taking a request');
+  }
+
+  #withRoom(): Connection | undefined {
+    return this.#connections.values().find(hasRoom);
   }
 
   /** Whether the server speaks HTTP/2. */
@@ -125,6 +138,7 @@ export class Http2Streams implements Disposable {
   async #send(connection: Connection, request: StreamRequest): Promise<StreamResponse | undefined> {
     const { path, headers, headersTimeoutMs: limitMs, signal } = request;
     const stream = connection.session.request({ ...headers, ':method': 'GET', ':path': path }, { signal });
+    this.#sent++;
     this.#count(connection, stream);
     try {
       return await withDeadline({ what: 'the response', limitMs, signal }, () => responseOf(stream));

@@ -1,6 +1,6 @@
 /** Watches over HTTP/2: what the client does with connections. */
 import { once } from 'node:events';
-import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { constants, createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import t from 'tap';
@@ -47,6 +47,7 @@ async function startWatchServer({ maxConcurrentStreams = 250, responds = true } 
     sessions,
     watches,
     url: `https://127.0.0.1:${port}`,
+    onSession: (listener: (session: ServerHttp2Session) => void): void => void server.on('session', listener),
     async [Symbol.asyncDispose]() {
       for (const session of sessions) session.destroy();
       server.close();
@@ -185,6 +186,26 @@ t.test('a server that closes the connection before it has said anything is no se
   t.ok(performance.now() - startedAt < 5_000, 'before the limit for connecting');
   server.close();
   await once(server, 'close');
+});
+
+t.test('a server that closes each connection at once is not asked over and over', async (t) => {
+  for (const refuses of ['connections', 'requests']) {
+    await using server = await startWatchServer({ responds: false });
+    let connections = 0;
+    server.onSession((session) => {
+      connections++;
+      if (refuses === 'connections') session.goaway();
+      else
+        session.on('stream', (stream) => {
+          session.goaway();
+          stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        });
+    });
+    await using client = new ApiClient({ server: server.url, ca: server.ca.cert });
+    const { outcome } = watchOf(client, 'default', AbortSignal.timeout(10_000));
+    t.match(await outcome, { name: 'ConnectionError', code: 'CUT_OFF' }, refuses);
+    t.equal(connections, 3, refuses);
+  }
 });
 
 t.test('failures of the connection are told as those of other requests', async (t) => {
