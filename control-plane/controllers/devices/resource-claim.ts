@@ -107,10 +107,12 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     }
   }
 
-  /** A claim that was made for the entry before its name could be written. */
-  function orphan({ uid }: PodView, { name }: PodDeviceClaim): ResourceClaim | undefined {
+  /** A claim that was made for the entry before its name could be written. Those of other namespaces only say that they are the pod's. */
+  function orphan({ namespace, uid }: PodView, { name }: PodDeviceClaim): ResourceClaim | undefined {
     const isOf = ({ metadata }: ResourceClaim): boolean =>
-      metadata?.annotations?.[POD_CLAIM_ANNOTATION] === name && !metadata.deletionTimestamp;
+      metadata?.namespace === namespace &&
+      metadata.annotations?.[POD_CLAIM_ANNOTATION] === name &&
+      !metadata.deletionTimestamp;
     return claims.byIndex('pod', uid).find(isOf) ?? made.get(uid)?.get(name);
   }
 

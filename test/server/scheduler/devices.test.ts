@@ -6,6 +6,7 @@ import { ApiClient } from '../../../client/api-client.ts';
 import {
   deviceClasses,
   events,
+  namespaces,
   nodes,
   pods,
   resourceClaims,
@@ -110,6 +111,27 @@ class Cluster {
 }
 
 const oneGpu: DeviceClaim = { requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpu' } }] };
+
+t.test('a claim of another namespace that says it is of a pod is not taken for it', async (t) => {
+  const cluster = await Cluster.start(t);
+  const { client } = cluster;
+  await cluster.addSlice('a', [{ name: 'gpu' }]);
+  await cluster.addTemplate('one', oneGpu);
+  await cluster.addPod('victim', 'one');
+  const { uid = '' } = (await client.get(pods, namespace, 'victim')).metadata ?? {};
+  await client.create(namespaces, { metadata: { name: 'other' } });
+  await client.create(resourceClaims, {
+    metadata: {
+      ...{ namespace: 'other', name: 'stranger' },
+      annotations: { 'resource.kubernetes.io/pod-claim-name': 'gpu' },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'victim', uid, controller: true }],
+    },
+    spec: { devices: oneGpu },
+  });
+  const stops = [cluster.scheduler(), cluster.controller()];
+  t.teardown(() => Promise.all(stops.map((stop) => stop())));
+  t.match(await cluster.claimOf(await cluster.placed('victim')), { metadata: { name: /^victim-gpu-/ } });
+});
 
 t.test('a pod gets the device of its template and gives it back', async (t) => {
   const cluster = await Cluster.start(t);
