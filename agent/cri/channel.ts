@@ -29,19 +29,27 @@ export interface CallOptions {
 /** Called at the end of every call, for metrics. */
 export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
 
+export interface ChannelOptions {
+  readonly called?: CallObserver;
+  /** Who it is, for errors; default: the container runtime. */
+  readonly server?: string;
+  /** Default: that of the container runtime. */
+  readonly messageLimitBytes?: number;
+}
+
 export class RuntimeChannel {
   readonly socket: string;
   readonly #client: Client;
   readonly #called: CallObserver | undefined;
   readonly #server: string;
 
-  /** Connects on the first call, and again whenever the server has been away. `server`: who it is, for errors. */
-  constructor(socket: string, called?: CallObserver, server = 'the container runtime') {
+  /** Connects on the first call, and again whenever the server has been away. */
+  constructor(socket: string, { called, server, messageLimitBytes }: ChannelOptions = {}) {
     this.socket = socket;
     this.#called = called;
-    this.#server = server;
+    this.#server = server ?? 'the container runtime';
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
+      'grpc.max_receive_message_length': messageLimitBytes ?? MESSAGE_LIMIT_BYTES,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': RECONNECT_LIMIT_MS,
       'grpc.service_config_disable_resolution': 1,

@@ -78,7 +78,7 @@ export class CriClient {
 
   /** Connects on the first call, and again whenever the runtime has been away. */
   constructor(socket: string, called?: CallObserver) {
-    this.#channel = new RuntimeChannel(socket, called);
+    this.#channel = new RuntimeChannel(socket, { called });
     const proto = loadProto(descriptor);
     this.#runtime = proto.service('runtime.v1.RuntimeService');
     this.#image = proto.service('runtime.v1.ImageService');

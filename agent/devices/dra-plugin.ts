@@ -68,7 +68,7 @@ export class DraPlugin implements Disposable {
 
   constructor(options: DraPluginOptions) {
     this.#options = options;
-    this.#channel = new RuntimeChannel(options.endpoint, undefined, `the DRA driver ${options.driver}`);
+    this.#channel = new RuntimeChannel(options.endpoint, { server: `the DRA driver ${options.driver}` });
     this.#channel.watchConnection((isConnected) => {
       if (isConnected === this.#isConnected) return;
       this.#isConnected = isConnected;

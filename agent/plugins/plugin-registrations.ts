@@ -29,10 +29,10 @@ export interface PluginHandler {
   /** Throws with the reason, which the plugin is told, when it cannot be registered. Called again after that. */
   register(plugin: PluginInfo, signal: AbortSignal): Promise<void>;
   /**
-   * The plugin is gone. Called again when it throws. `isServed`: another plugin of the same name is there, as while a driver is
-   * updated, or the same one has moved to another endpoint.
+   * The plugin is gone from its endpoint. Called again when it throws. Others of its name may be registered with other endpoints, as while
+   * a driver is updated, or when it has moved.
    */
-  unregister(plugin: PluginInfo, isServed: boolean, signal: AbortSignal): Promise<void>;
+  unregister(plugin: PluginInfo, signal: AbortSignal): Promise<void>;
 }
 
 export interface PluginRegistrationsOptions {
@@ -45,6 +45,8 @@ export interface PluginRegistrationsOptions {
 
 /** A plugin that takes longer to say what it is counts as failed. */
 const ANSWER_LIMIT_MS = 10_000;
+/** A name, a path and a few versions; what is wrong with them is logged. */
+const ANSWER_LIMIT_BYTES = 16 * 1024;
 /** Plugins that are registered at the same time: one that hangs delays only so many others. */
 const CONCURRENCY = 16;
 /** Sockets beyond these are ignored: whoever can make them is root. */
@@ -120,17 +122,24 @@ export class PluginRegistrations {
   }
 
   async #unregister(path: string, plugin: PluginInfo, signal: AbortSignal): Promise<void> {
-    const { handlers, logger } = this.#options;
-    const others = [...this.#registered].filter(([other]) => other !== path).map(([, { plugin: one }]) => one);
-    const isServed = others.some(({ type, name }) => type === plugin.type && name === plugin.name);
-    await own(handlers, plugin.type)?.unregister(plugin, isServed, signal);
+    await this.#leave(path, plugin, signal);
     this.#registered.delete(path);
-    logger.info({ plugin: plugin.name, type: plugin.type, socket: path }, 'plugin unregistered');
+    this.#options.logger.info({ plugin: plugin.name, type: plugin.type, socket: path }, 'plugin unregistered');
+  }
+
+  /** Tells the handler that the plugin is gone, unless its endpoint is registered by way of another socket, too. */
+  async #leave(path: string, plugin: PluginInfo, signal: AbortSignal): Promise<void> {
+    const { type, name, endpoint } = plugin;
+    const same = [...this.#registered]
+      .filter(([other, { plugin: one }]) => other !== path && one.type === type && one.name === name)
+      .map(([, { plugin: one }]) => one);
+    if (same.some((one) => one.endpoint === endpoint)) return;
+    await own(this.#options.handlers, type)?.unregister(plugin, signal);
   }
 
   /** One that was restarted replaces itself: nothing is unregistered in between. */
   async #register(path: string, identity: string, signal: AbortSignal): Promise<void> {
-    const channel = new RuntimeChannel(path, undefined, 'the plugin');
+    const channel = new RuntimeChannel(path, { server: 'the plugin', messageLimitBytes: ANSWER_LIMIT_BYTES });
     const limits = { signal, limitMs: ANSWER_LIMIT_MS };
     try {
       const said = await channel.call<PluginInfo>(this.#service, 'GetInfo', {}, limits);
@@ -157,8 +166,7 @@ export class PluginRegistrations {
     const { type, name, endpoint } = registered.plugin;
     const before = this.#registered.get(path)?.plugin;
     if (before && (before.type !== type || before.name !== name)) await this.#unregister(path, before, signal);
-    else if (before && before.endpoint !== endpoint)
-      await own(this.#options.handlers, type)?.unregister(before, true, signal);
+    else if (before && before.endpoint !== endpoint) await this.#leave(path, before, signal);
     this.#registered.set(path, registered);
     this.#options.logger.info({ plugin: name, type, socket: path }, 'plugin registered');
   }

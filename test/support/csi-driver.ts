@@ -41,6 +41,8 @@ export interface CsiTestDriverOptions {
   readonly topology?: Readonly<Record<string, string>>;
   readonly maxVolumes?: number;
   readonly capabilities?: readonly string[];
+  /** Tells plugins of one driver apart, as while it is updated. */
+  readonly instance?: string;
 }
 
 const ALL = ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'];
@@ -62,10 +64,10 @@ export class CsiTestDriver extends NodePlugin<DriverRequest> implements AsyncDis
   }
 
   get #sockets(): { readonly own: string; readonly registration: string } {
-    const { kubeletDirectory, name } = this.#options;
+    const { kubeletDirectory, name, instance = '' } = this.#options;
     return {
-      own: path.join(kubeletDirectory, 'plugins', name, 'csi.sock'),
-      registration: path.join(kubeletDirectory, 'plugins_registry', `${name}-reg.sock`),
+      own: path.join(kubeletDirectory, 'plugins', name, `csi${instance}.sock`),
+      registration: path.join(kubeletDirectory, 'plugins_registry', `${name}${instance}-reg.sock`),
     };
   }
 

@@ -13,14 +13,16 @@ const SUPPORTED_VERSION = /^v?1\.\d+(\.\d+)?$/;
 /** Of a CSIDriver object. */
 const DRIVER_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 
-interface Driver {
+interface Plugin {
   readonly endpoint: string;
   readonly client: CsiNodeClient;
+  readonly info: DriverNodeInfo;
 }
 
 export class CsiDrivers implements PluginHandler, Disposable {
   readonly #directory: DriverDirectory;
-  readonly #drivers = new Map<string, Driver>();
+  /** Of each driver, in the order in which they have registered: while it is updated, it may have two. */
+  readonly #plugins = new Map<string, readonly Plugin[]>();
 
   constructor(directory: DriverDirectory) {
     this.#directory = directory;
@@ -35,38 +37,51 @@ export class CsiDrivers implements PluginHandler, Disposable {
         `validation failed for CSI Driver ${name} at endpoint ${endpoint}: none of the versions ${JSON.stringify(supportedVersions)} is supported`,
       );
     const client = new CsiNodeClient(name, endpoint);
+    let info: DriverNodeInfo;
     try {
-      const info = await client.nodeInfo(signal);
+      info = await client.nodeInfo(signal);
       if (info.nodeId === '') throw new Error(`CSI driver ${name} has given the node no id`);
       await this.#directory.install(name, info, signal);
     } catch (error) {
       client.close();
       throw error;
     }
-    this.#replace(name, { endpoint, client });
+    this.#remove(name, endpoint);
+    this.#plugins.set(name, [...this.#pluginsOf(name), { endpoint, client, info }]);
   }
 
-  async unregister({ name }: PluginInfo, isServed: boolean, signal: AbortSignal): Promise<void> {
-    if (isServed) return;
-    this.#replace(name, undefined);
-    await this.#directory.uninstall(name, signal);
+  async unregister({ name, endpoint }: PluginInfo, signal: AbortSignal): Promise<void> {
+    this.#remove(name, endpoint);
+    if (this.#pluginsOf(name).length === 0) await this.#directory.uninstall(name, signal);
+    // Also one that has registered meanwhile.
+    const left = this.#pluginsOf(name).at(-1);
+    if (left) await this.#directory.install(name, left.info, signal);
   }
 
-  /** Calls that are in flight on the former connection end with an error, and are made again. */
-  #replace(name: string, driver: Driver | undefined): void {
-    this.#drivers.get(name)?.client.close();
-    if (driver) this.#drivers.set(name, driver);
-    else this.#drivers.delete(name);
+  #pluginsOf(name: string): readonly Plugin[] {
+    return this.#plugins.get(name) ?? [];
   }
 
-  /** Throws when the driver is not there, with upstream's words. */
+  /** Calls that are in flight on its connection end with an error, and are made again. */
+  #remove(name: string, endpoint: string): void {
+    const left: Plugin[] = [];
+    for (const plugin of this.#pluginsOf(name)) {
+      if (plugin.endpoint === endpoint) plugin.client.close();
+      else left.push(plugin);
+    }
+    if (left.length > 0) this.#plugins.set(name, left);
+    else this.#plugins.delete(name);
+  }
+
+  /** Of the plugin that has registered last. Throws when the driver is not there, with upstream's words. */
   client(name: string): CsiNodeClient {
-    const driver = this.#drivers.get(name);
-    if (driver) return driver.client;
+    const plugin = this.#pluginsOf(name).at(-1);
+    if (plugin) return plugin.client;
     throw new Error(`driver name ${name} not found in the list of registered CSI drivers`);
   }
 
   [Symbol.dispose](): void {
-    for (const name of [...this.#drivers.keys()]) this.#replace(name, undefined);
+    for (const { client } of [...this.#plugins.values()].flat()) client.close();
+    this.#plugins.clear();
   }
 }

@@ -95,7 +95,7 @@ export class CsiNodeClient {
 
   /** Connects on the first call, and again whenever the driver has been away. */
   constructor(driver: string, socket: string) {
-    this.#channel = new RuntimeChannel(socket, undefined, `CSI driver ${driver}`);
+    this.#channel = new RuntimeChannel(socket, { server: `CSI driver ${driver}` });
   }
 
   close(): void {
