@@ -1,4 +1,5 @@
 /** What drivers say of the health of their devices, as long as it is fresh: the `allocatedResourcesStatus` of containers. */
+import { own } from '../../api/machinery/own.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
 
 /** One device in a report of its driver. */
@@ -62,7 +63,11 @@ export class DeviceHealth implements Disposable {
       const key = keyOf(device.poolName, device.deviceName);
       if (!after.has(key) && after.size >= MAX_DEVICES) break;
       const seconds = healthCheckTimeoutSeconds > 0 ? healthCheckTimeoutSeconds : DEFAULT_TIMEOUT_SECONDS;
-      const known = { health: HEALTH[health], message: shortened(message), endsAt: this.#now + seconds * 1000 };
+      const known = {
+        health: own(HEALTH, health) ?? UNKNOWN.health,
+        message: shortened(message),
+        endsAt: this.#now + seconds * 1000,
+      };
       const old = after.get(key) ?? UNKNOWN;
       isChanged ||= old.health !== known.health || (old.message ?? '') !== known.message;
       after.set(key, known);

@@ -38,13 +38,16 @@ export class DraDrivers implements PluginHandler, Disposable {
     }
     this.#remove(driver, endpoint);
     const { metrics, onChange, onHealth } = this.#options;
-    const plugin = new DraPlugin({
+    const plugin: DraPlugin = new DraPlugin({
       driver,
       endpoint,
       version,
       metrics,
       onConnection: () => onChange(driver),
-      onHealth: (devices) => onHealth(driver, devices),
+      onHealth: (devices) => {
+        // One that goes while another is there takes nothing back of what that has said.
+        if (devices || (this.#plugins.get(driver) ?? []).every((one) => one === plugin)) onHealth(driver, devices);
+      },
     });
     this.#plugins.set(driver, [...(this.#plugins.get(driver) ?? []), plugin]);
     onChange(driver);

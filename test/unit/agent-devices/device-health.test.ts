@@ -56,6 +56,14 @@ t.test('the end of its time is told without a report', async (t) => {
   t.equal(health.of('d', 'p', 'one').health, 'Unknown');
 });
 
+t.test('what a driver says that nobody knows is unknown', (t) => {
+  const { health, of } = healthIn(t);
+  // Of a later version of the API: a number that has no name yet.
+  health.report('d', [reported('one', { health: 7 as unknown as 'UNKNOWN' })]);
+  t.strictSame(of('one'), { health: 'Unknown' });
+  t.end();
+});
+
 t.test('messages and the number of devices have a limit', (t) => {
   const { health, of } = healthIn(t);
   health.report('d', [reported('long', { message: 'ü'.repeat(600) })]);

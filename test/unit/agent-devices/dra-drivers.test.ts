@@ -167,6 +167,22 @@ t.test('a driver that comes back in time keeps its slices, and has all of the ti
   await running;
 });
 
+t.test('what the new plugin of a driver says of devices stays when the old one goes', async (t) => {
+  const { drivers, reports, start } = await agentOf(t);
+  const health = (message: string): ReportedHealth[] => [
+    { device: { poolName: 'p', deviceName: 'd' }, health: 'HEALTHY', healthCheckTimeoutSeconds: 5, message },
+  ];
+  const old = await start({ instance: 'old', health: health('old') });
+  await eventually('a report', () => reports.length === 1);
+  const next = await start({ instance: 'next', health: health('next') });
+  await eventually('the next report', () => reports.length === 2);
+  await old.stop();
+  await eventually('the new plugin to be called', () => drivers.plugin(DRIVER).endpoint.endsWith('next.sock'));
+  next.reportHealth(health('again'));
+  await eventually('one more', () => reports.at(-1)?.[0]?.message === 'again');
+  t.notOk(reports.includes(undefined));
+});
+
 t.test('a driver reports the health of its devices for as long as it is there', async (t) => {
   const { reports, start } = await agentOf(t);
   const sick = { health: 'UNHEALTHY', healthCheckTimeoutSeconds: 5, message: 'hot' } as const;
