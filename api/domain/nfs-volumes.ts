@@ -37,6 +37,10 @@ export interface NfsDirectory {
 export const isNfsProvisioned = ({ metadata }: PersistentVolume): boolean =>
   own(metadata?.annotations, PROVISIONED_BY) === NFS_PROVISIONER;
 
+/** What agents call directories of deleted volumes, beside them, begins so: while they are removed, and when they are kept. */
+export const REMOVED_PREFIX = '.kedge-removed-';
+export const ARCHIVED_PREFIX = 'archived-';
+
 /** Throws for what leads elsewhere, or is no place below a share. */
 export function checkDirectory(directory: string): void {
   const parts = directory.split('/');
@@ -55,6 +59,10 @@ export const nfsDirectoryAnnotations = ({
   [NFS_ON_DELETE]: onDelete,
 });
 
+/** What becomes of the directory of a volume that was provisioned here. */
+export const onDeleteOf = ({ metadata }: PersistentVolume): OnDelete =>
+  ON_DELETE.find((each) => each === own(metadata?.annotations, NFS_ON_DELETE)) ?? 'retain';
+
 /** Undefined for a volume that nobody has provisioned here. Throws where its parts contradict each other. */
 export function nfsDirectoryOf(volume: PersistentVolume): NfsDirectory | undefined {
   if (!isNfsProvisioned(volume)) return undefined;
@@ -65,15 +73,25 @@ export function nfsDirectoryOf(volume: PersistentVolume): NfsDirectory | undefin
   if (!path.endsWith(`/${directory}`))
     throw new Error(`persistentvolume "${metadata?.name}": ${path} does not end in ${directory}`);
   const share = path.slice(0, -directory.length - 1) || '/';
-  const onDelete = ON_DELETE.find((each) => each === own(metadata?.annotations, NFS_ON_DELETE)) ?? 'retain';
   const mode = Number.parseInt(own(metadata?.annotations, NFS_MODE) ?? '', 8);
-  return { share: nfsSource({ server, path: share }), directory, onDelete, mode: Number.isNaN(mode) ? 0o777 : mode };
+  return {
+    share: nfsSource({ server, path: share }),
+    directory,
+    onDelete: onDeleteOf(volume),
+    mode: Number.isNaN(mode) ? 0o777 : mode,
+  };
 }
 
-/** Whether the directory of the volume is to be removed now: the volume is being deleted, nothing is bound to it, and its data is not kept. */
-export const isNfsDirectoryDue = (volume: PersistentVolume): boolean =>
+/** Whether somebody has to remove the directory of the volume once its object is being deleted: its data is not kept. */
+const hasDirectoryToRemove = (volume: PersistentVolume): boolean =>
   isNfsProvisioned(volume) &&
-  volume.metadata?.deletionTimestamp !== undefined &&
-  (volume.metadata.finalizers ?? []).includes(NFS_FINALIZER) &&
-  volume.spec?.persistentVolumeReclaimPolicy === 'Delete' &&
-  volume.status?.phase !== 'Bound';
+  (volume.metadata?.finalizers ?? []).includes(NFS_FINALIZER) &&
+  volume.spec?.persistentVolumeReclaimPolicy === 'Delete';
+
+/** Whether the directory of the volume is to be removed now: the volume is being deleted, and nothing is bound to it. */
+export const isNfsDirectoryDue = (volume: PersistentVolume): boolean =>
+  hasDirectoryToRemove(volume) && volume.metadata?.deletionTimestamp !== undefined && volume.status?.phase !== 'Bound';
+
+/** Whether the directory of the volume is removed now, or next. */
+export const isNfsDirectoryGoing = (volume: PersistentVolume): boolean =>
+  isNfsDirectoryDue(volume) || (hasDirectoryToRemove(volume) && volume.status?.phase === 'Released');

@@ -13,6 +13,9 @@ const ZONE = /^[A-Za-z0-9_.-]{1,15}$/;
 // eslint-disable-next-line no-control-regex -- control characters are what it is about
 export const CONTROL = /[\u0000-\u001f\u007f]/;
 
+/** What the kernel takes as a path, and as the options of a mount. Longer ones would not even fit into the arguments of a program. */
+const MAX_BYTES = 4096;
+
 function hostOf(server: string): string {
   const bare = server.startsWith('[') && server.endsWith(']') ? server.slice(1, -1) : server;
   if (isIPv6(bare)) {
@@ -20,14 +23,22 @@ function hostOf(server: string): string {
     if (zone === undefined || ZONE.test(zone)) return `[${bare}]`;
   }
   if (HOST.test(server)) return server;
-  throw new Error(`${JSON.stringify(server)} is not the name or address of an NFS server`);
+  throw new Error(`${quoted(server)} is not the name or address of an NFS server`);
 }
 
-/** The path of an export, with one slash in front: `nfs://host` would be a URL. Throws for one that is relative or has steps back. */
+/** For messages, which are logged: what is wrong may be of any length. */
+const quoted = (text: string): string => JSON.stringify(text.length > 253 ? `${text.slice(0, 253)}...` : text);
+
+/**
+ * The path of an export, with one slash in front: `nfs://host` would be a URL. Throws for one that is relative, has steps back or is longer
+ * than any path.
+ */
 export function exportPath(path: string): string {
-  if (!path.startsWith('/')) throw new Error(`the NFS path ${JSON.stringify(path)} is not absolute`);
-  if (CONTROL.test(path)) throw new Error(`the NFS path ${JSON.stringify(path)} has control characters`);
-  if (path.split('/').includes('..')) throw new Error(`the NFS path ${JSON.stringify(path)} must not contain ".."`);
+  if (Buffer.byteLength(path) > MAX_BYTES)
+    throw new Error(`the NFS path ${quoted(path)} has more than ${MAX_BYTES} bytes`);
+  if (!path.startsWith('/')) throw new Error(`the NFS path ${quoted(path)} is not absolute`);
+  if (CONTROL.test(path)) throw new Error(`the NFS path ${quoted(path)} has control characters`);
+  if (path.split('/').includes('..')) throw new Error(`the NFS path ${quoted(path)} must not contain ".."`);
   return path.replace(/^\/+/, '/');
 }
 
@@ -41,6 +52,8 @@ export const nfsSource = ({ server, path }: { readonly server: string; readonly 
  */
 export function nfsOptions(options: readonly string[], isReadOnly: boolean): string {
   const wrong = options.find((option) => option === '' || CONTROL.test(option));
-  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a mount option`);
-  return [...options, 'fg', ...(isReadOnly ? ['ro'] : [])].join(',');
+  if (wrong !== undefined) throw new Error(`${quoted(wrong)} is not a mount option`);
+  const joined = [...options, 'fg', ...(isReadOnly ? ['ro'] : [])].join(',');
+  if (Buffer.byteLength(joined) > MAX_BYTES) throw new Error(`the mount options have more than ${MAX_BYTES} bytes`);
+  return joined;
 }

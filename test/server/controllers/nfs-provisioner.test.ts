@@ -105,6 +105,49 @@ t.test('a directory that is another volume too is not removed', async (t) => {
   t.strictSame(running.driver.failures, []);
 });
 
+t.test('a claim that is made again gets its directory when the one before has been removed', async (t) => {
+  const cluster = await start();
+  await using running = cluster.running;
+  await cluster.addNode('a', true);
+  await cluster.addClass('files', {
+    server: 'nas',
+    share: '/srv',
+    subDir: '${pvc.metadata.namespace}/${pvc.metadata.name}',
+  });
+  await cluster.addClaim('data', 'files');
+  const before = await cluster.bound('data');
+  await cluster.deleteClaim('data', before);
+  await cluster.addClaim('data', 'files');
+  await eventually('an event', async () =>
+    (await running.events('PersistentVolumeClaim')).some((each) =>
+      each.includes(`the directory of volume ${before} is still being removed`),
+    ),
+  );
+  t.same((await cluster.client.listAll(persistentVolumes)).length, 1);
+  await cluster.client.patch(persistentVolumes, '', before, { metadata: { finalizers: null } });
+  t.match(await cluster.volume(await cluster.bound('data')), { spec: { nfs: { path: '/srv/apps/data' } } });
+});
+
+t.test('of two volumes with one directory that go together, some agent removes it', async (t) => {
+  const cluster = await start();
+  await using running = cluster.running;
+  await cluster.addNode('a', true);
+  await cluster.addClass('files', { server: 'nas', share: '/srv', subDir: 'shared' });
+  const names: string[] = [];
+  for (const claim of ['one', 'two']) await cluster.addClaim(claim, 'files');
+  for (const claim of ['one', 'two']) names.push(await cluster.bound(claim));
+  // Both are due before the controllers look at either.
+  await running.restart(async () => {
+    for (const name of names) await cluster.client.delete(persistentVolumes, '', name);
+    for (const claim of ['one', 'two']) await cluster.client.delete(persistentVolumeClaims, namespace, claim);
+    const status = { phase: 'Released' };
+    for (const name of names)
+      await cluster.client.patch(persistentVolumes, '', name, { status }, { type: 'merge', subresource: 'status' });
+  });
+  const isAsked = (volume: PersistentVolume): boolean => own(volume.metadata?.labels, NFS_NODE) === 'a';
+  t.ok(await eventually('a node', async () => (await cluster.client.listAll(persistentVolumes)).some(isAsked)));
+});
+
 t.test('a claim is told what is wrong with its class, and is provisioned when that is mended', async (t) => {
   const cluster = await start();
   await using running = cluster.running;

@@ -24,11 +24,14 @@ t.test('a server and a path are what mount.nfs mounts, and nothing else', async 
     ['a', '/x/../y', /must not contain "\.\."/],
     ['a', '/x\n/y', /control characters/],
     ['a', '/x\0', /control characters/],
+    ['a', `/${'x'.repeat(4095)}`, `a:/${'x'.repeat(4095)}`],
+    ['a', `/${'x'.repeat(4096)}`, /^the NFS path "\/x{252}\.\.\." has more than 4096 bytes$/],
+    ['a'.repeat(1_000_000), '/x', /^.{1,400}$/],
   ];
   for (const [server, path, expected] of rows) {
     const make = (): string => nfsSource({ server, path });
     if (typeof expected === 'string') t.equal(make(), expected);
-    else t.throws(make, expected, JSON.stringify([server, path]));
+    else t.throws(make, expected, JSON.stringify([server, path]).slice(0, 100));
   }
 });
 
@@ -38,4 +41,5 @@ t.test('no option puts a mount into the background, or makes a read-only volume 
   t.equal(nfsOptions(['rw'], true), 'rw,fg,ro');
   for (const wrong of ['', 'a\nb', 'a\0'])
     t.throws(() => nfsOptions([wrong], false), /is not a mount option/, JSON.stringify(wrong));
+  t.throws(() => nfsOptions(['a'.repeat(2048), 'b'.repeat(2048)], false), /have more than 4096 bytes/);
 });

@@ -1,7 +1,12 @@
 /** What the nfs provisioner does about claims and volumes. */
 import t from 'tap';
 import { nfsDirectoryOf } from '../../../api/domain/nfs-volumes.ts';
-import { claimStep, volumeStep, type Candidate } from '../../../control-plane/controllers/storage/nfs/plan.ts';
+import {
+  claimStep,
+  volumeInTheWay,
+  volumeStep,
+  type Candidate,
+} from '../../../control-plane/controllers/storage/nfs/plan.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../api/types/storage/v1.gen.ts';
 
@@ -73,10 +78,13 @@ t.test('claims and classes that cannot be served are refused with the reason', a
     [claimOf(), { share: 'srv' }, /not absolute/],
     [claimOf(), { share: '/srv/..' }, /must not contain/],
     [claimOf(), { subDir: '../${pv.metadata.name}' }, /not a directory below the share/],
+    [claimOf(), { subDir: 'archived-${pvc.metadata.name}' }, /"archived-data" could be what is left of another volume/],
+    [claimOf(), { subDir: 'x/.kedge-removed-y/z' }, /could be what is left/],
     [claimOf(), { subDir: '/' }, /not a directory below the share/],
     [claimOf(), { subDir: 'a//b' }, /not a directory below the share/],
     [claimOf(), { subDir: '${pvc.metadata.annotations}' }, /names "pvc\.metadata\.annotations", which is none of/],
     [claimOf(), { subDir: '${__proto__}' }, /names "__proto__"/],
+    [claimOf(), { subDir: 'a/'.repeat(3000) }, /has more than 4096 bytes/],
     [claimOf(), { onDelete: 'burn' }, /must be one of delete, archive, retain/],
     [claimOf(), { mountPermissions: 'rwx' }, /a mode in octal digits/],
     [claimOf(), { path: '/x' }, /invalid parameter "path"/],
@@ -135,7 +143,8 @@ t.test('a released volume is deleted, and one agent after the other is asked to 
   );
 });
 
-t.test('a directory that is the volume of another object, or holds one, stays', async (t) => {
+t.test('a directory that is the volume of another object, or holds one, stays until that goes, too', async (t) => {
+  const archived = { ...volumeOf().metadata?.annotations, 'kedge.io/nfs-on-delete': 'archive' };
   const due = volumeOf(DELETED);
   const other = (path: string, server = 'nas'): PersistentVolume => ({
     metadata: { name: 'other', uid: 'other' },
@@ -147,6 +156,11 @@ t.test('a directory that is the volume of another object, or holds one, stays', 
     [other('/srv/share/ab'), 'ask'],
     [other('/srv/share'), 'ask'],
     [other('/srv/share/a', 'elsewhere'), 'ask'],
+    [other('//srv//share/a/', 'NAS'), 'release'],
+    [{ ...due, metadata: { ...due.metadata, name: 'too', uid: 'too' } }, 'ask'],
+    [volumeOf({ ...DELETED, uid: 'kept' }, { policy: 'Retain' }), 'release'],
+    [volumeOf({ ...DELETED, uid: 'in' }, { path: '/srv/share/a/b' }), 'release'],
+    [volumeOf({ ...DELETED, uid: 'archived', annotations: archived }), 'release'],
   ] as const) {
     const view = { volumes: [due, another], nodes: [node('n1')], isOverdue: false };
     t.match(
@@ -155,6 +169,25 @@ t.test('a directory that is the volume of another object, or holds one, stays', 
       JSON.stringify(another.spec?.nfs),
     );
   }
+});
+
+t.test('no directory is made where one is still to be removed', async (t) => {
+  const made = volumeOf({ uid: 'made' }, { phase: 'Pending', path: '/srv/share/a/b' });
+  const rows: [what: string, other: PersistentVolume, isInTheWay: boolean][] = [
+    ['being removed', volumeOf(DELETED), true],
+    ['by some agent', volumeOf(asked('n1')), true],
+    ['next', volumeOf(), true],
+    ['the same directory', volumeOf(DELETED, { path: '/srv/share/a/b' }), true],
+    ['one in it', volumeOf(DELETED, { path: '/srv/share/a/b/c' }), false],
+    ['one beside it', volumeOf(DELETED, { path: '/srv/share/a/bc' }), false],
+    ['in use', volumeOf({}, { phase: 'Bound' }), false],
+    ['in use until its claim is gone', volumeOf(DELETED, { phase: 'Bound' }), false],
+    ['kept', volumeOf({}, { policy: 'Retain' }), false],
+    ['removed', volumeOf({ ...DELETED, finalizers: [] }), false],
+    ["another provisioner's", volumeOf({ ...DELETED, annotations: {} }), false],
+  ];
+  for (const [what, other, isInTheWay] of rows)
+    t.equal(volumeInTheWay(made, [other]), isInTheWay ? other : undefined, what);
 });
 
 t.test('an agent uses no directory that does not fit the path of its volume', async (t) => {

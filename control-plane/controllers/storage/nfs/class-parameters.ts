@@ -1,6 +1,12 @@
 /** The parameters of a class of the nfs provisioner. They have the names of csi-driver-nfs: https://github.com/kubernetes-csi/csi-driver-nfs */
 import { exportPath, nfsSource } from '../../../../api/domain/nfs.ts';
-import { checkDirectory, ON_DELETE, type OnDelete } from '../../../../api/domain/nfs-volumes.ts';
+import {
+  ARCHIVED_PREFIX,
+  checkDirectory,
+  ON_DELETE,
+  REMOVED_PREFIX,
+  type OnDelete,
+} from '../../../../api/domain/nfs-volumes.ts';
 import type { PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
 
@@ -48,7 +54,13 @@ export function nfsClass({ parameters = {} }: StorageClass): NfsClass {
   };
 }
 
-/** The directory of a claim's volume below its share. Throws for a pattern that leads elsewhere, or names what there is not. */
+/** A claim with such a name would get the data of somebody else's. */
+const PREFIXES_OF_AGENTS = [ARCHIVED_PREFIX, REMOVED_PREFIX];
+
+/**
+ * The directory of a claim's volume below its share. Throws for a pattern that leads elsewhere, to what agents have left of deleted volumes,
+ * or names what there is not.
+ */
 export function directoryFor(subDir: string, claim: PersistentVolumeClaim, volumeName: string): string {
   const values: ReadonlyMap<string, string> = new Map([
     ['pvc.metadata.name', claim.metadata?.name ?? ''],
@@ -65,5 +77,7 @@ export function directoryFor(subDir: string, claim: PersistentVolumeClaim, volum
     })
     .replace(/^\/+|\/+$/g, '');
   checkDirectory(directory);
+  const taken = directory.split('/').find((part) => PREFIXES_OF_AGENTS.some((prefix) => part.startsWith(prefix)));
+  if (taken !== undefined) throw new Error(`${JSON.stringify(taken)} could be what is left of another volume`);
   return directory;
 }

@@ -2,9 +2,11 @@
  * The nfs provisioner: its volumes are directories of an export that their class names. It makes and deletes their objects; an agent makes
  * the directory when a pod first uses the volume, and one that it chooses removes it when the object is being deleted.
  */
-import { NFS_FINALIZER, NFS_NODE } from '../../../../api/domain/nfs-volumes.ts';
+import { isNfsDirectoryGoing, NFS_FINALIZER, NFS_NODE } from '../../../../api/domain/nfs-volumes.ts';
 import { classOf } from '../../../../api/domain/storage-class.ts';
 import type { PersistentVolume } from '../../../../api/types/core/v1.gen.ts';
+import { ConnectionError } from '../../../../client/connection-error.ts';
+import { objectKey } from '../../../../client/informer.ts';
 import { persistentVolumes } from '../../../../client/resources.gen.ts';
 import { claimCache, nodeCache, storageClassCache, volumeCache } from '../../caches/definitions.ts';
 import type { NodeView } from '../../caches/node-view.ts';
@@ -13,7 +15,7 @@ import type { Controller, ControllerContext, ControllerDescriptor } from '../../
 import { unlessGone, unlessNotFound } from '../../framework/outcomes.ts';
 import { watch } from '../../framework/watch.ts';
 import { provision, provisioner, refuse, withoutFinalizer } from '../provisioner.ts';
-import { claimStep, mayNeedStep, volumeStep, type Candidate, type VolumeStep } from './plan.ts';
+import { claimStep, mayNeedStep, volumeInTheWay, volumeStep, type Candidate, type VolumeStep } from './plan.ts';
 
 export const nfsProvisioner: ControllerDescriptor = { name: 'nfs-provisioner', workers: 2, create };
 
@@ -37,20 +39,55 @@ function create(context: ControllerContext): Controller {
   const events = recorder('nfs-provisioner');
   /** By volume: since when the node in its label is asked, as far as this process has seen. */
   const askedAt = new Map<string, number>();
+  /** By the name of a volume: the keys of the claims that wait for its directory to be removed. */
+  const waiting = new Map<string, Set<string>>();
+  /** Volumes that were made, or may have been, and that the cache does not show yet. */
+  const made = new Map<string, PersistentVolume>();
+
+  const isWanted = ({ spec }: PersistentVolume): boolean => {
+    const { namespace, name = '', uid } = spec?.claimRef ?? {};
+    return claims.getByKey(objectKey(namespace, name))?.uid === uid;
+  };
+  /** All volumes of the cluster. */
+  function* allVolumes(): Iterable<PersistentVolume> {
+    for (const { volume } of volumes.values()) yield volume;
+    for (const [name, volume] of made) {
+      if (!volumes.getByKey(name) && isWanted(volume)) yield volume;
+      else made.delete(name);
+    }
+  }
 
   const nextClaimStep = ({ claim }: ClaimView) => claimStep(claim, classes.getByKey(classOf(claim)));
   const nextVolumeStep = ({ name, volume }: VolumeView): VolumeStep | undefined =>
     volumeStep(volume, () => ({
-      volumes: [...volumes.values()].map((view) => view.volume),
+      volumes: allVolumes(),
       nodes: [...nodes.values()].map(candidate),
       isOverdue: Date.now() - (askedAt.get(name) ?? Infinity) > TURN_MS,
     }));
 
+  function wait(view: ClaimView, before: string): void {
+    const { namespace, name = '' } = view.claim.metadata ?? {};
+    waiting.set(before, (waiting.get(before) ?? new Set<string>()).add(objectKey(namespace, name)));
+    refuse(view, `the directory of volume ${before} is still being removed`, events);
+  }
+
   async function reconcileClaim(view: ClaimView, signal: AbortSignal): Promise<void> {
     const step = nextClaimStep(view);
-    if (step?.do === 'refuse') refuse(view, step.why, events);
-    else if (step && !volumes.getByKey(step.volume.metadata?.name ?? ''))
-      await provision(view, step.volume, { client, events, signal });
+    if (!step) return;
+    if (step.do === 'refuse') return refuse(view, step.why, events);
+    const { volume } = step;
+    const name = volume.metadata?.name ?? '';
+    if (volumes.getByKey(name)) return;
+    const before = volumeInTheWay(volume, allVolumes());
+    if (before) return wait(view, before.metadata?.name ?? '');
+    // From now on nobody is asked to remove its directory.
+    made.set(name, volume);
+    try {
+      await provision(view, volume, { client, events, signal });
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) made.delete(name);
+      throw error;
+    }
   }
 
   async function reconcileVolume(
@@ -89,8 +126,28 @@ function create(context: ControllerContext): Controller {
   const wakeClaims = (): void => {
     for (const view of claims.values()) wakeClaim(view);
   };
-  // A class may be made or mended after its claims.
-  return { reconcile, watches: () => [...watches(), watch(classes, { onAdd: wakeClaims, onUpdate: wakeClaims })] };
+  const wakeWaiting = (volume: string): void => {
+    for (const key of waiting.get(volume) ?? []) {
+      const view = claims.getByKey(key);
+      if (view) wakeClaim(view);
+    }
+    waiting.delete(volume);
+  };
+  return {
+    reconcile,
+    watches: () => [
+      ...watches(),
+      // A class may be made or mended after its claims.
+      watch(classes, { onAdd: wakeClaims, onUpdate: wakeClaims }),
+      watch(volumes, {
+        onAdd: ({ name }) => void made.delete(name),
+        onUpdate: (_, { name, volume }) => {
+          if (!isNfsDirectoryGoing(volume)) wakeWaiting(name);
+        },
+        onDelete: ({ name }) => wakeWaiting(name),
+      }),
+    ],
+  };
 }
 
 const asking = (volume: PersistentVolume, node: string): PersistentVolume => ({

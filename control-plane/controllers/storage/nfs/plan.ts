@@ -1,15 +1,18 @@
 /** What is to be done next about a claim or a volume of the nfs provisioner. */
+import { nfsSource } from '../../../../api/domain/nfs.ts';
 import {
   isNfsDirectoryDue,
+  isNfsDirectoryGoing,
   isNfsProvisioned,
   NFS_FINALIZER,
   NFS_NODE,
   NFS_PROVISIONER,
   nfsDirectoryAnnotations,
+  onDeleteOf,
 } from '../../../../api/domain/nfs-volumes.ts';
 import { PROVISIONED_BY, STORAGE_PROVISIONER } from '../../../../api/domain/volume-annotations.ts';
 import { own } from '../../../../api/machinery/own.ts';
-import type { PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
+import type { NFSVolumeSource, PersistentVolume, PersistentVolumeClaim } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
 import { directoryFor, nfsClass } from './class-parameters.ts';
 import { provisionedSpec } from '../provisioner.ts';
@@ -40,6 +43,8 @@ function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass): Pe
   const { server, share, subDir, onDelete, mountPermissions: mode } = nfsClass(storageClass);
   const name = `pvc-${claim.metadata?.uid ?? ''}`;
   const directory = directoryFor(subDir, claim, name);
+  const path = share === '/' ? `/${directory}` : `${share}/${directory}`;
+  nfsSource({ server, path });
   return {
     metadata: {
       name,
@@ -52,9 +57,20 @@ function volumeFor(claim: PersistentVolumeClaim, storageClass: StorageClass): Pe
     spec: {
       ...provisionedSpec(claim, storageClass),
       ...(storageClass.mountOptions && { mountOptions: storageClass.mountOptions }),
-      nfs: { server, path: share === '/' ? `/${directory}` : `${share}/${directory}` },
+      nfs: { server, path },
     },
   };
+}
+
+/**
+ * The volume whose directory has to be removed before this one is made, by a pattern that gives a claim the directory of an earlier one:
+ * the removal, which may go on for long and on any node, would take along what the new claim writes.
+ */
+export function volumeInTheWay(
+  volume: PersistentVolume,
+  volumes: Iterable<PersistentVolume>,
+): PersistentVolume | undefined {
+  return Iterator.from(volumes).find((other) => isNfsDirectoryGoing(other) && holds(other, volume));
 }
 
 /** A node that can be asked to remove a directory. */
@@ -100,14 +116,25 @@ export const mayNeedStep = (volume: PersistentVolume): boolean =>
   isNfsProvisioned(volume) && (volume.metadata?.deletionTimestamp !== undefined || volume.status?.phase === 'Released');
 
 /** Whether the directory, or one in it, is also the volume of another object: by a pattern that names the same for several claims. */
-function isUsedByAnother({ metadata, spec }: PersistentVolume, volumes: Iterable<PersistentVolume>): boolean {
-  const { server, path = '' } = spec?.nfs ?? {};
-  for (const { metadata: other, spec: { nfs } = {} } of volumes) {
-    if (other?.uid === metadata?.uid || nfs?.server !== server) continue;
-    if (nfs && (nfs.path === path || nfs.path.startsWith(`${path}/`))) return true;
-  }
+function isUsedByAnother(volume: PersistentVolume, volumes: Iterable<PersistentVolume>): boolean {
+  for (const other of volumes)
+    if (other.metadata?.uid !== volume.metadata?.uid && holds(volume, other) && !goesAlong(volume, other)) return true;
   return false;
 }
+
+/** Whether both are to go, and what becomes of their one directory is the same: were it left to the other, it would stay. */
+const goesAlong = (volume: PersistentVolume, other: PersistentVolume): boolean =>
+  isNfsDirectoryDue(other) && holds(other, volume) && onDeleteOf(other) === onDeleteOf(volume);
+
+/** Whether the directory of the other one is that of the volume, or in it. */
+function holds({ spec }: PersistentVolume, { spec: other }: PersistentVolume): boolean {
+  if (!spec?.nfs || !other?.nfs || serverOf(spec.nfs) !== serverOf(other.nfs)) return false;
+  return `${pathOf(other.nfs)}/`.startsWith(`${pathOf(spec.nfs)}/`);
+}
+
+/** Volumes that people make may write the same in other ways. */
+const serverOf = ({ server }: NFSVolumeSource): string => server.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+const pathOf = ({ path }: NFSVolumeSource): string => path.replaceAll(/\/+/g, '/').replace(/\/$/, '');
 
 /** Nodes are asked in turn, those first that can mount exports. */
 function removalBy(asked: string | undefined, nodes: readonly Candidate[], isOverdue: boolean): VolumeStep {
