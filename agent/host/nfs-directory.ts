@@ -15,6 +15,7 @@ import {
   readFileSync,
   renameSync,
 } from 'node:fs';
+import { ARCHIVED_PREFIX, REMOVED_PREFIX } from '../../api/domain/nfs-volumes.ts';
 import { hasCode } from './files.ts';
 import { mountNfs } from './mounts.ts';
 import { ProgramError, run } from './run.ts';
@@ -31,7 +32,7 @@ export interface NfsDirectoryRequest {
   readonly directory: string;
   /** Of what is made. */
   readonly mode: number;
-  /** What an archived directory is called besides, where its name is taken. */
+  /** The name of its volume: what an archived directory is called besides, where its name is taken, and one that is being removed. */
   readonly suffix: string;
 }
 
@@ -82,7 +83,7 @@ async function inExport(request: NfsDirectoryRequest): Promise<void> {
   try {
     if (request.do === 'make') make(parent, last, request.mode);
     else if (request.do === 'archive') archive(parent, last, request.suffix);
-    else await remove(parent, last);
+    else await remove(parent, last, request.suffix);
   } finally {
     closeSync(parent);
   }
@@ -127,7 +128,7 @@ function make(parent: number, name: string, mode: number): void {
 /** `archived-NAME`; where something has that name by now, with the suffix. */
 function archive(parent: number, name: string, suffix: string): void {
   if (!isThere(at(parent, name))) return;
-  const plain = `archived-${name}`;
+  const plain = `${ARCHIVED_PREFIX}${name}`;
   const other = isThere(at(parent, plain)) ? `${plain}-${suffix}` : plain;
   if (isThere(at(parent, other))) throw new Error(`${other} is there already`);
   renameSync(at(parent, name), at(parent, other));
@@ -135,10 +136,21 @@ function archive(parent: number, name: string, suffix: string): void {
 
 const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-/** rm(1) walks by open directories, follows no link and does not leave the file system. */
-async function remove(parent: number, name: string): Promise<void> {
-  const path = `/proc/${process.pid}/fd/${parent}/${name}`;
-  await run('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: REMOVE_TIMEOUT_MS });
+/**
+ * Under a name that nothing else has: whatever is made in the place of the directory meanwhile is not taken along, nor by an agent that was
+ * asked before and is late. rm(1) walks by open directories, follows no link and does not leave the file system.
+ */
+async function remove(parent: number, name: string, suffix: string): Promise<void> {
+  const removed = `${REMOVED_PREFIX}${suffix}`;
+  // Or else an earlier attempt goes on.
+  if (!isThere(at(parent, removed))) {
+    if (!isThere(at(parent, name))) return;
+    renameSync(at(parent, name), at(parent, removed));
+  }
+  const path = `/proc/${process.pid}/fd/${parent}/${removed}`;
+  // It ends with this process, whose parent kills it at its limit.
+  const rm = ['rm', '-rf', '--one-file-system', '--', path];
+  await run('setpriv', ['--pdeathsig', 'KILL', ...rm], { timeoutMs: REMOVE_TIMEOUT_MS });
 }
 
 /** The process has its own limit. */

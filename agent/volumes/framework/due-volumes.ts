@@ -25,6 +25,8 @@ export interface DueVolumesOptions<D> {
   readonly failure: string;
 }
 
+/** Removals that go on at the same time: one whose server is away, or that has very many files, keeps only so many others waiting. */
+const CONCURRENCY = 8;
 /** After a failure: a directory that a pod still has mounted is free once the pod is gone. */
 const RETRY = { initialBackoffMs: 1_000, maxBackoffMs: 60_000 };
 
@@ -42,19 +44,18 @@ export class DueVolumes<D> {
   readonly #volumes: Informer<PersistentVolume, VolumeFacts<D>>;
 
   constructor(options: DueVolumesOptions<D>) {
-    const { client, logger, labelSelector, due } = options;
+    const { client, logger, labelSelector } = options;
     this.#options = options;
     this.#volumes = new Informer({
       ...{ client, logger, labelSelector },
       resource: persistentVolumes,
-      select: (volume): VolumeFacts<D> => ({
-        name: volume.metadata?.name ?? '',
-        uid: volume.metadata?.uid ?? '',
-        resourceVersion: volume.metadata?.resourceVersion ?? '',
-        finalizers: [...(volume.metadata?.finalizers ?? [])],
-        due: due(volume),
-      }),
+      select: (volume) => this.#select(volume),
     });
+  }
+
+  #select(volume: PersistentVolume): VolumeFacts<D> {
+    const { name = '', uid = '', resourceVersion = '', finalizers = [] } = volume.metadata ?? {};
+    return { name, uid, resourceVersion, finalizers: [...finalizers], due: this.#options.due(volume) };
   }
 
   /** Until the signal is aborted. */
@@ -62,6 +63,7 @@ export class DueVolumes<D> {
     const { logger, failure, remove } = this.#options;
     const queue = new WorkQueue({
       ...RETRY,
+      concurrency: CONCURRENCY,
       onError: (volume, error, retryMs) => logFailure(logger, error as Error, { volume, retryMs }, failure),
     });
     const wake = ({ name, due }: VolumeFacts<D>): void => {
@@ -69,12 +71,24 @@ export class DueVolumes<D> {
     };
     this.#volumes.addHandlers({ onAdd: wake, onUpdate: (_, volume) => wake(volume) });
     const work = async (name: string): Promise<void> => {
-      const volume = this.#volumes.get('', name);
+      if (this.#volumes.get('', name)?.due === undefined) return;
+      const volume = await this.#current(name, signal);
       if (volume?.due === undefined) return;
       await remove(name, volume.due, signal);
       await this.#release(volume, signal);
     };
     await Promise.all([this.#volumes.run(signal), queue.run(work, signal)]);
+  }
+
+  /**
+   * As the api-server has it now; undefined when this node is not asked any more. What an agent remembers that is cut off may be over: another
+   * one has removed the directory since, and there may be a new one in its place.
+   */
+  async #current(name: string, signal: AbortSignal): Promise<VolumeFacts<D> | undefined> {
+    const { client, labelSelector } = this.#options;
+    const fieldSelector = `metadata.name=${name}`;
+    const { items } = await client.list(persistentVolumes, { labelSelector, fieldSelector, signal });
+    return items[0] && this.#select(items[0]);
   }
 
   async #release({ name, uid, resourceVersion, finalizers }: VolumeFacts<D>, signal: AbortSignal): Promise<void> {
