@@ -319,6 +319,12 @@ test('a node that is asked to remove the directory of an nfs volume may see and 
     seen.items.map(({ metadata }) => metadata?.name),
     ['live', 'mine'],
   );
+  const one = { labelSelector: 'kedge.io/nfs-node=a', fieldSelector: 'metadata.name=mine' };
+  t.same(
+    (await a.list(persistentVolumes, one)).items.map(({ metadata }) => metadata?.name),
+    ['mine'],
+    'before each attempt',
+  );
   const says = async (call: Promise<unknown>) => (await refusal(call)).message;
   t.match(await says(a.list(persistentVolumes, { labelSelector: 'kedge.io/nfs-node=b' })), 'can only get individual');
   const release = (name: string, finalizers: string[]) =>
