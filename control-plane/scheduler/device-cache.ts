@@ -60,6 +60,8 @@ export class DeviceCache implements Devices {
   readonly #lazy = new LazyInformers();
   /** By the node that they are local to, '' for all others, and by their keys. */
   readonly #pools = new Map<string, Map<string, DevicePool>>();
+  /** The keys of pools of which a slice has changed: they are made when they are asked for, and not at each of their slices. */
+  readonly #changed = new Set<string>();
   readonly #ledger = new DeviceLedger();
   /** By the claim's uid: about to be written. */
   readonly #inFlight = new Map<string, AllocationResult>();
@@ -131,26 +133,25 @@ export class DeviceCache implements Devices {
       onAdd: (slice) => this.#onSlice(slice),
       onUpdate: (old, slice) => {
         // What it was of before may be another pool, or local to another node.
-        this.#removePool(old);
-        if (poolKey(old) !== poolKey(slice)) this.#putPool(old);
+        this.#dropPool(old);
         this.#onSlice(slice);
       },
       onDelete: (slice) => {
-        this.#removePool(slice);
-        this.#putPool(slice);
+        this.#dropPool(slice);
         onEvent({ type: 'ResourceSliceDelete', slice });
       },
     });
   }
 
   #onSlice(slice: ResourceSlice): void {
-    this.#removePool(slice);
-    this.#putPool(slice);
+    this.#dropPool(slice);
     this.#options.onEvent({ type: 'ResourceSliceAdd', slice });
   }
 
-  #removePool(slice: ResourceSlice): void {
+  /** It is made again of the slices that it has then. */
+  #dropPool(slice: ResourceSlice): void {
     const key = poolKey(slice);
+    this.#changed.add(key);
     for (const place of new Set([slice.spec.nodeName ?? '', ''])) {
       const pools = this.#pools.get(place);
       pools?.delete(key);
@@ -158,8 +159,7 @@ export class DeviceCache implements Devices {
     }
   }
 
-  #putPool(slice: ResourceSlice): void {
-    const key = poolKey(slice);
+  #makePool(key: string): void {
     const pool = poolOf(this.#slices.byIndex('pool', key));
     if (!pool) return;
     const place = pool.nodeName ?? '';
@@ -201,6 +201,8 @@ export class DeviceCache implements Devices {
   }
 
   *poolsFor(nodeName: string): Iterable<DevicePool> {
+    for (const key of this.#changed) this.#makePool(key);
+    this.#changed.clear();
     yield* (this.#pools.get(nodeName) ?? NO_POOLS).values();
     yield* (this.#pools.get('') ?? NO_POOLS).values();
   }

@@ -79,7 +79,7 @@ const sharedIn = (sets: readonly CounterSet[]): Counters =>
 
 /** The pool that its slices, of all generations, make. Undefined when there are none. */
 export function poolOf(slices: readonly ResourceSlice[]): DevicePool | undefined {
-  const generation = Math.max(...slices.map(({ spec }) => spec.pool.generation));
+  const generation = slices.reduce((newest, { spec }) => Math.max(newest, spec.pool.generation), -Infinity);
   const newest = slices.filter(({ spec }) => spec.pool.generation === generation);
   const [first] = newest;
   if (!first) return undefined;
