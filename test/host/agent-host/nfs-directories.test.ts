@@ -185,6 +185,17 @@ t.test('what is made in the place of a directory while it is removed is not take
   await rm(join(root, 'bin/rm'));
 });
 
+t.test('a removal that was interrupted goes on, with nothing but what it has begun with', async (t) => {
+  const world = await World.start(t);
+  for (const directory of ['.kedge-removed-v', 'team/.kedge-removed-w', 'team/w']) await world.fill(directory);
+  await world.delete('v', 'v', 'delete');
+  await world.delete('w', 'team/w', 'delete');
+  await world.gone();
+  t.same(await readdir(world.share), ['team']);
+  t.same(await readdir(join(world.share, 'team')), ['w']);
+  t.same(world.failures, []);
+});
+
 t.test('an agent that is cut off removes nothing that it is not asked to remove any more', async (t) => {
   const world = await World.start(t, {
     isCutOff: true,
