@@ -152,7 +152,9 @@ export class PluginRegistrations {
         await handler.register(plugin, signal);
       } catch (error) {
         signal.throwIfAborted();
-        await tell((error as Error).message);
+        await tell((error as Error).message).catch((err: unknown) =>
+          this.#options.logger.debug({ socket: path, err }, 'failed to tell plugin that it is not registered'),
+        );
         throw error;
       }
       await this.#replace(path, { identity, plugin }, signal);

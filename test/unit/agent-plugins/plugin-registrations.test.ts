@@ -20,7 +20,10 @@ async function agentOf(t: Test) {
   const log = new Log();
   const told: string[] = [];
   const handler = {
-    register: async ({ name, endpoint }: { name: string; endpoint: string }) => void told.push(`+${name}${endpoint}`),
+    async register({ name, endpoint }: { name: string; endpoint: string }): Promise<void> {
+      if (name === 'unfit') throw new Error('it is unfit');
+      told.push(`+${name}${endpoint}`);
+    },
     unregister: async ({ name, endpoint }: { name: string; endpoint: string }) => void told.push(`-${name}${endpoint}`),
   };
   const plugins = new PluginRegistrations({ directory, handlers: { Test: handler }, logger: log });
@@ -70,4 +73,13 @@ t.test('a plugin that says too much is refused, and not quoted in the log', asyn
   await eventually('a failure', () => log.lines.some(({ level }) => level !== 'info'));
   t.strictSame(told, []);
   for (const { fields } of log.lines) t.ok(String((fields['err'] as Error).message).length < 500);
+});
+
+t.test('why a plugin is refused is logged, also when it does not listen', async (t) => {
+  const { log, start } = await agentOf(t);
+  const plugin = await start('unfit', { name: 'unfit', endpoint: '/s' });
+  plugin.refuse('NotifyRegistrationStatus', 'INTERNAL', 'not now');
+  const failures = () => log.lines.map(({ fields }) => fields['err']).filter((err) => err instanceof Error);
+  await eventually('the plugin to be told', () => plugin.callsOf('NotifyRegistrationStatus').length > 1);
+  await eventually('a failure', () => failures().some(({ message }) => message === 'it is unfit'));
 });

@@ -156,7 +156,7 @@ t.test('a directory that is the volume of another object, or holds one, stays un
     [other('/srv/share/ab'), 'ask'],
     [other('/srv/share'), 'ask'],
     [other('/srv/share/a', 'elsewhere'), 'ask'],
-    [other('//srv//share/a/', 'NAS'), 'release'],
+    [other('//srv//share/a/', 'NAS.'), 'release'],
     [{ ...due, metadata: { ...due.metadata, name: 'too', uid: 'too' } }, 'ask'],
     [volumeOf({ ...DELETED, uid: 'kept' }, { policy: 'Retain' }), 'release'],
     [volumeOf({ ...DELETED, uid: 'in' }, { path: '/srv/share/a/b' }), 'release'],

@@ -133,7 +133,7 @@ function holds({ spec }: PersistentVolume, { spec: other }: PersistentVolume): b
 }
 
 /** Volumes that people make may write the same in other ways. */
-const serverOf = ({ server }: NFSVolumeSource): string => server.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+const serverOf = ({ server }: NFSVolumeSource): string => server.toLowerCase().replace(/^\[(.*)\]$|\.$/, '$1');
 const pathOf = ({ path }: NFSVolumeSource): string => path.replaceAll(/\/+/g, '/').replace(/\/$/, '');
 
 /** Nodes are asked in turn, those first that can mount exports. */
