@@ -16,6 +16,7 @@ import type {
   Service,
 } from '../types/core/v1.gen.ts';
 import type { DeviceRequest, DeviceSubRequest, ExactDeviceRequest, ResourceClaim } from '../types/resource/v1.gen.ts';
+import { heldSpec } from './held-resources.ts';
 import { podQuantity, qosClassOf, requestedResources, type Side } from './pod-resources.ts';
 import type { Amounts } from './quota-amounts.ts';
 import { isExtendedResource, isHugePages, isNative, REQUESTS_PREFIX } from './resource-names.ts';
@@ -84,7 +85,8 @@ export function quotaNames(side: Side, name: string): string[] {
 
 const COUNTED_POD: Amounts = new Map([[`${COUNT}pods`, '1']]);
 
-function podUsage({ spec }: Pod): Amounts {
+function podUsage(pod: Pod): Amounts {
+  const spec = heldSpec(pod);
   const usage = new Map(COUNTED_POD).set('pods', '1');
   if (!spec) return usage;
   for (const name of requestedResources(spec)) {

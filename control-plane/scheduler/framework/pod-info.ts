@@ -5,6 +5,7 @@ import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { workloadOf, type WorkloadReference } from './workloads.ts';
 import { podTerms, type PodTerms } from './pod-terms.ts';
+import { heldSpec } from '../../../api/domain/held-resources.ts';
 import { podRequests, type Resources } from './resources.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import { TextCache } from '../../../api/machinery/text-cache.ts';
@@ -85,7 +86,7 @@ export function podInfo(pod: Pod): PodInfo {
     labels: shared(metadata?.labels),
     generation: metadata?.generation,
     nodeName: spec.nodeName ?? '',
-    requests: podRequests(spec),
+    requests: podRequests(heldSpec(pod) ?? spec),
     hostPorts: hostPorts(spec),
     terms: podTerms(spec.affinity, metadata?.namespace ?? ''),
     claims: podClaims(pod),
