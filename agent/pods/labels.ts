@@ -3,7 +3,7 @@ import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../api/kinds/core/container
 import { fnvHash } from '../../api/machinery/fnv-hash.ts';
 import { POD_UID_LABEL } from '../cri/client.ts';
 import type { StringMap } from '../cri/types.ts';
-import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
+import type { Container, Pod, ResourceRequirements } from '../../api/types/core/v1.gen.ts';
 
 export const POD_NAME = 'io.kubernetes.pod.name';
 export const POD_NAMESPACE = 'io.kubernetes.pod.namespace';
@@ -17,6 +17,8 @@ const PRE_STOP_HANDLER = 'io.kubernetes.container.preStopHandler';
 export const GRACE_PERIOD = 'io.kubernetes.pod.terminationGracePeriod';
 /** Seconds to wait after this container has ended before the next attempt: back-off survives a restart of the agent. */
 export const BACK_OFF = 'kedge.io/container.backOffSeconds';
+/** The container's requests and limits when it was created: a resize survives a restart of the agent. */
+export const RESOURCES = 'kedge.io/container.resources';
 
 /** Where a pod comes from: `api`, `file`. */
 export const CONFIG_SOURCE = 'kubernetes.io/config.source';
@@ -51,6 +53,7 @@ export function containerAnnotations(
     [TERMINATION_MESSAGE_PATH]: container.terminationMessagePath ?? DEFAULT_TERMINATION_MESSAGE_PATH,
     [TERMINATION_MESSAGE_POLICY]: container.terminationMessagePolicy ?? 'File',
     [BACK_OFF]: String(backOffSeconds),
+    [RESOURCES]: JSON.stringify(container.resources ?? {}),
     ...(terminationGracePeriodSeconds !== undefined && { [GRACE_PERIOD]: String(terminationGracePeriodSeconds) }),
     ...(preStop && { [PRE_STOP_HANDLER]: JSON.stringify(preStop) }),
   };
@@ -59,3 +62,7 @@ export function containerAnnotations(
 /** Changes with the fields that need another container: the image. In hex. */
 export const containerHash = ({ name, image }: Pick<Container, 'name' | 'image'>): string =>
   fnvHash(JSON.stringify({ name, image })).toString(16);
+
+/** What `RESOURCES` says. The annotation is the agent's own; undefined when the container has none. */
+export const resourcesIn = (annotation: string | undefined): ResourceRequirements | undefined =>
+  annotation === undefined ? undefined : (JSON.parse(annotation) as ResourceRequirements);

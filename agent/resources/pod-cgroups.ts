@@ -79,8 +79,8 @@ export class PodCgroups {
     return cgroupParent(this.#options.driver, this.#nameOf(pod));
   }
 
-  async ensurePod(pod: Pod): Promise<void> {
-    await this.#ensure(this.#nameOf(pod), podLimits(pod));
+  async ensurePod(pod: Pod, limits = podLimits(pod)): Promise<void> {
+    await this.#ensure(this.#nameOf(pod), limits);
   }
 
   /**

@@ -4,7 +4,7 @@
 import { isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
-import { isAlive, type ObservedContainer } from '../sync/observed.ts';
+import { isAlive, newestContainer, type ObservedContainer } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
 import { containerIDOf } from './container-id.ts';
 import type { StatusInput } from './status-input.ts';
@@ -21,6 +21,30 @@ const NEVER_FOUND = {
 const MAX_MESSAGES_BYTES = 12 * 1024;
 
 export function containerStatus(
+  input: StatusInput,
+  container: AnyContainer,
+  known: readonly ContainerStatus[] | undefined,
+  waitReason: string,
+): ContainerStatus {
+  const status = stateOf(input, container, known, waitReason);
+  return { ...status, ...resourcesOf(input, container, status) };
+}
+
+/** What is allocated to the container, and what it runs with. An api-server takes a node that does not say so for one that cannot resize. */
+function resourcesOf(
+  { applied, runtime }: StatusInput,
+  { name, resources = {} }: AnyContainer,
+  { state, containerID }: ContainerStatus,
+): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
+  if (containerID === undefined) return {};
+  const running = state?.running && newestContainer(runtime, name);
+  return {
+    ...(resources.requests && { allocatedResources: resources.requests }),
+    resources: (running && applied?.containers.get(running.id)) ?? resources,
+  };
+}
+
+function stateOf(
   input: StatusInput,
   container: AnyContainer,
   known: readonly ContainerStatus[] | undefined,

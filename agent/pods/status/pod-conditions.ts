@@ -58,8 +58,33 @@ export function conditionsOf(
       observedGeneration: pod.metadata?.generation,
     };
   });
+  if (!isFinished) conditions.push(...resizeConditions(input, now));
   const disruption = disruptionOf(input, now);
   return disruption ? [...conditions, disruption] : conditions;
+}
+
+/** They are there only while they hold. */
+export const RESIZE_CONDITIONS: readonly string[] = ['PodResizePending', 'PodResizeInProgress'];
+
+function resizeConditions({ resize, previous }: StatusInput, now: number): PodCondition[] {
+  const { pending, inProgress } = resize ?? {};
+  const states = [
+    pending && { type: 'PodResizePending', ...pending },
+    inProgress && {
+      type: 'PodResizeInProgress',
+      generation: inProgress.generation,
+      ...(inProgress.error !== undefined && { reason: 'Error', message: inProgress.error }),
+    },
+  ];
+  return states.flatMap((state) => {
+    if (!state) return [];
+    const { generation: observedGeneration, ...condition } = state;
+    const known = previous?.conditions?.find(({ type }) => type === condition.type);
+    const lastTransitionTime = known?.reason === condition.reason ? known?.lastTransitionTime : undefined;
+    return [
+      { ...condition, status: 'True', lastTransitionTime: lastTransitionTime ?? timeOf(now), observedGeneration },
+    ];
+  });
 }
 
 /** DisruptionTarget stays once it is set. */

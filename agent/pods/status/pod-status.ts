@@ -50,6 +50,7 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
     containerStatuses: containerStatuses.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
     qosClass: previous?.qosClass ?? qosClassOf(pod.spec),
+    ...podResourcesOf(input),
   };
 
   function podIPsOf({ previous }: StatusInput): readonly string[] {
@@ -59,6 +60,15 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
     // The address stays in the status of a pod that has ended.
     return (previous?.podIPs ?? []).map(({ ip }) => ip);
   }
+}
+
+function podResourcesOf({ pod, applied }: StatusInput): Pick<PodStatus, 'allocatedResources' | 'resources'> {
+  const resources = pod.spec?.resources;
+  if (!resources) return {};
+  return {
+    ...(resources.requests && { allocatedResources: resources.requests }),
+    resources: applied?.pod ?? resources,
+  };
 }
 
 /** A rejected pod has no container statuses. */

@@ -1,4 +1,6 @@
 /** The input of a pod's status. */
+import type { ResizeState } from '../resize/pod-sizes.ts';
+import type { AppliedSizes } from '../resize/resize-plan.ts';
 import type { PodRuntime } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
 import type { Pod, PodStatus, ResourceStatus } from '../../../api/types/core/v1.gen.ts';
@@ -29,6 +31,9 @@ export interface StatusInput {
   readonly isEnding: boolean;
   /** Drivers may have prepared devices for it, which the cluster would give to others when it has ended. */
   readonly holdsDevices: boolean;
+  /** What containers run with, where that may not be what the spec says. */
+  readonly applied?: AppliedSizes;
+  readonly resize?: ResizeState;
   /** The `allocatedResourcesStatus` of containers, by their names. */
   readonly devices?: ReadonlyMap<string, ResourceStatus[]>;
 }

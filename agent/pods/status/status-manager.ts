@@ -10,6 +10,7 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import { pods } from '../../../client/resources.gen.ts';
+import { RESIZE_CONDITIONS } from './pod-conditions.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
 import type { SourcedPod } from '../sources/pod-source.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
@@ -120,7 +121,7 @@ export class StatusManager implements StatusSink {
     const patch = statusPatch(before, wanted);
     if (patch === undefined) return false;
     // The patch carries others' conditions, too: they must not have changed since they were read.
-    const own = new Set(wanted.conditions?.map(({ type }) => type));
+    const own = ownConditions(wanted);
     const hasOthers = before.conditions?.some(({ type }) => !own.has(type)) ?? false;
     try {
       entry.taken = await client.patch(
@@ -158,7 +159,7 @@ const versionOf = (pod: Pod | undefined): number => Number(pod?.metadata?.resour
  * (readiness gates) stay as they are.
  */
 export function statusPatch(before: PodStatus, wanted: PodStatus): Record<string, unknown> | undefined {
-  const own = new Set(wanted.conditions?.map(({ type }) => type));
+  const own = ownConditions(wanted);
   const others = (before.conditions ?? []).filter(({ type }) => !own.has(type));
   const target: PodStatus = { ...wanted, conditions: [...(wanted.conditions ?? []), ...others] };
   const patch: Record<string, unknown> = {};
@@ -172,6 +173,10 @@ export function statusPatch(before: PodStatus, wanted: PodStatus): Record<string
   }
   return Object.keys(patch).length > 0 ? patch : undefined;
 }
+
+/** The types of the conditions that no one else writes. */
+const ownConditions = ({ conditions = [] }: PodStatus): ReadonlySet<string> =>
+  new Set([...RESIZE_CONDITIONS, ...conditions.map(({ type }) => type)]);
 
 const OWN_FIELDS: ReadonlySet<keyof PodStatus> = new Set<keyof PodStatus>([
   'reason',

@@ -82,6 +82,7 @@ function keyOf(action: PodAction): string {
       return `${action.kind}:${action.sandboxId}`;
     case 'setUp':
     case 'refreshVolumes':
+    case 'resize':
     case 'createSandbox':
     case 'releaseDevices':
     case 'tearDown':

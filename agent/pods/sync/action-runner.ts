@@ -3,6 +3,7 @@ import { ActionFailures } from './action-failures.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import type { ObservedContainer, PodRuntime } from './observed.ts';
 import type { WaitingReason } from './plan.ts';
+import type { PodSizes } from '../resize/pod-sizes.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import { podExecutors } from './pod-executors.ts';
 import type { PodMetrics, PodOperation } from './pod-metrics.ts';
@@ -11,6 +12,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ActionRunnerOptions {
   readonly dependencies: PodDependencies;
+  readonly sizes: PodSizes;
   readonly metrics?: PodMetrics;
   /** The actions of a plan have ended: observe and plan again. */
   readonly onDone: () => void;
@@ -110,14 +112,14 @@ export class ActionRunner {
     operation: PodOperation,
     stop: AbortSignal,
   ): Promise<void> {
-    const { dependencies, metrics, onDone } = this.#options;
+    const { dependencies, sizes, metrics, onDone } = this.#options;
     const kinds = actions.map(({ kind }) => kind);
     dependencies.logger.debug({ ...podFields(pod), operation, actions: kinds }, 'executing pod actions');
     const startedAt = Date.now();
     this.#isBusy = true;
     this.#interrupt = new AbortController();
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
-    const executors = podExecutors(pod, runtime, dependencies);
+    const executors = podExecutors(pod, runtime, sizes, dependencies);
     const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
     const run = async (action: PodAction): Promise<void> => {
       // What changes while the volumes are being refreshed makes them stale again.

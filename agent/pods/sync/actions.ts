@@ -1,4 +1,6 @@
 /** The actions of a pod's plan. Those of one plan run concurrently; what follows them is planned anew. */
+import type { CgroupLimits } from '../../host/cgroup-tree.ts';
+import type { AppliedSizes, ResizedContainer } from '../resize/resize-plan.ts';
 import type { ObservedContainer } from './observed.ts';
 import type { Container, EphemeralContainer } from '../../../api/types/core/v1.gen.ts';
 
@@ -35,6 +37,13 @@ export type PodAction =
       readonly message: string;
     }
   | { readonly kind: 'removeContainer'; readonly observed: ObservedContainer }
+  /** Gives running containers other limits of CPU and memory, and in the end the pod's cgroup its `limits`. */
+  | {
+      readonly kind: 'resize';
+      readonly updates: readonly ResizedContainer[];
+      readonly limits: CgroupLimits;
+      readonly applied: AppliedSizes;
+    }
   | { readonly kind: 'stopSandbox'; readonly sandboxId: string }
   | { readonly kind: 'removeSandbox'; readonly sandboxId: string }
   /** Undoes what drivers have prepared of the pod's claims; no container of it runs. */

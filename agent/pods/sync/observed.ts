@@ -1,6 +1,7 @@
 /** The observed state of a pod in the runtime: sandboxes and containers, newest first. */
 import type { ContainerState, ContainerStatus, PodSandbox, PodSandboxStatus } from '../../cri/types.ts';
-import { BACK_OFF, CONTAINER_HASH, CONTAINER_NAME, RESTART_COUNT } from '../labels.ts';
+import { BACK_OFF, CONTAINER_HASH, CONTAINER_NAME, RESOURCES, RESTART_COUNT, resourcesIn } from '../labels.ts';
+import type { ResourceRequirements } from '../../../api/types/core/v1.gen.ts';
 
 export interface ObservedSandbox {
   readonly id: string;
@@ -33,6 +34,8 @@ export interface ObservedContainer {
   readonly hash: string;
   /** See the annotation of this name. */
   readonly backOffSeconds: number;
+  /** Of its spec when it was created; unknown of one that an older agent has created. */
+  readonly resources?: ResourceRequirements;
 }
 
 export interface PodRuntime {
@@ -65,6 +68,7 @@ export function observedSandbox(sandbox: PodSandbox, status: PodSandboxStatus | 
 }
 
 export function observedContainer(sandboxId: string, status: ContainerStatus, message: string): ObservedContainer {
+  const resources = resourcesIn(status.annotations[RESOURCES]);
   return {
     id: status.id,
     name: status.labels[CONTAINER_NAME] ?? status.metadata.name,
@@ -81,6 +85,7 @@ export function observedContainer(sandboxId: string, status: ContainerStatus, me
     imageId: status.imageRef,
     hash: status.annotations[CONTAINER_HASH] ?? '',
     backOffSeconds: Number(status.annotations[BACK_OFF] ?? 0),
+    ...(resources && { resources }),
   };
 }
 

@@ -5,6 +5,7 @@
 import { DEFAULT_GRACE_SECONDS, isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from '../labels.ts';
+import { planResize, type AppliedSizes, type ResizePlan } from '../resize/resize-plan.ts';
 import {
   isAlive,
   liveSandbox,
@@ -13,6 +14,7 @@ import {
   type ObservedSandbox,
   type PodRuntime,
 } from './observed.ts';
+import { areSameLimits } from '../resize/sizes.ts';
 import type { ContainerRestartRule, Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Why a running container is to be replaced. */
@@ -50,6 +52,8 @@ export interface PodView {
   readonly restartOrders: ReadonlyMap<string, RestartOrder>;
   /** Containers (by id) that have started as far as their startup probe is concerned. */
   readonly started: ReadonlySet<string>;
+  /** What the containers run with, as far as it may not be what the spec says. */
+  readonly applied?: AppliedSizes;
 }
 
 export interface WaitingReason {
@@ -63,6 +67,8 @@ export interface PodPlan {
   readonly wakeAt?: number;
   /** Containers in back-off, by name. */
   readonly waiting: ReadonlyMap<string, WaitingReason>;
+  /** Everything that runs has the CPU and memory that are allocated to it. */
+  readonly isResized: boolean;
   /** Nothing of the pod is left on this host. */
   readonly isGone: boolean;
 }
@@ -83,7 +89,7 @@ export function planPod(view: PodView, now: number): PodPlan {
   if (view.isFinished || hasFinished(pod, runtime)) {
     return planEnd(view, { graceSeconds: graceOf(pod), since: now, remove: false }, now);
   }
-  const draft = new Draft();
+  const draft = new Draft(view.applied && planResize(pod, runtime, view.applied));
   if (!view.isSetUp) draft.actions.push({ kind: 'setUp' });
   else if (view.isStale) draft.actions.push({ kind: 'refreshVolumes' });
   const sandbox = liveSandbox(runtime);
@@ -98,21 +104,35 @@ export function planPod(view: PodView, now: number): PodPlan {
   }
   // Volumes and sandbox are set up concurrently; containers follow.
   if (view.isSetUp) planContainers(view, sandbox, draft, now);
+  if (view.applied) draft.resize(view.applied);
   planLeftovers(view, sandbox, draft);
   return draft.plan();
 }
 
 class Draft {
+  readonly resizing: ResizePlan | undefined;
   readonly actions: PodAction[] = [];
   readonly waiting = new Map<string, WaitingReason>();
   wakeAt: number | undefined;
+
+  constructor(resizing?: ResizePlan) {
+    this.resizing = resizing;
+  }
+
+  resize(applied: AppliedSizes): void {
+    if (!this.resizing) return;
+    const { updates, limits } = this.resizing;
+    if (updates.length > 0 || !areSameLimits(limits, applied.limits))
+      this.actions.push({ kind: 'resize', updates, limits, applied });
+  }
 
   wake(at: number): void {
     this.wakeAt = this.wakeAt === undefined ? at : Math.min(this.wakeAt, at);
   }
 
   plan(isGone = false): PodPlan {
-    return { actions: this.actions, waiting: this.waiting, wakeAt: this.wakeAt, isGone };
+    const isResized = this.resizing?.isDone ?? true;
+    return { actions: this.actions, waiting: this.waiting, wakeAt: this.wakeAt, isResized, isGone };
   }
 }
 
@@ -165,6 +185,8 @@ function planContainer(
     });
     return;
   }
+  // The kernel refuses a cgroup more than the one above it has; the plan after the resize starts the container.
+  if (draft.resizing?.needsRoom) return;
   draft.actions.push({
     kind: 'startContainer',
     container,
@@ -188,6 +210,8 @@ function planRunning(view: PodView, container: AnyContainer, observed: ObservedC
   } else if (order) {
     const what = pod.spec?.restartPolicy === 'Never' ? '' : ', will be restarted';
     stop(order.graceSeconds ?? graceOf(pod), `Container ${container.name} failed ${order.probe} probe${what}`);
+  } else if (draft.resizing?.restarts.has(observed.id)) {
+    stop(graceOf(pod), `Container ${container.name} resize requires restart`);
   }
 }
 

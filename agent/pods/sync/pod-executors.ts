@@ -4,6 +4,8 @@ import { removeContainer, removeSandbox, stopSandbox } from '../../cri/remove.ts
 import type { Executors } from './actions.ts';
 import { startContainer } from '../containers/container-start.ts';
 import { stopContainer } from '../containers/container-stop.ts';
+import type { PodSizes } from '../resize/pod-sizes.ts';
+import { resizePod } from '../resize/resize-pod.ts';
 import type { PodRuntime } from './observed.ts';
 import { terminationMessageFile } from './pod-observer.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
@@ -13,7 +15,7 @@ import { podLogDirectory } from '../logs/log-paths.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Executors for one plan, with the pod's spec and what was observed when the plan was made. */
-export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDependencies): Executors {
+export function podExecutors(pod: Pod, runtime: PodRuntime, sizes: PodSizes, dependencies: PodDependencies): Executors {
   const { cri, volumes, devices, cgroups, record } = dependencies;
   const uid = pod.metadata?.uid ?? '';
   return {
@@ -51,6 +53,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDep
     },
 
     startContainer: (action, signal) => startContainer(pod, runtime, action, dependencies, signal),
+    resize: (action, signal) => resizePod(pod, action, sizes, dependencies, signal),
     stopContainer: (action, signal) => stopContainer(pod, runtime, action, dependencies, signal),
 
     async removeContainer({ observed }) {

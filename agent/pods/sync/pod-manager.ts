@@ -11,6 +11,7 @@ import { admission, type NodeView } from './admission.ts';
 import type { HostInventory } from './host-inventory.ts';
 import { LifecycleEvents, type RuntimeEvent } from './lifecycle-events.ts';
 import { graceOf } from './plan.ts';
+import { inOrderOfResize, resizeRefusal } from '../resize/resize-review.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -95,6 +96,7 @@ export class PodManager {
     Promise.all([apiPods.hasSynced(), filesRead.promise])
       .then(() => {
         this.#sourcesReady = true;
+        this.#reviewResizes();
         return this.#cleanUp();
       })
       .catch((error: unknown) => {
@@ -132,6 +134,7 @@ export class PodManager {
       worker.update(pod);
       if (shown !== JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations])) worker.refreshVolumes();
       this.#endIfDeleted(worker, pod);
+      this.#reviewResizes();
     } else {
       this.#endIfDeleted(this.#start(pod, 'api'), pod);
     }
@@ -204,21 +207,39 @@ export class PodManager {
 
   /** Terminates pods that the node rejects. */
   #admit(worker: PodWorker): void {
-    const { workers, apiPods, node, dependencies, logger } = this.#options;
+    const { node, dependencies, logger } = this.#options;
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isPodTerminal(status)) return;
-    // The scheduler does not count pods that are deleted from the API, so neither does the node.
-    const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && apiPods.byUid(uid) !== undefined;
-    const others = [...workers]
-      .filter(
-        (other) => other !== worker && !isPodTerminal(other.status) && (other.source === 'file' || isInApi(other.pod)),
-      )
-      .map((other) => other.pod);
-    const verdict = admission(worker, others, node());
+    const verdict = admission(worker, this.#othersThan(worker), node());
     if (!verdict) return;
     logger.info({ ...podFields(pod), reason: verdict.reason, message: verdict.message }, 'pod rejected');
     dependencies.record(pod, 'Warning', verdict.reason, verdict.message);
     worker.end(0, false, verdict);
+  }
+
+  /** The node's other pods that have not finished. The scheduler does not count pods that are deleted from the API, so neither does the node. */
+  #othersThan(worker: PodWorker): Pod[] {
+    const { workers, apiPods } = this.#options;
+    const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && apiPods.byUid(uid) !== undefined;
+    return [...workers]
+      .filter(
+        (other) => other !== worker && !isPodTerminal(other.status) && (other.source === 'file' || isInApi(other.pod)),
+      )
+      .map((other) => other.pod);
+  }
+
+  /** Allocates to pods what they are to be resized to, as far as the node has it: after whatever may have given it room. */
+  #reviewResizes(): void {
+    if (!this.#sourcesReady) return;
+    const { workers, node } = this.#options;
+    const pending = [...workers].flatMap((worker) => {
+      const resize = worker.pendingResize;
+      return resize ? [{ worker, ...resize }] : [];
+    });
+    for (const { worker, ...resize } of pending.sort(inOrderOfResize)) {
+      worker.answerResize(resizeRefusal(resize, this.#othersThan(worker), node().allocatable));
+      this.#balanceSoon();
+    }
   }
 
   #changed(uid: string, event: RuntimeEvent | undefined): void {
@@ -246,6 +267,7 @@ export class PodManager {
     workers.delete(uid);
     this.#lifecycle.forget(uid);
     this.#balanceSoon();
+    this.#reviewResizes();
     if (source === 'file') this.#setStatic(this.#staticPods);
   }
 

@@ -13,6 +13,8 @@ import type { LifecycleEvents, RuntimeEvent } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan } from './plan.ts';
 import { PodObserver } from './pod-observer.ts';
+import { PodSizes } from '../resize/pod-sizes.ts';
+import { resizeMessage, type PendingResize, type ResizeRefusal } from '../resize/resize-review.ts';
 import type { PodSource, SourcedPod } from '../sources/pod-source.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { Verdict } from '../status/status-input.ts';
@@ -42,7 +44,7 @@ export class PodWorker implements SourcedPod {
   #seenAtMs: number | undefined;
   readonly #actions: ActionRunner;
   readonly #wakeUp: WakeUp;
-  #pod: Pod;
+  readonly #sizes: PodSizes;
   #runtime: PodRuntime = NOTHING_RUNS;
   #status: PodStatus | undefined;
   #ending: Ending | undefined;
@@ -53,12 +55,17 @@ export class PodWorker implements SourcedPod {
   #observingSince: number | undefined;
 
   constructor(pod: Pod, options: PodWorkerOptions) {
-    this.#pod = pod;
+    this.#sizes = new PodSizes(pod);
     this.#options = options;
     const uid = pod.metadata?.uid ?? '';
     const { cri, volumes, record } = options.dependencies;
     const { hostIPs, metrics } = options;
-    this.#actions = new ActionRunner({ dependencies: options.dependencies, metrics, onDone: () => this.wake() });
+    this.#actions = new ActionRunner({
+      dependencies: options.dependencies,
+      sizes: this.#sizes,
+      metrics,
+      onDone: () => this.wake(),
+    });
     this.#wakeUp = new WakeUp(() => this.#actions.isBusy);
     this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid));
     this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
@@ -66,8 +73,18 @@ export class PodWorker implements SourcedPod {
     this.#status = pod.status;
   }
 
+  /** As the node runs it: with the CPU and memory that are allocated to it. */
   get pod(): Pod {
     return this.#pod;
+  }
+
+  get #pod(): Pod {
+    return this.#sizes.pod;
+  }
+
+  /** What its spec asks for and is not allocated to it. */
+  get pendingResize(): PendingResize | undefined {
+    return this.#ending || this.#isFinished() ? undefined : this.#sizes.pending;
   }
 
   get runtime(): PodRuntime {
@@ -94,7 +111,24 @@ export class PodWorker implements SourcedPod {
 
   /** Replaces the pod's spec and metadata. */
   update(pod: Pod): void {
-    this.#pod = pod;
+    this.#sizes.update(pod);
+    this.wake();
+  }
+
+  /** Answers the pending resize: it is allocated, unless it is refused. */
+  answerResize(refusal: ResizeRefusal | undefined): void {
+    const { record } = this.#options.dependencies;
+    const wanted = this.#sizes.pending?.wanted;
+    if (!wanted) return;
+    if (!refusal) {
+      this.#sizes.allocate();
+      // The downward API shows requests and limits.
+      this.#actions.markStale();
+      record(wanted, 'Normal', 'ResizeStarted', resizeMessage('started', wanted));
+    } else if (this.#sizes.refuse(refusal)) {
+      const { reason, message } = refusal;
+      record(wanted, 'Warning', `Resize${reason}`, resizeMessage(reason, wanted, message));
+    }
     this.wake();
   }
 
@@ -180,6 +214,7 @@ export class PodWorker implements SourcedPod {
   /** Plans from what was observed, and reports the status. */
   #plan(): PodPlan {
     const { lifecycle, statuses, hostIPs } = this.#options;
+    const { record } = this.#options.dependencies;
     const probes = this.#probes;
     const actions = this.#actions;
     const now = Date.now();
@@ -200,9 +235,12 @@ export class PodWorker implements SourcedPod {
         ending: this.#ending,
         restartOrders: probes.restartOrders,
         started: probes.started,
+        applied: this.#sizes.applied(runtime),
       },
       now,
     );
+    if (plan.isResized && !isEnding && this.#sizes.isDone(runtime))
+      record(this.#pod, 'Normal', 'ResizeCompleted', resizeMessage('completed', this.#pod));
     this.#recordBackOffs(plan);
     this.#status = podStatus(
       {
@@ -216,6 +254,8 @@ export class PodWorker implements SourcedPod {
         verdict: this.#verdict,
         ...{ isEnding, holdsDevices },
         devices: this.#options.dependencies.devices.statusOf(this.#pod),
+        applied: this.#sizes.applied(runtime),
+        resize: this.#sizes.state,
       },
       now,
     );

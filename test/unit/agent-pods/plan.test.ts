@@ -66,6 +66,8 @@ const brief = (action: PodAction): string => {
       return `stop ${action.observed.name} ${action.graceSeconds}s`;
     case 'removeContainer':
       return `remove ${action.observed.id}`;
+    case 'resize':
+      return `resize ${action.updates.map(({ observed }) => observed.name).join(',')}`;
     case 'createSandbox':
       return `sandbox#${action.attempt}`;
     case 'stopSandbox':
