@@ -1,7 +1,9 @@
 /** What a pod that is being resized holds of its node and of quotas. */
 import { test } from 'tap';
 import { heldSpec } from '../../../api/domain/held-resources.ts';
+import { evaluatorOf } from '../../../api/domain/quota.ts';
 import { podQuantity } from '../../../api/domain/pod-resources.ts';
+import { podInfo } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import type { Pod, ResourceRequirements } from '../../../api/types/core/v1.gen.ts';
 
 const requesting = (cpu: string): ResourceRequirements => ({ requests: { cpu }, limits: { cpu } });
@@ -35,5 +37,14 @@ test('the largest of what is asked for, allocated and used counts, but not what 
   }
   const settled = podOf('1', '1', '1');
   t.equal(heldSpec(settled), settled.spec, 'a pod that is not resized costs nothing');
+  t.end();
+});
+
+test('the scheduler and quotas count what is held', (t) => {
+  const shrinks = podOf('1', '1', '2');
+  t.equal(podInfo(shrinks).requests.milliCpu, 2000);
+  const measure = evaluatorOf({ group: '', plural: 'pods' })?.measure(shrinks);
+  t.ok(measure?.usage.has('requests.cpu'));
+  t.same(measure?.usage, evaluatorOf({ group: '', plural: 'pods' })?.measure(podOf('2')).usage);
   t.end();
 });
