@@ -4,7 +4,7 @@ import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { containerStatus } from './container-status.ts';
-import { liveSandbox } from '../sync/observed.ts';
+import { liveSandbox, newestContainer } from '../sync/observed.ts';
 import { restarts } from '../sync/plan.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import type { StatusInput } from './status-input.ts';
@@ -98,7 +98,7 @@ function hasInitialized({ pod, runtime, started }: StatusInput): boolean {
   return (pod.spec?.initContainers ?? []).every((container) => {
     const observed = inSandbox(container.name);
     if (isSidecar(container)) return observed !== undefined && started.has(observed.id);
-    return observed?.state === 'exited' && observed.exitCode === 0;
+    return observed?.state === 'exited' && observed.exitCode === 0 && !observed.isReplaced;
   });
 }
 
@@ -115,12 +115,14 @@ function phaseOf(
   if (verdict) return 'Failed';
   if (previous?.phase && isPodTerminal(previous)) return previous.phase;
   const policy = pod.spec?.restartPolicy ?? 'Always';
+  const isFollowed = (container: AnyContainer, exitCode: number): boolean =>
+    newestContainer(input.runtime, container.name)?.isReplaced === true || restarts(policy, container, exitCode);
 
   const failedInit = inits.some(({ state }, index) => {
     const container = pod.spec?.initContainers?.[index];
     const end = state?.terminated;
     if (!container || isSidecar(container) || !end || end.exitCode === 0) return false;
-    return input.isEnding || !restarts(policy, container, end.exitCode);
+    return input.isEnding || !isFollowed(container, end.exitCode);
   });
   if (failedInit) return 'Failed';
   if (!initialized && !input.isEnding) return 'Pending';
@@ -150,7 +152,7 @@ function phaseOf(
   const comesBack = containers.some(({ state, lastState }, index) => {
     const container = pod.spec?.containers[index];
     const end = state?.terminated ?? lastState?.terminated;
-    return container && end && restarts(policy, container, end.exitCode);
+    return container && end && isFollowed(container, end.exitCode);
   });
   if (sidecarsRun(input) || comesBack) return 'Running';
   return stopped === succeeded ? 'Succeeded' : 'Failed';

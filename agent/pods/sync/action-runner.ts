@@ -13,6 +13,8 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 export interface ActionRunnerOptions {
   readonly dependencies: PodDependencies;
   readonly sizes: PodSizes;
+  /** The ids of containers that an earlier agent has stopped for others to take their place. */
+  readonly replaced: Iterable<string>;
   readonly metrics?: PodMetrics;
   /** The actions of a plan have ended: observe and plan again. */
   readonly onDone: () => void;
@@ -23,6 +25,8 @@ export class ActionRunner {
   readonly #failures: ActionFailures;
   /** Containers, by name, that are being started and have a postStart hook: they count as running when it is done. */
   readonly #hooked = new Set<string>();
+  /** The ids of containers that were stopped for others to take their place. */
+  readonly #replaced: Set<string>;
   #isBusy = false;
   #interrupt = new AbortController();
   #volumes: 'unknown' | 'up' | 'down' = 'unknown';
@@ -31,6 +35,7 @@ export class ActionRunner {
   constructor(options: ActionRunnerOptions) {
     this.#options = options;
     this.#failures = new ActionFailures(options.dependencies.logger);
+    this.#replaced = new Set(options.replaced);
   }
 
   get isBusy(): boolean {
@@ -69,15 +74,17 @@ export class ActionRunner {
     this.#interrupt.abort(new Error('pod is terminating'));
   }
 
-  /** The runtime's state as reported: a container that waits for its hook is not running yet. */
+  /** The runtime's state as reported: a container that waits for its hook is not running yet; one that was stopped has not ended by itself. */
   shown(runtime: PodRuntime): PodRuntime {
-    if (this.#hooked.size === 0) return runtime;
+    if (this.#hooked.size === 0 && this.#replaced.size === 0) return runtime;
     const { sandboxes, containers } = runtime;
-    const shown = containers.map((container): ObservedContainer =>
-      container.state === 'running' && this.#hooked.has(container.name)
-        ? { ...container, state: 'created' }
-        : container,
-    );
+    const shown = containers.map((container): ObservedContainer => {
+      const { id, name, state } = container;
+      if (state === 'running' && this.#hooked.has(name)) return { ...container, state: 'created' };
+      return this.#replaced.has(id) ? { ...container, isReplaced: true } : container;
+    });
+    const known = new Set(containers.map(({ id }) => id));
+    for (const id of this.#replaced) if (!known.has(id)) this.#replaced.delete(id);
     return { sandboxes, containers: shown };
   }
 
@@ -124,6 +131,7 @@ export class ActionRunner {
     const run = async (action: PodAction): Promise<void> => {
       // What changes while the volumes are being refreshed makes them stale again.
       if (action.kind === 'refreshVolumes') this.#isStale = false;
+      if (action.kind === 'stopContainer' && action.isReplaced) this.#replaced.add(action.observed.id);
       try {
         await execute(action.kind, action as never);
         this.#failures.delete(action, podFields(pod));

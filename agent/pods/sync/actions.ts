@@ -33,6 +33,8 @@ export type PodAction =
       readonly graceSeconds: number;
       /** The pod ends with it: nothing of it may wait for anything for long. */
       readonly isLast: boolean;
+      /** Another one is started in its place. */
+      readonly isReplaced: boolean;
       /** For the Killing event. */
       readonly message: string;
     }

@@ -34,6 +34,8 @@ export interface ObservedContainer {
   readonly hash: string;
   /** See the annotation of this name. */
   readonly backOffSeconds: number;
+  /** It was stopped for another one to be started in its place: it has not ended by itself, whatever its exit code. */
+  readonly isReplaced?: boolean;
   /** Of its spec when it was created; unknown of one that an older agent has created. */
   readonly resources?: ResourceRequirements;
 }

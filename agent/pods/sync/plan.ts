@@ -145,7 +145,7 @@ function planContainers(view: PodView, sandbox: ObservedSandbox, draft: Draft, n
     const observed = newestContainer(runtime, container.name, sandbox.id);
     // Once the containers have run in this sandbox its init containers have succeeded, even when they are gone by now.
     if (!sidecar && appsHaveRun) continue;
-    if (!sidecar && observed?.state === 'exited' && observed.exitCode === 0) continue;
+    if (!sidecar && observed?.state === 'exited' && observed.exitCode === 0 && !observed.isReplaced) continue;
     planContainer(view, sandbox, container, sidecar ? 'sidecar' : 'init', draft, now);
     const passed = sidecar && observed?.state === 'running' && view.started.has(observed.id);
     if (!passed && !appsHaveRun) return;
@@ -200,15 +200,24 @@ function planContainer(
 
 function planRunning(view: PodView, container: AnyContainer, observed: ObservedContainer, draft: Draft): void {
   const { pod } = view;
-  const stop = (graceSeconds: number, message: string) =>
-    draft.actions.push({ kind: 'stopContainer', observed, container, graceSeconds, isLast: false, message });
+  const mayRestart = pod.spec?.restartPolicy !== 'Never';
+  const stop = (graceSeconds: number, message: string, isReplaced = mayRestart) =>
+    draft.actions.push({
+      kind: 'stopContainer',
+      observed,
+      container,
+      graceSeconds,
+      isLast: false,
+      isReplaced,
+      message,
+    });
   const order = view.restartOrders.get(observed.id);
   if (observed.state === 'unknown') {
     stop(graceOf(pod), `Container ${container.name} is in an unknown state, try killing it before restart`);
   } else if (isChanged(container, observed)) {
-    stop(graceOf(pod), `Container ${container.name} definition changed, will be restarted`);
+    stop(graceOf(pod), `Container ${container.name} definition changed, will be restarted`, true);
   } else if (order) {
-    const what = pod.spec?.restartPolicy === 'Never' ? '' : ', will be restarted';
+    const what = mayRestart ? ', will be restarted' : '';
     stop(order.graceSeconds ?? graceOf(pod), `Container ${container.name} failed ${order.probe} probe${what}`);
   } else if (draft.resizing?.restarts.has(observed.id)) {
     stop(graceOf(pod), `Container ${container.name} resize requires restart`);
@@ -253,6 +262,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
         container: containerOf(pod, observed.name),
         graceSeconds,
         isLast: true,
+        isReplaced: false,
         message: `Stopping container ${observed.name}`,
       });
     }
@@ -277,14 +287,14 @@ function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
   if (policy === 'Always' && !(pod.spec?.containers ?? []).every((container) => container.restartPolicy)) return false;
   const isDone = (container: AnyContainer): boolean => {
     const observed = newestContainer(runtime, container.name);
-    return observed?.state === 'exited' && !restarts(policy, container, observed.exitCode);
+    return observed?.state === 'exited' && !comesBack(policy, container, observed);
   };
   const containers = pod.spec?.containers ?? [];
   if (containers.length > 0 && containers.every(isDone)) return true;
   return (pod.spec?.initContainers ?? []).some((container) => {
     if (isSidecar(container)) return false;
     const observed = newestContainer(runtime, container.name);
-    return observed?.state === 'exited' && observed.exitCode !== 0 && !restarts(policy, container, observed.exitCode);
+    return observed?.state === 'exited' && observed.exitCode !== 0 && !comesBack(policy, container, observed);
   });
 }
 
@@ -301,6 +311,10 @@ export function restarts(policy: string, container: AnyContainer, exitCode: numb
   }
 }
 
+/** Whether another one is started in the place of a container that has ended. */
+export const comesBack = (policy: string, container: AnyContainer, observed: ObservedContainer): boolean =>
+  observed.isReplaced === true || restarts(policy, container, observed.exitCode);
+
 const restartsOn = ({ action, exitCodes }: ContainerRestartRule, exitCode: number): boolean =>
   action === 'Restart' &&
   exitCodes !== undefined &&
@@ -313,7 +327,7 @@ function mayRunAgain(
   observed: ObservedContainer,
   sandbox: ObservedSandbox,
 ): boolean {
-  const comesBack = restarts(pod.spec?.restartPolicy ?? 'Always', container, observed.exitCode);
+  const isWanted = comesBack(pod.spec?.restartPolicy ?? 'Always', container, observed);
   switch (role) {
     case 'ephemeral':
       return false;
@@ -322,9 +336,9 @@ function mayRunAgain(
     case 'init':
       // A new sandbox is a new start: init containers run again whatever they did in the old one.
       if (observed.sandboxId !== sandbox.id) return true;
-      return observed.exitCode !== 0 && comesBack;
+      return observed.isReplaced === true || (observed.exitCode !== 0 && isWanted);
     case 'app':
-      return comesBack;
+      return isWanted;
   }
 }
 

@@ -19,6 +19,7 @@ import type { PodSource, SourcedPod } from '../sources/pod-source.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { Verdict } from '../status/status-input.ts';
 import type { StatusSink } from '../status/status-manager.ts';
+import { runtimeIdOf } from '../status/container-id.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { WakeUp } from './wake-up.ts';
 import { podFields } from '../log-fields.ts';
@@ -63,6 +64,7 @@ export class PodWorker implements SourcedPod {
     this.#actions = new ActionRunner({
       dependencies: options.dependencies,
       sizes: this.#sizes,
+      replaced: comingBack(pod.status),
       metrics,
       onDone: () => this.wake(),
     });
@@ -311,4 +313,10 @@ export class PodWorker implements SourcedPod {
     ].filter((time) => time !== undefined);
     return times.length > 0 ? Math.min(...times) : undefined;
   }
+}
+
+/** The containers that an earlier agent would have started again when their back-off was over. */
+function* comingBack({ containerStatuses = [], initContainerStatuses = [] }: PodStatus = {}): Iterable<string> {
+  for (const { state, lastState } of [...containerStatuses, ...initContainerStatuses])
+    if (state?.waiting?.reason === 'CrashLoopBackOff') yield runtimeIdOf(lastState?.terminated?.containerID);
 }

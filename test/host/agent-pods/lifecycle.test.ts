@@ -274,6 +274,17 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('probed');
     });
 
+    t.test('a container that ends well when its liveness probe has failed is restarted all the same', async (t) => {
+      const script = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
+      const livenessProbe = { exec: { command: ['false'] }, periodSeconds: 1, failureThreshold: 1 };
+      lab.create('gentle', { restartPolicy: 'OnFailure', containers: [shell('main', script, { livenessProbe })] });
+      const pod = await lab.pod('gentle', 'to be restarted', (pod) => (statusOf(pod, 'main')?.restartCount ?? 0) > 0);
+      t.match(statusOf(pod, 'main')?.lastState?.terminated, { exitCode: 0 });
+      t.not(pod.status?.phase, 'Succeeded');
+      lab.api.deletePod('gentle', 0);
+      await lab.gone('gentle');
+    });
+
     t.test('postStart and preStop hooks run within the grace period', async (t) => {
       lab.create('hooked', {
         terminationGracePeriodSeconds: 5,

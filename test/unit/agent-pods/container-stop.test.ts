@@ -37,6 +37,7 @@ async function stopped(needed: number, isLast: boolean): Promise<Outcome> {
     kind: 'stopContainer',
     observed,
     graceSeconds: 0,
+    isReplaced: false,
     isLast,
     message: 'Stopping container main',
   } as const;

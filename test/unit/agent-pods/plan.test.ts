@@ -2,11 +2,12 @@
 import { test } from 'tap';
 import type { PodAction } from '../../../agent/pods/sync/actions.ts';
 import { containerHash } from '../../../agent/pods/labels.ts';
+import type { AppliedSizes } from '../../../agent/pods/resize/resize-plan.ts';
 import type { ObservedContainer, ObservedSandbox } from '../../../agent/pods/sync/observed.ts';
 import { planPod, type PodView } from '../../../agent/pods/sync/plan.ts';
 import { podStatus } from '../../../agent/pods/status/pod-status.ts';
 import { statusPatch } from '../../../agent/pods/status/status-manager.ts';
-import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Container, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
 const SECOND = 1000;
@@ -194,6 +195,32 @@ test('restart policies decide what is restarted, and when the pod is complete', 
     ['stop side 30s'],
     'sidecars stop when the containers are complete',
   );
+  t.end();
+});
+
+test('a container that was stopped to be replaced comes back, even if it ends well and would not be restarted', (t) => {
+  const restartOrders = new Map([['main-0', { probe: 'liveness' } as const]]);
+  const resized: AppliedSizes = {
+    containers: new Map([['main-0', {}]]),
+    pod: undefined,
+    limits: { cpuShares: 102, cpuPeriod: 100_000 },
+  };
+  const resources = { requests: { cpu: '100m' } };
+  const resizePolicy = [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }];
+  const rows: [string, PodSpec['restartPolicy'], Partial<Container>, Partial<PodView>, boolean][] = [
+    ['its liveness probe failed', 'OnFailure', {}, { restartOrders }, true],
+    ['its liveness probe failed, and nothing is restarted', 'Never', {}, { restartOrders }, false],
+    ['its image has changed', 'Never', { image: 'app:2' }, {}, true],
+    ['it is resized', 'OnFailure', { resources, resizePolicy }, { applied: resized }, true],
+  ];
+  for (const [why, restartPolicy, container, more, isReplaced] of rows) {
+    const pod = podOf({ containers: [named('main', container)], restartPolicy });
+    t.match(planPod(viewOf(pod, [observed('main')], more), NOW).actions, [{ kind: 'stopContainer', isReplaced }], why);
+    const last = ended('main', 0, { isReplaced });
+    const next = planPod(viewOf(pod, [last]), NOW).actions.map(({ kind }) => kind);
+    t.equal(next.includes('startContainer'), isReplaced, why);
+    t.equal(statusOf(pod, [last]).phase, isReplaced ? 'Running' : 'Succeeded', why);
+  }
   t.end();
 });
 
