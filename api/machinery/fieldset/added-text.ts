@@ -1,8 +1,9 @@
-/** The fields of a new object as `FieldsV1` text, in one walk: what `compare` finds against an empty object, without the set. */
+/** The fields of a new object as `FieldsV1` text in upstream's order, in one walk: what `compare` finds against an empty object, without the set. */
 import { deepEqual } from '../deep-equal.ts';
 import { isJsonObject, own } from '../own.ts';
 import type { FieldSet } from './field-set.ts';
 import { formOf, isEmptyValue, typeOfKey, type FieldType, type ListType } from './field-type.ts';
+import { inOrder, namesInOrder } from './path-element.ts';
 
 const LEAF = '{}';
 
@@ -22,7 +23,7 @@ export function addedFieldsText(type: FieldType, before: unknown, after: unknown
   if (!type.map || !isJsonObject(after)) return '';
   const old = isJsonObject(before) ? before : undefined;
   let text = '';
-  for (const key in after) {
+  for (const key of namesInOrder(Object.keys(after))) {
     const value = after[key];
     const not = excluded?.children.get(`f:${key}`);
     if (value === undefined || not?.member) continue;
@@ -55,7 +56,7 @@ function allText(type: FieldType, value: unknown): string {
   let text = '';
   if (form === 'map' && type.map && !type.map.atomic) {
     const map = value as Readonly<Record<string, unknown>>;
-    for (const key in map) {
+    for (const key of namesInOrder(Object.keys(map))) {
       const inner = map[key];
       if (inner !== undefined) text += `,${fieldKey(key)}:${allText(typeOfKey(type.map, key), inner)}`;
     }
@@ -81,8 +82,8 @@ function itemsText({ items, elementOf }: ListType, list: unknown): string {
     else elements.set(element, item);
   }
   let text = '';
-  for (const [element, item] of elements) {
-    const inner = repeated?.has(element) ? LEAF : allText(items, item);
+  for (const element of inOrder([...elements.keys()])) {
+    const inner = repeated?.has(element) ? LEAF : allText(items, elements.get(element));
     text += `${text ? ',' : ''}${JSON.stringify(element)}:${inner}`;
   }
   return text;

@@ -3,7 +3,7 @@
  * (https://github.com/kubernetes-sigs/structured-merge-diff). Sets are not changed once they are made.
  */
 import { isJsonObject } from '../own.ts';
-import { canonicalElement, compareElements, displayElement, FieldsError } from './path-element.ts';
+import { canonicalElement, compareElements, displayElement, FieldsError, inOrder } from './path-element.ts';
 
 type Children = ReadonlyMap<string, FieldSet>;
 
@@ -178,10 +178,11 @@ function parseNode(json: unknown): FieldSet {
   return setOf(member || children.size === 0, children);
 }
 
-/** The set as `FieldsV1` text. */
+/** The set as `FieldsV1` text, in upstream's order. */
 export function fieldsText(set: FieldSet): string {
   let text = set.member && set.children.size > 0 ? `"${ITSELF}":{}` : '';
-  for (const [element, child] of set.children) {
+  for (const element of inOrder([...set.children.keys()])) {
+    const child = set.children.get(element)!;
     text += `${text ? ',' : ''}${JSON.stringify(element)}:${child.children.size > 0 ? fieldsText(child) : '{}'}`;
   }
   return `{${text}}`;

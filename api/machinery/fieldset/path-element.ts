@@ -106,3 +106,25 @@ export function compareElements(one: string, other: string): number {
   const byType = TYPES.indexOf(one[0] ?? '') - TYPES.indexOf(other[0] ?? '');
   return byType || (one < other ? -1 : one > other ? 1 : 0);
 }
+
+/** Sorts elements in place as upstream writes them, and returns them. Most come sorted, or are few. */
+export function inOrder(elements: string[]): string[] {
+  for (let index = 1; index < elements.length; index++)
+    if (compareElements(elements[index - 1]!, elements[index]!) > 0) return elements.sort(compareElements);
+  return elements;
+}
+
+/** An object of so many fields is a schema's: moving few names is faster than calling the engine's sort. */
+const FEW_NAMES = 40;
+
+/** The same for names of fields, which are all of one type. */
+export function namesInOrder(names: string[]): string[] {
+  if (names.length > FEW_NAMES) return names.sort();
+  for (let end = 1; end < names.length; end++) {
+    const name = names[end]!;
+    let at = end;
+    for (; at > 0 && names[at - 1]! > name; at--) names[at] = names[at - 1]!;
+    names[at] = name;
+  }
+  return names;
+}
