@@ -29,6 +29,7 @@ import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
 import { ClusterDnsServer, clusterDnsRecord } from './network/dns/cluster-dns.ts';
+import { DnsRules } from './network/dns/dns-rules.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
@@ -214,6 +215,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const clusterDns = new ClusterDnsServer({
     ...{ client, cache: serviceCache, clusterCidr, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
+    rules: new DnsRules(netfilter, clusterCidr),
     recordFile: clusterDnsRecord(dataDir),
   });
 

@@ -13,6 +13,7 @@ import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { stopOrphanedShims } from './host/shims.ts';
 import { clusterDnsRecord, removeClusterDns } from './network/dns/cluster-dns.ts';
+import { DnsRules } from './network/dns/dns-rules.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
@@ -86,9 +87,10 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
     }
   });
-  await attempt('remove addresses of the cluster DNS', () =>
-    removeClusterDns(clusterDnsRecord(resolve(config.dataDir)), logger, signal),
-  );
+  await attempt('remove cluster DNS', async () => {
+    await removeClusterDns(clusterDnsRecord(resolve(config.dataDir)), logger, signal);
+    await new DnsRules(new Netfilter(new Iptables(ANY_ADDRESS.family, signal)), ANY_ADDRESS).remove();
+  });
   await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
   const [first] = failures;
   if (first) throw first;

@@ -2,6 +2,7 @@
  * The cluster's DNS on this node: follows the Services, gives the host the address of the cluster's DNS, and tells the thread that serves
  * it what there is. The Service `kube-system/kube-dns` says whether the agents serve it at all, and where.
  */
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -19,6 +20,7 @@ import { DamagedRecord, readRecord } from '../../host/files.ts';
 import { addHostAddress, deleteHostAddress } from '../../host/links.ts';
 import type { ServiceCache } from '../service-cache.ts';
 import { dnsService } from './dns-facts.ts';
+import type { DnsRules } from './dns-rules.ts';
 import { readDnsSettings, type ReadSettings } from './dns-settings.ts';
 import type { DnsMessage, DnsThreadOptions } from './dns-thread.ts';
 import type { DnsSettings } from './resolver.ts';
@@ -28,6 +30,7 @@ export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clus
   /** Run by others. */
   readonly cache: ServiceCache;
   readonly clusterCidr: Cidr;
+  readonly rules: DnsRules;
   /** Where the addresses are kept that this host has for DNS. */
   readonly recordFile: string;
   readonly logger: Logger;
@@ -36,6 +39,8 @@ export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clus
 const DNS_KEY = objectKey(CLUSTER_DNS.namespace, CLUSTER_DNS.name);
 /** In one line of the log. */
 const MAX_PROBLEMS = 10;
+/** How often it is looked for what others have removed. */
+const CHECK_INTERVAL_MS = 60_000;
 const RETRY = { initialMs: 1_000, maxMs: 30_000 };
 /** A megabyte: the thread answers, and keeps little. */
 const THREAD_YOUNG_GENERATION_MB = 1;
@@ -159,14 +164,31 @@ export class ClusterDnsServer {
       }
       // A cluster that has its DNS elsewhere costs no thread.
       if (this.#addresses.length > 0 && !serving.has('thread')) serving.set('thread', this.#keepThread(ended));
-      await Promise.race([woken, over]);
+      const idle = new AbortController();
+      await Promise.race([woken, over, this.#isDamaged(idle.signal)]);
+      idle.abort();
     }
     stop.abort();
     await serving.get('thread');
   }
 
+  /** Resolves when the host has lost an address or the rules, as a network or a firewall that is set up anew takes them away. */
+  async #isDamaged(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await delay(CHECK_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+      if (this.#addresses.length === 0) continue;
+      const present = new Set(
+        Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
+      );
+      if (!this.#addresses.every((address) => present.has(address))) return;
+      // Why it cannot be seen is said when the rules cannot be written either.
+      if (!(await this.#options.rules.verify().catch(() => false))) return;
+    }
+  }
+
   async #apply(signal: AbortSignal): Promise<void> {
-    const { recordFile } = this.#options;
+    const { recordFile, rules } = this.#options;
     const wanted = this.#wanted ?? [];
     const gone = this.#addresses.filter((address) => !wanted.includes(address));
     // Before they are there: what is recorded is removed at last, whatever ends this process.
@@ -174,6 +196,8 @@ export class ClusterDnsServer {
     if (all.length > this.#addresses.length) await writeAddresses(recordFile, all);
     this.#addresses = all;
     for (const address of wanted) await addHostAddress(hostRange(address), signal);
+    // A node that has nothing to do with DNS gets no chains either.
+    if (all.length > 0) await rules.apply(wanted);
     this.#tell({ kind: 'serve', addresses: wanted });
     for (const address of gone) await deleteHostAddress(hostRange(address), signal);
     if (gone.length > 0) await writeAddresses(recordFile, wanted);

@@ -227,7 +227,7 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^services\/[^/]+$/,
         /^(services\/([^/]+|(model|conntrack)\/.*|backends\/proxy-backend\.ts)|service-cache\.ts)$/,
       ],
-      [/^dns\//, /^(dns\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
+      [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
       // What rules and DNS are both made of.
       [/^service-cache\.ts$/, /^(dns\/dns-facts|services\/model\/service-facts)\.ts$/],
       [/^[^/]+$/, /^[^/]+$/],
