@@ -242,6 +242,8 @@ export class ClusterNode {
         node.netns,
       ]);
       await run('ip', ['-n', hub, 'link', 'set', `lan${index}`, 'master', 'lan0', 'up']);
+      // What the first node redirects back to where it came from leaves by the same port, as over a cable.
+      await run('ip', ['-n', hub, 'link', 'set', `lan${index}`, 'type', 'bridge_slave', 'hairpin', 'on']);
       await ip('addr', 'add', `${node.ip}/24`, 'dev', 'eth0');
       await ip('link', 'set', 'eth0', 'up');
       await ip('route', 'add', 'default', 'via', `${NETWORK}.1`);
