@@ -213,7 +213,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
   const clusterDns = new ClusterDnsServer({
-    ...{ client, cache: serviceCache, clusterCidr, logger },
+    ...{ client, cache: serviceCache, clusterCidr, serviceCidr, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
     rules: new DnsRules(netfilter, clusterCidr),
     recordFile: clusterDnsRecord(dataDir),

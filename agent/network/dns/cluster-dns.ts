@@ -25,12 +25,13 @@ import { readDnsSettings, type ReadSettings } from './dns-settings.ts';
 import type { DnsMessage, DnsThreadOptions } from './dns-thread.ts';
 import type { DnsSettings } from './resolver.ts';
 
-export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clusterCidr'> {
+export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clusterCidr' | 'serviceCidr'> {
   readonly client: ApiClient;
   /** Run by others. */
   readonly cache: ServiceCache;
   readonly clusterCidr: Cidr;
   readonly rules: DnsRules;
+  readonly serviceCidr: Cidr | undefined;
   /** Where the addresses are kept that this host has for DNS. */
   readonly recordFile: string;
   readonly logger: Logger;
@@ -206,8 +207,11 @@ export class ClusterDnsServer {
 
   /** Starts it again whenever it fails. */
   async #keepThread(signal: AbortSignal): Promise<void> {
-    const { logger, clusterCidr, domain, resolvConf, logLevel } = this.#options;
-    const workerData: DnsThreadOptions = { role: 'dns', clusterCidr: clusterCidr.text, domain, resolvConf, logLevel };
+    const { logger, clusterCidr, serviceCidr, domain, resolvConf, logLevel } = this.#options;
+    const workerData: DnsThreadOptions = {
+      ...{ role: 'dns', domain, resolvConf, logLevel },
+      ...{ clusterCidr: clusterCidr.text, serviceCidr: serviceCidr?.text },
+    };
     for (let failures = 0; !signal.aborted; failures++) {
       if (failures > 0) await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;

@@ -4,7 +4,8 @@ import { IpAddress } from '../../../api/domain/address.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Service } from '../../../api/types/core/v1.gen.ts';
 import type { SliceFacts } from '../services/model/service-facts.ts';
-import type { DnsEndpoint, DnsPort, DnsService } from './zone.ts';
+import { isEncodable } from './message.ts';
+import type { DnsEndpoint, DnsService } from './zone.ts';
 
 export interface DnsFacts extends Omit<DnsService, 'endpoints'> {
   readonly isHeadless: boolean;
@@ -31,7 +32,7 @@ export function dnsFacts({ metadata, spec = {} }: Service): DnsFacts {
     ports: (isName ? [] : (spec.ports ?? [])).map(({ name: port = '', protocol = 'TCP', port: number }) => ({
       ...{ name: port, protocol: protocol.toLowerCase(), port: number ?? 0 },
     })),
-    ...(isName && externalName && { externalName }),
+    ...(isName && externalName && isEncodable(externalName) && { externalName }),
     ...(isDns && { dnsAddresses: addresses }),
   };
 }
@@ -45,18 +46,10 @@ export function dnsService(
   return facts.addresses.length > 0 || facts.externalName !== undefined ? facts : undefined;
 }
 
-/** Those that are ready, each once with the ports of all its slices. */
+/** Those that are ready, with the ports of their slice: shared, for a slice has up to 20,000 of them and 1,000 endpoints. */
 function endpointsOf(slices: readonly SliceFacts[]): DnsEndpoint[] {
-  const found = new Map<string, DnsEndpoint & { readonly ports: DnsPort[] }>();
-  for (const { endpoints, ports } of slices) {
+  return slices.flatMap(({ endpoints, ports }) => {
     const named = ports.map(({ name, protocol, port }) => ({ name, protocol: protocol.toLowerCase(), port }));
-    for (const { ip, ready, hostname } of endpoints) {
-      if (!ready) continue;
-      const key = `${hostname ?? ''} ${ip.text}`;
-      const known = found.get(key);
-      if (known) known.ports.push(...named);
-      else found.set(key, { address: ip.text, hostname, ports: [...named] });
-    }
-  }
-  return [...found.values()];
+    return endpoints.flatMap(({ ip, ready, hostname }) => (ready ? { address: ip.text, hostname, ports: named } : []));
+  });
 }

@@ -22,6 +22,8 @@ export interface DnsThreadOptions {
   readonly domain: string;
   /** The range of pods, who are answered. */
   readonly clusterCidr: string;
+  /** Undefined where nobody has said it. */
+  readonly serviceCidr: string | undefined;
   readonly resolvConf: string;
   readonly logLevel: string;
 }
@@ -50,7 +52,8 @@ export async function runDnsThread(options: DnsThreadOptions): Promise<void> {
   const logger = daemonLogger('kedge-dns', options.logLevel);
   const stopping = new AbortController();
   const { signal } = stopping;
-  const zone = new ClusterZone(options.domain);
+  const ranges = [options.clusterCidr, options.serviceCidr ?? ''].flatMap((text) => Cidr.parse(text) ?? []);
+  const zone = new ClusterZone(options.domain, ranges);
   let own: readonly string[] = [];
   const outage = new Outage({ logger });
   const resolver = new Resolver({
@@ -115,7 +118,8 @@ class Sockets implements AsyncDisposable {
   async #run(address: string, signal: AbortSignal): Promise<void> {
     const { resolver, isClient, logger } = this.#options;
     const outage = new Outage({ logger, level: 'error' });
-    const onError = (error: Error): void => logger.warn({ err: error, address }, 'DNS socket error');
+    const errors = new Outage({ logger });
+    const onError = (error: Error): void => errors.failed(error, { address }, 'DNS socket error');
     for (let failures = 0; !signal.aborted; failures++) {
       if (failures > 0) await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;

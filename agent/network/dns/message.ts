@@ -9,6 +9,8 @@ const UDP_BYTES = 512;
 const EDNS_BYTES = 1232;
 const HEADER_BYTES = 12;
 const MAX_NAME_BYTES = 255;
+/** Nobody asks with more; what is kept of queries is bounded by it. */
+const MAX_QUERY_BYTES = 4096;
 /** Records behind the question: nobody sends more than EDNS and a signature. */
 const MAX_ADDITIONAL = 4;
 const POINTER = 0xc0;
@@ -30,9 +32,14 @@ const OPCODE_BITS = 0x7800;
 /** Of a query, what its response repeats: whether recursion is desired and checking disabled. */
 const REPEATED_BITS = 0x0110;
 
+/** A flag of EDNS. */
+const DNSSEC_OK = 0x8000;
+
 interface Edns {
   readonly payloadBytes: number;
   readonly version: number;
+  /** Of them a response repeats DO (RFC 3225, section 3). */
+  readonly flags: number;
 }
 
 export interface Query {
@@ -71,6 +78,7 @@ export function readQuery(bytes: Buffer): Query | Malformed | undefined {
   if (flags & OPCODE_BITS) return { bytes, rcode: Rcode.notImplemented };
   const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => bytes.readUInt16BE(at));
   const malformed = { bytes, rcode: Rcode.formatError };
+  if (bytes.length > MAX_QUERY_BYTES) return malformed;
   if (questions !== 1 || answers !== 0 || authorities !== 0 || additionals! > MAX_ADDITIONAL) return malformed;
   const name = readLabels(bytes, HEADER_BYTES);
   if (!name || name.end + 4 > bytes.length) return malformed;
@@ -139,28 +147,76 @@ function readEdns(bytes: Buffer, start: number, count: number): Edns | undefined
     if (record.type !== Type.OPT) continue;
     // One, of the root.
     if (found || bytes[record.start] !== 0) return 'malformed';
-    found = { payloadBytes: bytes.readUInt16BE(record.fixed), version: bytes[record.fixed + 3]! };
+    const { fixed } = record;
+    found = {
+      payloadBytes: bytes.readUInt16BE(fixed),
+      version: bytes[fixed + 3]!,
+      flags: bytes.readUInt16BE(fixed + 4),
+    };
   }
   return found;
+}
+
+/** The smallest: an IPv4 address of the name in the question. */
+const SMALLEST_RECORD_BYTES = 16;
+
+/** No more than so many records have room, and one that says that there are more. */
+export const recordsWithin = (limitBytes: number): number => Math.ceil(limitBytes / SMALLEST_RECORD_BYTES) + 1;
+
+const MAX_LABEL_BYTES = 63;
+
+/** Whether a name can be in a message: the API admits longer labels in some fields, and an encoder would turn them into something else. */
+export const isEncodable = (name: string): boolean =>
+  Buffer.byteLength(name) <= MAX_NAME_BYTES - 2 &&
+  name
+    .replace(/\.$/, '')
+    .split('.')
+    .every((label) => label !== '' && Buffer.byteLength(label) <= MAX_LABEL_BYTES);
+
+/** Whether a record that another server has sent can go into a message again. */
+export function canBeEncoded(record: Answer): boolean {
+  const data: unknown = 'data' in record ? record.data : undefined;
+  const target =
+    record.type === 'CNAME'
+      ? record.data
+      : record.type === 'MX'
+        ? record.data.exchange
+        : record.type === 'SRV'
+          ? record.data.target
+          : undefined;
+  return data !== undefined && [record.name, target ?? record.name].every((name) => name === '.' || isEncodable(name));
 }
 
 /** How large a response over UDP may be. */
 export const udpLimit = ({ edns }: Query): number =>
   edns ? Math.min(Math.max(edns.payloadBytes, UDP_BYTES), EDNS_BYTES) : UDP_BYTES;
 
-/** @param limitBytes a larger one is cut to nothing, and says so: the client asks again over TCP */
+/**
+ * @param limitBytes of a larger one there is as much as has room, and that there is more: the client asks again over TCP, or makes do
+ * with it (musl before 1.2.4 knows no TCP). It costs no more than what has room, however many records there are.
+ */
 export function encodeReply(query: Query, reply: Reply, limitBytes: number): Buffer {
   const { rcode, answers, authorities = [], additionals = [] } = reply;
-  const header = headOf(query.bytes, AUTHORITATIVE_ANSWER, rcode);
   const question = query.bytes.subarray(HEADER_BYTES, query.questionEnd);
   const options = optionsOf(query, 0);
-  const whole = [...answers, ...authorities, ...additionals].map(encodeRecord);
-  const bytes = Buffer.concat([header, question, ...whole, ...options]);
-  const counts = [1, answers.length, authorities.length, additionals.length + options.length];
-  if (bytes.length <= limitBytes) return withCounts(bytes, counts);
-  const cut = Buffer.concat([header, question, ...options]);
-  cut.writeUInt16BE(cut.readUInt16BE(2) | TRUNCATED, 2);
-  return withCounts(cut, [1, 0, 0, options.length]);
+  const parts = [question];
+  let room = limitBytes - HEADER_BYTES - question.length - (options[0]?.length ?? 0);
+  const add = (records: readonly Owned[]): number => {
+    for (const [index, record] of records.entries()) {
+      const bytes = encodeRecord(record);
+      if (bytes.length > room) return index;
+      room -= bytes.length;
+      parts.push(bytes);
+    }
+    return records.length;
+  };
+  const answered = add(answers);
+  const said = answered < answers.length ? 0 : add(authorities);
+  const isCut = answered < answers.length || said < authorities.length;
+  // What comes along is left out without a word (RFC 2181, section 9).
+  const along = isCut ? 0 : add(additionals);
+  const header = headOf(query.bytes, AUTHORITATIVE_ANSWER | (isCut ? TRUNCATED : 0), rcode);
+  return withCounts(Buffer.concat([header, ...parts, ...options]), [1, answered, said, along + options.length]);
 }
 
 /** A response without records, not authoritative. */
@@ -179,11 +235,20 @@ export function encodeBadVersion(query: Query): Buffer {
   return withCounts(Buffer.concat([headOf(query.bytes, 0, Rcode.ok), question, ...options]), [1, 0, 0, options.length]);
 }
 
-/** What a client is told instead of a response that is too large for it. */
-export function truncated(response: Buffer, questionEnd: number): Buffer {
-  const cut = Buffer.from(response.subarray(0, questionEnd));
+/** As many of the answers of a response as have room for a client for which all of it is too large. */
+export function truncated(query: Query, response: Buffer, limitBytes: number): Buffer {
+  const options = optionsOf(query, 0);
+  const room = limitBytes - (options[0]?.length ?? 0);
+  const count = response.readUInt16BE(6);
+  let [answered, end] = [0, query.questionEnd];
+  for (; answered < count; answered++) {
+    const record = readRecord(response, end);
+    if (!record || record.end > room) break;
+    end = record.end;
+  }
+  const cut = Buffer.concat([response.subarray(0, end), ...options]);
   cut.writeUInt16BE(cut.readUInt16BE(2) | TRUNCATED, 2);
-  return withCounts(cut, [1, 0, 0, 0]);
+  return withCounts(cut, [1, answered, 0, options.length]);
 }
 
 function headOf(query: Buffer, flags: number, rcode: number): Buffer {
@@ -205,6 +270,7 @@ function optionsOf({ edns }: Query, upperRcode: number): Buffer[] {
   record.writeUInt16BE(Type.OPT, 1);
   record.writeUInt16BE(EDNS_BYTES, 3);
   record[5] = upperRcode;
+  record.writeUInt16BE(edns.flags & DNSSEC_OK, 7);
   return [record];
 }
 
@@ -236,12 +302,22 @@ export interface Response {
   readonly ttlSeconds: number | undefined;
 }
 
-/** Undefined unless it is a response to this query. */
+const lower = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);
+
+/** Whether both ask the same, in whatever letters: some servers do not repeat those that they were asked with. */
+function isSameQuestion(a: Buffer, b: Buffer, end: number): boolean {
+  const nameEnd = end - 4;
+  if (a.compare(b, nameEnd, end, nameEnd, end) !== 0) return false;
+  for (let at = HEADER_BYTES; at < nameEnd; at++) if (lower(a[at]!) !== lower(b[at]!)) return false;
+  return true;
+}
+
+/** Undefined unless it is a response to this query; its question is given the letters of the query. */
 export function readResponse(bytes: Buffer, query: Buffer, questionEnd: number): Response | undefined {
   if (bytes.length < questionEnd || bytes.readUInt16BE(0) !== query.readUInt16BE(0)) return undefined;
   const flags = bytes.readUInt16BE(2);
   if (!(flags & RESPONSE) || bytes.readUInt16BE(4) !== 1) return undefined;
-  if (bytes.compare(query, HEADER_BYTES, questionEnd, HEADER_BYTES, questionEnd) !== 0) return undefined;
+  if (!isSameQuestion(bytes, query, questionEnd)) return undefined;
   const [answers, authorities, additionals] = [6, 8, 10].map((at) => bytes.readUInt16BE(at));
   const ttlOffsets: number[] = [];
   const seconds: number[] = [];
@@ -254,10 +330,11 @@ export function readResponse(bytes: Buffer, query: Buffer, questionEnd: number):
     ttlOffsets.push(record.fixed + 2);
     const ttl = bytes.readUInt32BE(record.fixed + 2);
     if (index < answers!) seconds.push(ttl);
-    // That there is no such name or record is true for as long as the SOA says: RFC 2308, section 5.
-    else if (answers === 0 && record.type === Type.SOA && record.end - record.fixed >= 12)
+    // That there is no such name or record, also behind a CNAME, is true for as long as the SOA says: RFC 2308, section 5.
+    else if (record.type === Type.SOA && record.end - record.fixed >= 12)
       seconds.push(Math.min(ttl, bytes.readUInt32BE(record.end - 4)));
   }
+  query.copy(bytes, HEADER_BYTES, HEADER_BYTES, questionEnd);
   return {
     rcode: flags & 0xf,
     isTruncated: (flags & TRUNCATED) !== 0,

@@ -2,6 +2,7 @@
 import { decode, type Answer, type DecodedPacket } from 'dns-packet';
 import type { Forwarder, DnsUpstream, Transport } from './forwarder.ts';
 import {
+  canBeEncoded,
   encodeBadVersion,
   encodeFailure,
   encodeReply,
@@ -9,6 +10,7 @@ import {
   isMalformed,
   Rcode,
   readQuery,
+  recordsWithin,
   truncated,
   Type,
   udpLimit,
@@ -17,7 +19,7 @@ import {
   type Query,
   type Reply,
 } from './message.ts';
-import type { ClusterZone } from './zone.ts';
+import type { Alias, ClusterZone, Finding } from './zone.ts';
 
 /** What an administrator has set for the whole cluster. */
 export interface DnsSettings {
@@ -45,6 +47,8 @@ export interface ResolverOptions {
 const FLAGS_OFFSET = 2;
 /** Finished answers, until the zone changes: a client asks the same for each of its connections. */
 const MAX_FINISHED = 4_096;
+/** Names have 255 bytes; what is longer has options for nobody else. */
+const MAX_FINISHED_QUERY_BYTES = 512;
 /** Services that are names of Services that are names. */
 const MAX_ALIASES = 8;
 /** Transfers of zones, and what is obsolete. */
@@ -76,9 +80,13 @@ export class Resolver {
     this.#finished.clear();
   }
 
-  /** At once for what the cluster itself knows. */
-  resolve(bytes: Buffer, transport: Transport): Resolved | Promise<Resolved> {
-    if (transport === 'udp' && this.#finishedVersion === this.#options.zone.version && bytes.length > FLAGS_OFFSET) {
+  /**
+   * At once for what the cluster itself knows.
+   * @param mayWait whether other servers may be asked; what only they know is not answered otherwise
+   */
+  resolve(bytes: Buffer, transport: Transport, mayWait = true): Resolved | Promise<Resolved> {
+    const isCurrent = this.#finishedVersion === this.#options.zone.version;
+    if (transport === 'udp' && isCurrent && bytes.length > FLAGS_OFFSET && bytes.length <= MAX_FINISHED_QUERY_BYTES) {
       const finished = this.#finished.get(bytes.toString('latin1', FLAGS_OFFSET));
       if (finished) return withId(finished, bytes.readUInt16BE(0));
     }
@@ -88,24 +96,28 @@ export class Resolver {
     if (query.edns && query.edns.version > 0) return encodeBadVersion(query);
     const isMeta = query.type >= FIRST_META_TYPE && query.type <= LAST_META_TYPE;
     if (!query.isInternet || isMeta) return encodeFailure(query, Rcode.refused);
-    return this.#resolveQuery(query, transport);
+    return this.#resolveQuery(query, transport, mayWait);
   }
 
-  #resolveQuery(query: Query, transport: Transport): Buffer | Promise<Buffer> {
+  #resolveQuery(query: Query, transport: Transport, mayWait: boolean): Resolved | Promise<Resolved> {
     const limit = transport === 'udp' ? udpLimit(query) : MAX_TCP_BYTES;
-    const found = this.#options.zone.find(query.labels, query.type);
+    const found = this.#find(query, query.labels, limit);
     if (found && !this.#isSynced) return encodeFailure(query, Rcode.serverFailure);
     if (found && 'reply' in found) return this.#finish(query, found.reply, transport, limit);
-    if (found) return this.#follow(query, found.alias, found.answer).then((reply) => encodeReply(query, reply, limit));
+    if (found) {
+      if (!mayWait) return undefined;
+      return this.#follow(query, found, limit).then((reply) => encodeReply(query, reply, limit));
+    }
     const known = this.#settings.hosts.get(query.labels.join('.').toLowerCase());
     if (known) return encodeReply(query, hostsReply(known, query.type), limit);
+    if (!mayWait) return undefined;
     return this.#forward(query, transport, limit);
   }
 
   #finish(query: Query, reply: Reply, transport: Transport, limit: number): Buffer {
     const bytes = encodeReply(query, reply, limit);
     // Of several addresses another comes first each time.
-    if (transport === 'tcp' || reply.answers.length > 1) return bytes;
+    if (transport === 'tcp' || reply.answers.length > 1 || query.bytes.length > MAX_FINISHED_QUERY_BYTES) return bytes;
     const { version } = this.#options.zone;
     if (this.#finishedVersion !== version || this.#finished.size >= MAX_FINISHED) this.#finished.clear();
     this.#finishedVersion = version;
@@ -116,7 +128,7 @@ export class Resolver {
   async #forward(query: Query, transport: Transport, limit: number): Promise<Buffer> {
     try {
       const response = await this.#ask(query, transport);
-      return response.length > limit ? truncated(response, query.questionEnd) : response;
+      return response.length > limit ? truncated(query, response, limit) : response;
     } catch {
       // Reported where it happened.
       return encodeFailure(query, Rcode.serverFailure);
@@ -135,24 +147,34 @@ export class Resolver {
     }
   }
 
-  /** Of the longest stub domain that a name is in. */
+  /** What the zone says; what only others can know of the cluster's addresses, they are asked when they were named for it. */
+  #find(query: Query, labels: readonly string[], limit: number): Finding {
+    const found = this.#options.zone.find(labels, query.type, recordsWithin(limit));
+    return found && 'isUnnamed' in found && this.#stubOf(labels) ? undefined : found;
+  }
+
   async #upstreamsOf(labels: readonly string[]): Promise<readonly DnsUpstream[]> {
-    const { stubDomains, upstreams } = this.#settings;
-    if (stubDomains.size > 0)
-      for (let index = 0; index < labels.length; index++) {
-        const found = stubDomains.get(labels.slice(index).join('.').toLowerCase());
-        if (found) return found;
-      }
-    return upstreams ?? this.#options.hostUpstreams();
+    return this.#stubOf(labels) ?? this.#settings.upstreams ?? this.#options.hostUpstreams();
+  }
+
+  /** Of the longest stub domain that a name is in. */
+  #stubOf(labels: readonly string[]): readonly DnsUpstream[] | undefined {
+    const { stubDomains } = this.#settings;
+    if (stubDomains.size === 0) return undefined;
+    for (let index = 0; index < labels.length; index++) {
+      const found = stubDomains.get(labels.slice(index).join('.').toLowerCase());
+      if (found) return found;
+    }
+    return undefined;
   }
 
   /** What a name stands for, and what that has. */
-  async #follow(query: Query, alias: string, answer: Owned): Promise<Reply> {
+  async #follow(query: Query, { alias, answer }: Alias, limit: number): Promise<Reply> {
     const answers: Owned[] = [answer];
     let target = withoutDot(alias);
     while (answers.length <= MAX_ALIASES) {
       const labels = target.split('.');
-      const found = this.#options.zone.find(labels, query.type);
+      const found = this.#find(query, labels, limit);
       const named = (record: Owned): Owned =>
         record.ofQuestion ? { ...record, ofQuestion: false, name: target } : record;
       if (found && 'reply' in found) {
@@ -172,7 +194,7 @@ export class Resolver {
     try {
       let response = decode(await this.#ask(question, 'udp'));
       if (response.flag_tc) response = decode(await this.#ask(question, 'tcp'));
-      const records = (response.answers ?? []).filter(({ type }) => FOLLOWED.has(type));
+      const records = (response.answers ?? []).filter((record) => FOLLOWED.has(record.type) && canBeEncoded(record));
       return { rcode: rcodeOf(response), answers: [...answers, ...records] };
     } catch {
       return { rcode: Rcode.serverFailure, answers };

@@ -2,8 +2,9 @@
  * The records of a cluster's Services and pods: https://github.com/kubernetes/dns/blob/master/docs/specification.md
  * A name with records of other types has none of the type that is asked for; one that is not there, does not exist.
  */
-import { IpAddress } from '../../../api/domain/address.ts';
+import { IpAddress, type Cidr } from '../../../api/domain/address.ts';
 import { Rcode, Type, type Owned, type Reply } from './message.ts';
+import { ServiceNames } from './service-names.ts';
 
 /** A port that has SRV records. */
 export interface DnsPort {
@@ -17,6 +18,7 @@ export interface DnsEndpoint {
   readonly address: string;
   /** Of a pod that has one; others are named by their address. */
   readonly hostname: string | undefined;
+  /** The same array for endpoints with the same ports, where there are many. */
   readonly ports: readonly DnsPort[];
 }
 
@@ -33,11 +35,18 @@ export interface DnsService {
   readonly externalName?: string;
 }
 
+/** Another name: whoever asks is told so, and what that one has. */
+export interface Alias {
+  readonly alias: string;
+  readonly answer: Owned;
+}
+
 /** What the zone knows about a name. */
 export type Finding =
   | { readonly reply: Reply }
-  /** Another name: whoever asks is told so, and what that one has. */
-  | { readonly alias: string; readonly answer: Owned }
+  /** An address of the cluster that nobody has given a name. */
+  | { readonly reply: Reply; readonly isUnnamed: true }
+  | Alias
   /** None of the zone's. */
   | undefined;
 
@@ -52,40 +61,26 @@ const MAX_ADDITIONAL_TARGETS = 8;
 const REVERSE_V4 = ['in-addr', 'arpa'];
 const REVERSE_V6 = ['ip6', 'arpa'];
 
-class Stored {
-  readonly service: DnsService;
-  #byLabel: ReadonlyMap<string, readonly DnsEndpoint[]> | undefined;
-
-  constructor(service: DnsService) {
-    this.service = service;
-  }
-
-  /** The endpoints of one name, found among many only when somebody asks for one. */
-  named(label: string): readonly DnsEndpoint[] | undefined {
-    this.#byLabel ??= Map.groupBy(this.service.endpoints ?? [], labelOf);
-    return this.#byLabel.get(label);
-  }
-}
-
-/** An address with the ports of what it belongs to. */
-interface Target {
-  readonly name: string;
-  readonly addresses: readonly string[];
-}
-
 export class ClusterZone {
   /** Of the cluster: `cluster`, `local`. */
   readonly #suffix: readonly string[];
   readonly #domain: string;
   #serverAddresses: readonly string[] = [];
-  readonly #namespaces = new Map<string, Map<string, Stored>>();
-  /** The names of each address that has any, by the key of what says so. */
-  readonly #names = new Map<string, Map<string, string>>();
+  /** Of pods and Services. */
+  readonly #ranges: readonly Cidr[];
+  readonly #namespaces = new Map<string, Map<string, ServiceNames>>();
+  /** The names of addresses of Services, and of endpoints, which are whatever whoever makes them says. */
+  readonly #serviceNames = new AddressNames();
+  readonly #endpointNames = new AddressNames();
   /** Changes whenever an answer may be another. */
   #version = 1;
 
-  /** @param domain `cluster.local` */
-  constructor(domain: string) {
+  /**
+   * @param domain `cluster.local`
+   * @param ranges the cluster's own addresses: nobody else is asked for their names
+   */
+  constructor(domain: string, ranges: readonly Cidr[] = []) {
+    this.#ranges = ranges;
     this.#domain = domain.toLowerCase();
     this.#suffix = this.#domain.split('.');
   }
@@ -103,11 +98,11 @@ export class ClusterZone {
   /** Undefined: the Service is gone. */
   set(namespace: string, name: string, service: DnsService | undefined): void {
     this.#version++;
-    const services = this.#namespaces.get(namespace) ?? new Map<string, Stored>();
+    const services = this.#namespaces.get(namespace) ?? new Map<string, ServiceNames>();
     const before = services.get(name);
     if (before) this.#forgetNames(before.service);
     if (service) {
-      this.#namespaces.set(namespace, services.set(name, new Stored(service)));
+      this.#namespaces.set(namespace, services.set(name, new ServiceNames(service)));
       this.#rememberNames(service);
       return;
     }
@@ -115,20 +110,28 @@ export class ClusterZone {
     if (services.size === 0) this.#namespaces.delete(namespace);
   }
 
-  /** @param asked the labels of a name, in any letters */
-  find(asked: readonly string[], type: number): Finding {
+  /**
+   * @param asked the labels of a name, in any letters
+   * @param most no more records have room for the client
+   */
+  find(asked: readonly string[], type: number, most: number): Finding {
     const labels = asked.map((label) => label.toLowerCase());
-    if (endsWith(labels, this.#suffix)) return this.#findBelow(labels.slice(0, -this.#suffix.length), type);
+    if (endsWith(labels, this.#suffix)) return this.#findBelow(labels.slice(0, -this.#suffix.length), type, most);
     const address = addressOf(labels);
-    const names = address === undefined ? undefined : this.#names.get(address);
-    if (!names) return undefined;
-    const answers = matches(type, Type.PTR) ? [...names.values()].map(pointerTo) : [];
-    return { reply: this.#found(answers) };
+    if (!address) return undefined;
+    const zone = labels.slice(-2).join('.');
+    const names = this.#serviceNames.of(address.text) ?? this.#endpointNames.of(address.text);
+    if (!names)
+      return this.#ranges.some((range) => range.contains(address))
+        ? { reply: this.#missing(zone), isUnnamed: true }
+        : undefined;
+    const answers = matches(type, Type.PTR) ? names.values().take(most).map(pointerTo).toArray() : [];
+    return { reply: this.#found(answers, zone) };
   }
 
-  #findBelow(labels: readonly string[], type: number): Finding {
+  #findBelow(labels: readonly string[], type: number, most: number): Finding {
     const [last, ...before] = labels.toReversed();
-    if (last === 'svc') return this.#findService(before, type);
+    if (last === 'svc') return this.#findService(before, type, most);
     if (last === 'pod') return { reply: this.#podReply(before, type) };
     if (last === undefined) return { reply: this.#apexReply(type) };
     if (labels.length === 1 && last === 'dns-version')
@@ -140,13 +143,13 @@ export class ClusterZone {
 
   #apexReply(type: number): Reply {
     const answers: Owned[] = [];
-    if (matches(type, Type.SOA)) answers.push({ ...this.#authority(), ofQuestion: true });
+    if (matches(type, Type.SOA)) answers.push({ ...this.#authority(this.#domain), ofQuestion: true });
     if (matches(type, Type.NS)) answers.push(ownRecord('NS', `${SERVER.join('.')}.${this.#domain}`));
     return this.#found(answers);
   }
 
   /** @param labels from the right: namespace, name, and what is in front of it */
-  #findService([namespace, name, ...front]: readonly string[], type: number): Finding {
+  #findService([namespace, name, ...front]: readonly string[], type: number, most: number): Finding {
     if (namespace === undefined) return { reply: this.#found([]) };
     const services = this.#namespaces.get(namespace);
     if (!services) return { reply: this.#missing() };
@@ -158,67 +161,42 @@ export class ClusterZone {
       if (front.length > 0) return { reply: this.#missing() };
       return { alias: service.externalName, answer: ownRecord('CNAME', service.externalName) };
     }
-    return { reply: this.#serviceReply(stored, front, type) };
+    return { reply: this.#serviceReply(stored, front, type, most) };
   }
 
-  #serviceReply(stored: Stored, front: readonly string[], type: number): Reply {
+  #serviceReply(stored: ServiceNames, front: readonly string[], type: number, most: number): Reply {
     const { service } = stored;
-    const { endpoints } = service;
     const [first, second] = front;
     // Without endpoints that are ready, a headless Service has no name.
-    if (endpoints?.length === 0 || front.length > 2) return this.#missing();
+    if (service.endpoints?.length === 0 || front.length > 2) return this.#missing();
     if (first === undefined) {
-      const addresses = endpoints ? endpoints.map(({ address }) => address) : service.addresses;
-      const answers = shuffled(addressRecords(addresses, type));
-      if (type !== Type.SRV) return this.#found(answers);
-      return this.#serverRecords(service, () => true);
+      if (type === Type.SRV) return this.#serverRecords(stored, undefined, most);
+      return this.#found(addressRecords(stored.addresses(type, most), type));
     }
     if (first.startsWith('_')) {
-      const protocol = first.slice(1);
-      const isOfProtocol = (port: DnsPort): boolean => port.protocol === protocol;
-      const isWanted = (port: DnsPort): boolean => isOfProtocol(port) && `_${port.name}` === second;
-      const ports = endpoints ? endpoints.flatMap((endpoint) => endpoint.ports) : service.ports;
-      if (!ports.some(second === undefined ? isOfProtocol : isWanted)) return this.#missing();
-      return second !== undefined && matches(type, Type.SRV) ? this.#serverRecords(service, isWanted) : this.#found([]);
+      const key = second === undefined ? first : `${second}.${first}`;
+      if (!stored.hasPort(key)) return this.#missing();
+      return second !== undefined && matches(type, Type.SRV) ? this.#serverRecords(stored, key, most) : this.#found([]);
     }
-    const named = second === undefined ? stored.named(first) : undefined;
-    if (!named) return this.#missing();
-    const answers = addressRecords(
-      named.map(({ address }) => address),
-      type,
-    );
-    return this.#found(answers);
+    if (second !== undefined || !stored.hasEndpoint(first)) return this.#missing();
+    return this.#found(addressRecords(stored.addresses(type, most, first), type));
   }
 
-  #serverRecords(service: DnsService, isWanted: (port: DnsPort) => boolean): Reply {
-    const name = this.#nameOf(service);
-    const targets = new Map<string, Target>();
-    const wanted = new Set<string>();
-    const add = (target: string, ports: readonly DnsPort[], addresses: readonly string[]): void => {
-      for (const port of ports) {
-        if (port.name === '' || !isWanted(port)) continue;
-        wanted.add(`${port.port} ${target}`);
-        targets.set(target, { name: target, addresses: [...(targets.get(target)?.addresses ?? []), ...addresses] });
-      }
-    };
-    if (!service.endpoints) add(name, service.ports, service.addresses);
-    for (const endpoint of service.endpoints ?? [])
-      add(`${labelOf(endpoint)}.${name}`, endpoint.ports, [endpoint.address]);
-    const answers = [...wanted].map((text) => {
-      const [port, target = ''] = text.split(' ');
-      return ownRecord('SRV', { priority: 0, weight: 100, port: Number(port), target });
-    });
-    const additionals =
-      targets.size > MAX_ADDITIONAL_TARGETS
-        ? []
-        : [...targets.values()].flatMap((target) =>
-            addressRecords([...new Set(target.addresses)], Type.ANY).map((record) => ({
-              ...record,
-              name: target.name,
-              ofQuestion: false,
-            })),
-          );
-    return { ...this.#found(answers), additionals: answers.length === 0 ? [] : additionals };
+  /** @param key of a port; of all when it is undefined */
+  #serverRecords(stored: ServiceNames, key: string | undefined, most: number): Reply {
+    const name = this.#nameOf(stored.service);
+    const nameOf = (label: string): string => (label === '' ? name : `${label}.${name}`);
+    const targets = stored.targets(key, most);
+    const answers = targets.map(({ port, label }) =>
+      ownRecord('SRV', { priority: 0, weight: 100, port, target: nameOf(label) }),
+    );
+    const labels = new Set(targets.map(({ label }) => label));
+    const additionals = [...(labels.size > MAX_ADDITIONAL_TARGETS ? [] : labels)].flatMap((label) =>
+      addressRecords(stored.addresses(Type.ANY, most, label), Type.ANY).map((record) => ({
+        ...{ ...record, name: nameOf(label), ofQuestion: false },
+      })),
+    );
+    return { ...this.#found(answers), additionals };
   }
 
   /** A pod of any namespace, whether or not there is one: the name has its address (CoreDNS, `pods insecure`). */
@@ -229,17 +207,18 @@ export class ClusterZone {
   }
 
   /** No answers: the name is there, and has no records of the type. */
-  #found(answers: readonly Owned[]): Reply {
-    return { rcode: Rcode.ok, answers, authorities: answers.length === 0 ? [this.#authority()] : [] };
+  #found(answers: readonly Owned[], zone = this.#domain): Reply {
+    return { rcode: Rcode.ok, answers, authorities: answers.length === 0 ? [this.#authority(zone)] : [] };
   }
 
-  #missing(): Reply {
-    return { rcode: Rcode.noSuchName, answers: [], authorities: [this.#authority()] };
+  #missing(zone = this.#domain): Reply {
+    return { rcode: Rcode.noSuchName, answers: [], authorities: [this.#authority(zone)] };
   }
 
-  #authority(): Owned {
+  /** @param zone that the name asked for is in */
+  #authority(zone: string): Owned {
     return {
-      ...{ type: 'SOA', name: this.#domain, ttl: TTL },
+      ...{ type: 'SOA', name: zone, ttl: TTL },
       data: {
         ...{ mname: `${SERVER.join('.')}.${this.#domain}`, rname: `hostmaster.${this.#domain}` },
         ...{ serial: this.#version, refresh: 7200, retry: 1800, expire: 86400, minimum: TTL },
@@ -253,23 +232,35 @@ export class ClusterZone {
 
   #rememberNames(service: DnsService): void {
     const name = this.#nameOf(service);
-    for (const address of service.addresses) this.#nameAddress(address, name, name);
+    for (const address of service.addresses) this.#serviceNames.add(address, name, name);
     for (const { address, hostname } of service.endpoints ?? [])
-      if (hostname !== undefined) this.#nameAddress(address, name, `${hostname.toLowerCase()}.${name}`);
+      if (hostname !== undefined) this.#endpointNames.add(address, name, `${hostname.toLowerCase()}.${name}`);
   }
 
-  #nameAddress(address: string, key: string, name: string): void {
+  #forgetNames(service: DnsService): void {
+    const name = this.#nameOf(service);
+    for (const address of service.addresses) this.#serviceNames.delete(address, name);
+    for (const { address } of service.endpoints ?? []) this.#endpointNames.delete(address, name);
+  }
+}
+
+/** The names of addresses, by the key of what says so. */
+class AddressNames {
+  readonly #names = new Map<string, Map<string, string>>();
+
+  of(address: string): ReadonlyMap<string, string> | undefined {
+    return this.#names.get(address);
+  }
+
+  add(address: string, key: string, name: string): void {
     const names = this.#names.get(address) ?? new Map<string, string>();
     this.#names.set(address, names.set(key, name));
   }
 
-  #forgetNames(service: DnsService): void {
-    const key = this.#nameOf(service);
-    for (const address of [...service.addresses, ...(service.endpoints ?? []).map((endpoint) => endpoint.address)]) {
-      const names = this.#names.get(address);
-      names?.delete(key);
-      if (names?.size === 0) this.#names.delete(address);
-    }
+  delete(address: string, key: string): void {
+    const names = this.#names.get(address);
+    names?.delete(key);
+    if (names?.size === 0) this.#names.delete(address);
   }
 }
 
@@ -295,18 +286,6 @@ function addressRecords(addresses: readonly string[], type: number): Owned[] {
   });
 }
 
-/** Clients take the first. */
-function shuffled<T>(items: T[]): T[] {
-  for (let index = items.length - 1; index > 0; index--) {
-    const other = Math.floor(Math.random() * (index + 1));
-    [items[index], items[other]] = [items[other]!, items[index]!];
-  }
-  return items;
-}
-
-const labelOf = ({ hostname, address }: DnsEndpoint): string =>
-  hostname?.toLowerCase() ?? address.replaceAll(/[.:]/g, '-');
-
 /** `10-1-2-3` or `fd00--1`. */
 function addressFromLabel(label: string): string | undefined {
   if (!/^[0-9a-f-]+$/.test(label)) return undefined;
@@ -320,10 +299,11 @@ const IPV4_OCTETS = 4;
 const IPV6_NIBBLES = 32;
 
 /** The address that a name of in-addr.arpa or ip6.arpa stands for. */
-function addressOf(labels: readonly string[]): string | undefined {
+function addressOf(labels: readonly string[]): IpAddress | undefined {
   const parts = labels.slice(0, -2).reverse();
-  if (endsWith(labels, REVERSE_V4) && parts.length === IPV4_OCTETS) return asWritten(parts.join('.'));
+  if (endsWith(labels, REVERSE_V4) && parts.length === IPV4_OCTETS)
+    return IpAddress.parse(asWritten(parts.join('.')) ?? '');
   if (!endsWith(labels, REVERSE_V6) || parts.length !== IPV6_NIBBLES || parts.some((part) => !/^[0-9a-f]$/.test(part)))
     return undefined;
-  return IpAddress.parse(parts.join('').replaceAll(/(.{4})(?=.)/g, '$1:'))?.text;
+  return IpAddress.parse(parts.join('').replaceAll(/(.{4})(?=.)/g, '$1:'));
 }

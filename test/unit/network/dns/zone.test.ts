@@ -1,5 +1,6 @@
 /** The records of Services and pods, by https://github.com/kubernetes/dns/blob/master/docs/specification.md */
 import { test } from 'tap';
+import { Cidr } from '../../../../api/domain/address.ts';
 import { Type, type Owned } from '../../../../agent/network/dns/message.ts';
 import { ClusterZone, type DnsService } from '../../../../agent/network/dns/zone.ts';
 
@@ -44,7 +45,7 @@ const shown = (record: Owned): string => {
 
 /** `NXDOMAIN`, `NODATA`, the answers, or `-` for what is not of the zone. */
 function asked(name: string, type: keyof typeof TYPES, of = zone): string {
-  const found = of.find(name.split('.'), TYPES[type]);
+  const found = of.find(name.split('.'), TYPES[type], 100);
   if (!found) return '-';
   if ('alias' in found) return `${shown(found.answer)}, and so on`;
   const { rcode, answers, authorities = [] } = found.reply;
@@ -141,8 +142,38 @@ test('what changes is seen at once', async (t) => {
 test('of several addresses another comes first each time', async (t) => {
   const firsts = new Set<unknown>();
   for (let index = 0; index < 200 && firsts.size < 2; index++) {
-    const found = zone.find('db.shop.svc.cluster.local'.split('.'), Type.A);
+    const found = zone.find('db.shop.svc.cluster.local'.split('.'), Type.A, 100);
     if (found && 'reply' in found) firsts.add((found.reply.answers[0] as { data?: unknown }).data);
   }
   t.equal(firsts.size, 2);
+});
+
+test('who makes endpoints names no address of a Service, and none of the cluster is unknown to the zone', async (t) => {
+  const hostile = new ClusterZone('cluster.local', [Cidr.parse('10.42.0.0/16')!, Cidr.parse('10.43.0.0/16')!]);
+  hostile.set('shop', 'web', { ...web, addresses: ['10.43.0.5'] });
+  const endpoints = ['10.43.0.5', '192.0.2.1'].map((address) => ({ address, hostname: 'bank', ports: http }));
+  hostile.set('evil', 's', { namespace: 'evil', name: 's', addresses: [], ports: [], endpoints });
+  for (const [name, wanted] of [
+    ['5.0.43.10.in-addr.arpa', 'PTR web.shop.svc.cluster.local'],
+    ['1.2.0.192.in-addr.arpa', 'PTR bank.s.evil.svc.cluster.local'],
+    ['6.0.43.10.in-addr.arpa', 'NXDOMAIN'],
+    ['6.0.42.10.in-addr.arpa', 'NXDOMAIN'],
+    ['6.0.44.10.in-addr.arpa', '-'],
+  ] as const)
+    t.equal(asked(name, 'PTR', hostile), wanted, name);
+  const found = hostile.find('6.0.43.10.in-addr.arpa'.split('.'), Type.PTR, 100);
+  t.match(found, { reply: { authorities: [{ type: 'SOA', name: 'in-addr.arpa' }] } });
+});
+
+test('an endpoint that is in two slices has the ports of both', async (t) => {
+  const twice = new ClusterZone('cluster.local');
+  const https = [{ name: 'https', protocol: 'tcp', port: 8443 }];
+  const endpoints = [http, https].map((ports) => ({ address: '10.42.0.2', hostname: 'a', ports }));
+  twice.set('n', 's', { namespace: 'n', name: 's', addresses: [], ports: [], endpoints });
+  t.equal(asked('s.n.svc.cluster.local', 'A', twice), 'A 10.42.0.2');
+  t.equal(asked('_https._tcp.s.n.svc.cluster.local', 'SRV', twice), 'SRV 0 100 8443 a.s.n.svc.cluster.local');
+  t.equal(
+    asked('s.n.svc.cluster.local', 'SRV', twice),
+    'SRV 0 100 8080 a.s.n.svc.cluster.local, SRV 0 100 8443 a.s.n.svc.cluster.local',
+  );
 });
