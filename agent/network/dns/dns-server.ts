@@ -3,16 +3,19 @@
  * others it would be a server that amplifies what they send with forged addresses.
  */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { withDeadline } from '../../../client/deadline.ts';
 import type { Resolver } from './resolver.ts';
-import { readMessages, withLength } from './tcp-messages.ts';
+import { TcpMessages, withLength } from './tcp-messages.ts';
 
 export interface DnsServerOptions {
   readonly resolver: Pick<Resolver, 'resolve'>;
   /** Whether whoever has an address is answered. */
   readonly isClient: (address: string) => boolean;
   readonly port?: number;
+  /** How long a connection may be without a query. */
+  readonly idleMs?: number;
   /** Called for what no client is to blame for. */
   readonly onError: (error: Error) => void;
 }
@@ -23,7 +26,7 @@ const LISTEN_LIMIT_MS = 5_000;
 const MAX_WAITING = 200;
 const MAX_CONNECTIONS_OF_CLIENT = 32;
 const MAX_CONNECTIONS = 512;
-/** RFC 7766, section 6.2.3: a few seconds. */
+/** From one query of a connection to the next (RFC 7766, section 6.2.3: a few seconds), however slowly it comes or answers are read. */
 const IDLE_MS = 10_000;
 /** Queries of one connection that are answered at a time; no more are read until one is. */
 const MAX_PIPELINED = 32;
@@ -42,6 +45,11 @@ export class DnsServer implements AsyncDisposable {
 
   constructor(options: DnsServerOptions) {
     this.#options = options;
+  }
+
+  /** How many are open. */
+  get connections(): number {
+    return this.#connected;
   }
 
   /** Throws when the port of an address is taken. */
@@ -73,7 +81,7 @@ export class DnsServer implements AsyncDisposable {
 
   #listenTcp(address: string, port: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const server = createServer({ noDelay: true }, (socket) => this.#connect(socket));
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#connect(socket));
     server.once('error', reject);
     server.listen({ host: address, port }, () => {
       server.off('error', reject);
@@ -85,11 +93,15 @@ export class DnsServer implements AsyncDisposable {
   }
 
   #received(socket: UdpSocket, bytes: Buffer, { address, port }: RemoteInfo): void {
-    if (!this.#options.isClient(address)) {
+    // Nobody is at port 0: forged.
+    if (port === 0 || !this.#options.isClient(address)) {
       this.counts.dropped++;
       return;
     }
-    this.#answer(address, bytes, 'udp', (response) => socket.send(response, port, address));
+    this.#answer(address, bytes, 'udp', (response) => {
+      // Another server's answer may come when this one has ended.
+      if (this.#udp.has(socket)) socket.send(response, port, address, (error) => error && this.counts.failed++);
+    });
   }
 
   #connect(socket: Socket): void {
@@ -113,20 +125,36 @@ export class DnsServer implements AsyncDisposable {
     });
     // The client's loss.
     socket.on('error', () => socket.destroy());
-    socket.setTimeout(IDLE_MS, () => socket.destroy());
-    let pending = 0;
-    readMessages(socket, (message) => {
-      if (++pending >= MAX_PIPELINED) socket.pause();
-      this.#answer(
-        address,
-        message,
-        'tcp',
-        (response) => socket.write(withLength(response)),
-        () => {
-          if (--pending < MAX_PIPELINED) socket.resume();
-        },
-      );
-    });
+    void this.#converse(socket, address).catch(() => socket.destroy());
+  }
+
+  /** Rejects when the connection breaks. */
+  async #converse(socket: Socket, address: string): Promise<void> {
+    const idle = setTimeout(() => socket.destroy(), this.#options.idleMs ?? IDLE_MS);
+    const messages = new TcpMessages();
+    const pending = new Set<Promise<void>>();
+    try {
+      for await (const piece of socket.iterator({ destroyOnReturn: false }))
+        for (const message of messages.add(piece as Buffer)) {
+          idle.refresh();
+          const answered = this.#answerOver(socket, address, message).finally(() => pending.delete(answered));
+          pending.add(answered);
+          if (pending.size >= MAX_PIPELINED) await Promise.race(pending);
+          // Of a client that does not read its answers, no more is read.
+          if (socket.writableNeedDrain) await drained(socket);
+          if (socket.destroyed) return;
+        }
+      await Promise.all(pending);
+      socket.end();
+    } finally {
+      clearTimeout(idle);
+    }
+  }
+
+  async #answerOver(socket: Socket, address: string, message: Buffer): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#answer(address, message, 'tcp', (response) => socket.write(withLength(response)), resolve);
+    return promise;
   }
 
   #answer(
@@ -137,12 +165,6 @@ export class DnsServer implements AsyncDisposable {
     done?: () => void,
   ): void {
     const waiting = this.#waiting.get(client) ?? 0;
-    // It asks again; others are not to wait for its flood.
-    if (waiting >= MAX_WAITING) {
-      this.counts.dropped++;
-      done?.();
-      return;
-    }
     const finish = (response: Buffer | undefined): void => {
       if (response) {
         this.counts.answered++;
@@ -156,7 +178,8 @@ export class DnsServer implements AsyncDisposable {
       done?.();
     };
     try {
-      const resolved = this.#options.resolver.resolve(bytes, transport);
+      // It asks again; others are not to wait for its flood. What the cluster itself knows, it is told even then.
+      const resolved = this.#options.resolver.resolve(bytes, transport, waiting < MAX_WAITING);
       if (!(resolved instanceof Promise)) return finish(resolved);
       this.#waiting.set(client, waiting + 1);
       resolved
@@ -181,5 +204,16 @@ export class DnsServer implements AsyncDisposable {
     for (const server of this.#tcp) server.close();
     this.#udp.clear();
     this.#tcp.clear();
+  }
+}
+
+/** Until what was written is sent, or the connection is over. */
+async function drained(socket: Socket): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })]);
+  } finally {
+    over.abort();
   }
 }

@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { withDeadline } from '../../../client/deadline.ts';
 import { Rcode, readResponse, withId, type Query, type Response } from './message.ts';
 import { ResponseCache } from './response-cache.ts';
-import { readMessages, withLength } from './tcp-messages.ts';
+import { TcpMessages, withLength } from './tcp-messages.ts';
 
 /** A server that is asked for what nobody here knows. */
 export interface DnsUpstream {
@@ -84,9 +84,11 @@ export class Forwarder {
     const startedAt = performance.now();
     const order = upstreams.toSorted((a, b) => this.#distrust(a, startedAt) - this.#distrust(b, startedAt));
     let failure: Buffer | undefined;
-    // Twice: one packet is easily lost.
-    for (const upstream of [...order, ...order]) {
-      const limitMs = Math.min(ATTEMPT_MS, LIMIT_MS - (performance.now() - startedAt));
+    // Twice: one packet is easily lost. The last has all the time that is left: some names take a server seconds to find.
+    const attempts = [...order, ...order];
+    for (const [index, upstream] of attempts.entries()) {
+      const leftMs = LIMIT_MS - (performance.now() - startedAt);
+      const limitMs = index === attempts.length - 1 ? leftMs : Math.min(ATTEMPT_MS, leftMs);
       if (limitMs <= 0 || signal.aborted) break;
       const received = await this.#attempt(query, upstream, transport, { limitMs, signal });
       if (!received) continue;
@@ -172,9 +174,12 @@ function askByTcp(
   const socket = connect({ host: address, port });
   socket.on('error', reject);
   socket.on('close', () => reject(new UpstreamError('the server has closed the connection')));
-  readMessages(socket, (bytes) => {
-    const response = readResponse(bytes, query, questionEnd);
-    if (response) resolve({ bytes, response });
+  const messages = new TcpMessages();
+  socket.on('data', (piece: Buffer) => {
+    for (const bytes of messages.add(piece)) {
+      const response = readResponse(bytes, query, questionEnd);
+      if (response) resolve({ bytes, response });
+    }
   });
   socket.write(withLength(query));
   const stop = (): void => reject(new UpstreamError('given up'));

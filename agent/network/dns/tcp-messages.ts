@@ -1,33 +1,28 @@
 /** DNS messages over TCP: each behind its length in two bytes (RFC 1035, section 4.2.2). */
-import type { Socket } from 'node:net';
-
 const LENGTH_BYTES = 2;
 
-/** Calls `take` with each whole message; of one that is not whole at the end, nobody hears. */
-export function readMessages(socket: Socket, take: (message: Buffer) => void): void {
-  let parts: Buffer[] = [];
-  let size = 0;
-  socket.on('data', (data: Buffer) => {
-    parts.push(data);
-    size += data.length;
-    // Not joined for each byte of a slow sender.
-    if (size < LENGTH_BYTES || size < wantedBytes(parts)) return;
-    let rest = Buffer.concat(parts);
-    while (rest.length >= LENGTH_BYTES) {
-      const end = LENGTH_BYTES + rest.readUInt16BE(0);
-      if (rest.length < end) break;
-      take(rest.subarray(LENGTH_BYTES, end));
-      rest = rest.subarray(end);
-    }
-    parts = rest.length > 0 ? [Buffer.from(rest)] : [];
-    size = rest.length;
-  });
-}
+/** Joins what comes over a connection. A sender costs the memory of one message, however small its pieces are. */
+export class TcpMessages {
+  readonly #length = Buffer.alloc(LENGTH_BYTES);
+  /** Undefined while its length is read. */
+  #message: Buffer | undefined;
+  #filled = 0;
 
-/** How long the first message is with its length, of which the first byte may have come alone. */
-function wantedBytes([first, ...others]: readonly Buffer[]): number {
-  const second = first!.length > 1 ? first![1] : others.find(({ length }) => length > 0)?.[0];
-  return LENGTH_BYTES + (first![0]! << 8) + (second ?? 0);
+  /** Each message that this piece completes; of one that is never complete, nobody hears. */
+  *add(piece: Buffer): Generator<Buffer> {
+    for (let at = 0; at < piece.length;) {
+      const target = this.#message ?? this.#length;
+      const count = piece.copy(target, this.#filled, at);
+      at += count;
+      this.#filled += count;
+      if (this.#filled < target.length) return;
+      this.#filled = 0;
+      const complete = this.#message;
+      const next = complete ? 0 : this.#length.readUInt16BE(0);
+      this.#message = next > 0 ? Buffer.alloc(next) : undefined;
+      if (complete) yield complete;
+    }
+  }
 }
 
 export function withLength(message: Buffer): Buffer {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket as TcpSocket } from 'node:net';
 import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet';
 import { test, type Test } from 'tap';
+import { Cidr } from '../../../../api/domain/address.ts';
 import { DnsServer } from '../../../../agent/network/dns/dns-server.ts';
 import { Forwarder } from '../../../../agent/network/dns/forwarder.ts';
 import { ResponseCache } from '../../../../agent/network/dns/response-cache.ts';
@@ -54,15 +55,20 @@ interface Options {
   readonly upstreams?: readonly { address: string; port: number }[];
   readonly isClient?: (address: string) => boolean;
   readonly cache?: ResponseCache;
+  readonly idleMs?: number;
 }
 
-async function startServer(t: Test, { upstreams = [], isClient = () => true, cache }: Options = {}) {
-  const zone = new ClusterZone('cluster.local');
+async function startServer(t: Test, { upstreams = [], isClient = () => true, cache, idleMs }: Options = {}) {
+  const ranges = ['10.42.0.0/16', '10.43.0.0/16'].map((text) => Cidr.parse(text)!);
+  const zone = new ClusterZone('cluster.local', ranges);
   const stop = new AbortController();
   const forwarder = new Forwarder(cache);
   const resolver = new Resolver({ zone, forwarder, hostUpstreams: async () => upstreams, signal: stop.signal });
   const errors: Error[] = [];
-  const server = new DnsServer({ resolver, isClient, port: 0, onError: (error) => errors.push(error) });
+  const server = new DnsServer({
+    ...{ resolver, isClient, port: 0, onError: (error) => errors.push(error) },
+    ...(idleMs !== undefined && { idleMs }),
+  });
   const { port } = await server.listen('127.0.0.1');
   t.teardown(async () => {
     stop.abort();
@@ -129,7 +135,8 @@ test('an answer that is too large for UDP comes over TCP', async (t) => {
   zone.set('n', 'many', { namespace: 'n', name: 'many', addresses: [], ports: [], endpoints });
   resolver.setSynced();
   const cut = await exchange(udp, encode({ type: 'query', id: 7, ...question('many.n.svc.cluster.local') }));
-  t.match(cut, { flag_tc: true, answers: [] });
+  t.equal(cut.flag_tc, true);
+  t.equal(cut.answers?.length, 29, 'what has room in 512 bytes: some clients know no TCP');
   t.equal((await stock.resolve4('many.n.svc.cluster.local')).length, 200);
   t.equal((await stock.resolveSrv('_http._tcp.many.n.svc.cluster.local')).length, 200);
   const { questions } = question('many.n.svc.cluster.local');
@@ -140,6 +147,31 @@ test('an answer that is too large for UDP comes over TCP', async (t) => {
     encode({ type: 'query', id: 8, questions, additionals: [{ ...opt, ...options }] }),
   );
   t.match(limited, { flag_tc: true, additionals: [{ type: 'OPT', udpPayloadSize: 1232 }] });
+  t.equal(limited.answers?.length, 73);
+});
+
+test('a headless Service of more endpoints than TCP has room for', async (t) => {
+  const { zone, resolver, stock } = await startServer(t);
+  const ports = [{ name: 'http', protocol: 'tcp', port: 80 }];
+  const endpoints = Array.from({ length: 50_000 }, (_, index) => ({
+    ...{ address: `10.${index >> 16}.${(index >> 8) & 0xff}.${index & 0xff}`, hostname: 'same', ports },
+  }));
+  zone.set('n', 'all', { namespace: 'n', name: 'all', addresses: [], ports: [], endpoints });
+  resolver.setSynced();
+  const query = encode({ type: 'query', ...question('all.n.svc.cluster.local') });
+  const whole = decode((await resolver.resolve(query, 'tcp')) as Buffer);
+  t.equal(whole.flag_tc, true);
+  t.ok((whole.answers?.length ?? 0) > 4_000, `${whole.answers?.length} of them`);
+  const srv = encode({ type: 'query', ...question('_http._tcp.all.n.svc.cluster.local', 'SRV') });
+  t.match(decode((await resolver.resolve(srv, 'udp')) as Buffer).answers, [{ data: { port: 80 } }]);
+  const startedAt = process.cpuUsage();
+  for (let round = 0; round < 500; round++) {
+    await resolver.resolve(query, 'udp');
+    await resolver.resolve(srv, 'udp');
+  }
+  const { user } = process.cpuUsage(startedAt);
+  t.ok(user < 1_000_000, `a query costs what its answer has: ${user} microseconds for 1000`);
+  t.equal((await stock.resolve4('same.all.n.svc.cluster.local')).length > 4_000, true);
 });
 
 test('a Service that is a name has the addresses of that name', async (t) => {
@@ -257,6 +289,71 @@ test('only the response to a query is believed', async (t) => {
   t.strictSame(await stock.resolve4('a.example'), ['192.0.2.1']);
 });
 
+test('other servers that change the letters of a name, are slow, or answer with too much', async (t) => {
+  const loud = await startUpstream(t, ({ id, questions }) =>
+    encode({
+      ...{ type: 'response', id: id!, flags: 0x180 },
+      questions: [{ ...questions![0]!, name: questions![0]!.name.toUpperCase() }],
+      answers: [{ type: 'A', name: 'A.EXAMPLE', ttl: 60, data: '192.0.2.1' }],
+    }),
+  );
+  const { udp } = await startServer(t, { upstreams: [loud] });
+  const heard = await exchange(udp, encode({ type: 'query', id: 1, ...question('a.Example') }));
+  t.match(heard, { rcode: 'NOERROR', questions: [{ name: 'a.Example' }], answers: [{ data: '192.0.2.1' }] });
+  const names = Array.from({ length: 100 }, (_, index) => `192.0.2.${index}`);
+  const large = await startUpstream(t, ({ questions }) => ({
+    answers: names.map((data) => ({ type: 'A' as const, name: questions![0]!.name, ttl: 60, data })),
+  }));
+  const second = await startServer(t, { upstreams: [large] });
+  const cut = await exchange(second.udp, encode({ type: 'query', id: 2, ...question('a.example') }));
+  t.equal(cut.flag_tc, true);
+  t.ok(cut.answers!.length > 10, `${cut.answers!.length} answers have room`);
+  let asked = 0;
+  const slow = createSocket('udp4');
+  slow.bind(0, '127.0.0.1');
+  await once(slow, 'listening');
+  t.teardown(() => slow.close());
+  slow.on('message', (bytes, from) => {
+    const { id, questions } = decode(bytes);
+    const answer = encode({ type: 'response', id: id!, flags: 0x180, questions: questions! });
+    if (++asked === 2) setTimeout(() => slow.send(answer, from.port, from.address), 2_000);
+  });
+  const third = await startServer(t, { upstreams: [{ address: '127.0.0.1', port: slow.address().port }] });
+  t.match(await exchange(third.udp, encode({ type: 'query', id: 3, ...question('slow.example') })), {
+    rcode: 'NOERROR',
+  });
+});
+
+test('of a name that stands for one without addresses, the SOA says for how long it has none', async (t) => {
+  let now = 1_000;
+  const soa = { mname: 'a.example', rname: 'b.example', serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 20 };
+  const upstream = await startUpstream(t, ({ questions }) => ({
+    answers: [{ type: 'CNAME', name: questions![0]!.name, ttl: 300, data: 'b.example' }],
+    authorities: [{ type: 'SOA', name: 'example', ttl: 600, data: soa }],
+  }));
+  const { stock } = await startServer(t, { upstreams: [upstream], cache: new ResponseCache(() => now) });
+  t.strictSame(await stock.resolve6('a.example'), []);
+  now += 21_000;
+  t.strictSame(await stock.resolve6('a.example'), []);
+  t.equal(upstream.asked.length, 2);
+});
+
+test('addresses of the cluster without a name are not asked for elsewhere, unless a stub domain says so', async (t) => {
+  const answering = () =>
+    startUpstream(t, ({ questions }) => ({
+      answers: [{ type: 'PTR', name: questions![0]!.name, ttl: 1, data: 'host.example' }],
+    }));
+  const [host, corp] = [await answering(), await answering()];
+  const { resolver, stock } = await startServer(t, { upstreams: [host] });
+  await t.rejects(stock.resolvePtr('1.0.43.10.in-addr.arpa'), { code: 'ESERVFAIL' }, 'before the zone is known');
+  resolver.setSynced();
+  await t.rejects(stock.reverse('10.42.0.9'), { code: 'ENOTFOUND' });
+  t.strictSame(await stock.reverse('192.0.2.1'), ['host.example']);
+  t.strictSame(host.asked, ['udp PTR 1.2.0.192.in-addr.arpa']);
+  resolver.setSettings({ ...NO_SETTINGS, stubDomains: new Map([['42.10.in-addr.arpa', [corp]]]) });
+  t.strictSame(await stock.reverse('10.42.0.9'), ['host.example']);
+});
+
 test('stub domains, servers and hosts of the settings', async (t) => {
   const answering = (data: string) =>
     startUpstream(t, ({ questions }) => ({ answers: [{ type: 'A', name: questions![0]!.name, ttl: 1, data }] }));
@@ -292,6 +389,54 @@ test('strangers are met with silence', async (t) => {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'close');
   t.equal(server.counts.answered, 0);
+});
+
+const framed = (message: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]);
+
+test('a client that does not read its answers is read no further, and cut off', async (t) => {
+  const { zone, resolver, server, port } = await startServer(t, { idleMs: 500 });
+  const ports = [{ name: 'http', protocol: 'tcp', port: 80 }];
+  const endpoints = Array.from({ length: 4_000 }, (_, index) => ({
+    ...{ address: `10.42.${index >> 8}.${index & 0xff}`, hostname: undefined, ports },
+  }));
+  zone.set('n', 'many', { namespace: 'n', name: 'many', addresses: [], ports: [], endpoints });
+  resolver.setSynced();
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.on('error', () => undefined);
+  socket.pause();
+  const closed = once(socket, 'close');
+  const query = framed(encode({ type: 'query', id: 1, ...question('many.n.svc.cluster.local') }));
+  socket.write(Buffer.concat(Array.from({ length: 2_000 }, () => query)));
+  await eventually('it to be cut off', () => server.connections === 0);
+  t.ok(server.counts.answered < 500, `${server.counts.answered} answers of 64 kB`);
+  socket.destroy();
+  await closed;
+});
+
+test('a message that never ends does not hold its connection, byte by byte', async (t) => {
+  const { server, port } = await startServer(t, { idleMs: 500 });
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  const drip = setInterval(() => socket.write(Buffer.from([1])), 50);
+  t.teardown(() => clearInterval(drip));
+  socket.on('error', () => undefined);
+  await once(socket, 'close');
+  clearInterval(drip);
+  await eventually('the server to know', () => server.connections === 0);
+});
+
+test('a client that has asked all and closes its side is answered', async (t) => {
+  const upstream = await startUpstream(t, ({ questions }) => ({
+    answers: [{ type: 'A', name: questions![0]!.name, ttl: 1, data: '192.0.2.1' }],
+  }));
+  const { port } = await startServer(t, { upstreams: [upstream] });
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.end(framed(encode({ type: 'query', id: 1, ...question('a.example') })));
+  const [bytes] = (await once(socket, 'data')) as [Buffer];
+  t.match(decode(bytes.subarray(2)).answers, [{ data: '192.0.2.1' }]);
+  await once(socket, 'close');
 });
 
 /** What comes over one connection, message by message. */
@@ -372,11 +517,20 @@ test('hostile messages: each is answered as RFC 1035 says or dropped, and none i
     ['a transfer', changed(good.length - 3, 252), 'code 5'],
     ['EDNS', withOpt(0), 'code 0'],
     ['EDNS of version 1', withOpt(1), 'code 0'],
+    [
+      '60 kB of options',
+      Buffer.concat([changed(10, 0, 1), OPT.subarray(0, 9), Buffer.from([0xea, 0x60]), Buffer.alloc(60_000)]),
+      'code 1',
+    ],
     ['two of EDNS', Buffer.concat([changed(10, 0, 2), OPT, OPT]), 'code 1'],
   ] as const)
     t.equal(await rcode(bytes), wanted, what);
   const refused = (await resolver.resolve(withOpt(1), 'udp')) as Buffer;
   t.equal(refused[refused.length - 6], 1, 'BADVERS in the upper bits');
+  const dnssec = withOpt(0);
+  dnssec[dnssec.length - 4] = 0x80;
+  const signed = (await resolver.resolve(dnssec, 'udp')) as Buffer;
+  t.equal(signed[signed.length - 4], 0x80, 'DO is repeated');
   // Any bytes at all.
   let state = 1;
   const random = (): number => (state = (state * 48_271) % 0x7fffffff);
@@ -388,6 +542,19 @@ test('hostile messages: each is answered as RFC 1035 says or dropped, and none i
   }
   t.strictSame(await stock.resolve4('s.n.svc.cluster.local'), ['10.43.0.5']);
   t.strictSame(errors, []);
+});
+
+test('while other servers are silent, a client that waits for many of their names hears of the cluster', async (t) => {
+  const silent = await startUpstream(t, () => undefined);
+  const { server, zone, resolver, udp, forwarder, stock } = await startServer(t, { upstreams: [silent] });
+  zone.set('n', 's', { namespace: 'n', name: 's', addresses: ['10.43.0.5'], ports: [] });
+  resolver.setSynced();
+  for (let index = 0; index < 300; index++)
+    udp.send(encode({ type: 'query', id: index, ...question(`x${index}.example`) }));
+  await eventually('its limit', () => server.counts.dropped > 0);
+  t.ok(forwarder.pending > 0);
+  t.strictSame(await stock.resolve4('s.n.svc.cluster.local'), ['10.43.0.5']);
+  t.ok(forwarder.pending > 0, 'at once');
 });
 
 test('a flood of one client waits for other servers alone', async (t) => {
