@@ -23,6 +23,7 @@ import { dnsService } from './dns-facts.ts';
 import type { DnsRules } from './dns-rules.ts';
 import { readDnsSettings, type ReadSettings } from './dns-settings.ts';
 import type { DnsMessage, DnsThreadOptions } from './dns-thread.ts';
+import { PacedTask } from './paced-task.ts';
 import type { DnsSettings } from './resolver.ts';
 
 export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clusterCidr' | 'serviceCidr'> {
@@ -51,7 +52,8 @@ export class ClusterDnsServer {
   readonly #configMaps: Informer<ConfigMap, ReadSettings>;
   readonly #dirty = new Set<string>();
   #thread: Worker | undefined;
-  #isFlushing = false;
+  /** One of many endpoints is told as a whole whenever one of them changes. */
+  readonly #flushing = new PacedTask({ run: () => this.#flush() });
   #isSynced = false;
   #settings: DnsSettings | undefined;
   /** What the host has, and what it should have. */
@@ -102,9 +104,7 @@ export class ClusterDnsServer {
 
   #changed(key: string): void {
     this.#dirty.add(key);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    setImmediate(() => this.#flush());
+    this.#flushing.ask();
   }
 
   #synced(): void {
@@ -115,7 +115,6 @@ export class ClusterDnsServer {
   }
 
   #flush(): void {
-    this.#isFlushing = false;
     const keys = [...this.#dirty];
     this.#dirty.clear();
     this.#tellServices(keys);
@@ -215,6 +214,7 @@ export class ClusterDnsServer {
     for (let failures = 0; !signal.aborted; failures++) {
       if (failures > 0) await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
+      const startedAt = performance.now();
       const thread = new Worker(process.argv[1] ?? '', {
         // Shown by debuggers and `ps -L`.
         ...{ name: 'dns', workerData },
@@ -233,6 +233,7 @@ export class ClusterDnsServer {
       });
       signal.removeEventListener('abort', stop);
       this.#thread = undefined;
+      if (performance.now() - startedAt > RETRY.maxMs) failures = 0;
     }
   }
 }
