@@ -213,8 +213,11 @@ export function encodeReply(query: Query, reply: Reply, limitBytes: number): Buf
   const answered = add(answers);
   const said = answered < answers.length ? 0 : add(authorities);
   const isCut = answered < answers.length || said < authorities.length;
-  // What comes along is left out without a word (RFC 2181, section 9).
-  const along = isCut ? 0 : add(additionals);
+  // What comes along is left out without a word, but whole: a part would be taken for all (RFC 2181, section 9).
+  const saidParts = parts.length;
+  const isWhole = !isCut && add(additionals) === additionals.length;
+  if (!isWhole) parts.length = saidParts;
+  const along = isWhole ? additionals.length : 0;
   const header = headOf(query.bytes, AUTHORITATIVE_ANSWER | (isCut ? TRUNCATED : 0), rcode);
   return withCounts(Buffer.concat([header, ...parts, ...options]), [1, answered, said, along + options.length]);
 }

@@ -163,7 +163,10 @@ test('a headless Service of more endpoints than TCP has room for', async (t) => 
   t.equal(whole.flag_tc, true);
   t.ok((whole.answers?.length ?? 0) > 4_000, `${whole.answers?.length} of them`);
   const srv = encode({ type: 'query', ...question('_http._tcp.all.n.svc.cluster.local', 'SRV') });
-  t.match(decode((await resolver.resolve(srv, 'udp')) as Buffer).answers, [{ data: { port: 80 } }]);
+  t.match(decode((await resolver.resolve(srv, 'udp')) as Buffer), {
+    ...{ flag_tc: false, answers: [{ data: { port: 80 } }] },
+    additionals: { length: 0 },
+  });
   const startedAt = process.cpuUsage();
   for (let round = 0; round < 500; round++) {
     await resolver.resolve(query, 'udp');
