@@ -59,6 +59,7 @@ export class ClusterDnsServer {
   /** What the host has, and what it should have. */
   #addresses: readonly string[] = [];
   #wanted: readonly string[] | undefined;
+  #hasRules = false;
   #wake: () => void = () => undefined;
 
   constructor(options: ClusterDnsOptions) {
@@ -154,6 +155,9 @@ export class ClusterDnsServer {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve));
       try {
         await this.#apply(signal);
+        // A cluster that has its DNS elsewhere costs no thread.
+        if (this.#addresses.length > 0 && !serving.has('thread')) serving.set('thread', this.#keepThread(ended));
+        await this.#applyRules();
         outage.ended({}, 'addresses of the cluster DNS are set');
         failures = 0;
       } catch (error) {
@@ -162,8 +166,6 @@ export class ClusterDnsServer {
         await Promise.race([woken, delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined)]);
         continue;
       }
-      // A cluster that has its DNS elsewhere costs no thread.
-      if (this.#addresses.length > 0 && !serving.has('thread')) serving.set('thread', this.#keepThread(ended));
       const idle = new AbortController();
       await Promise.race([woken, over, this.#isDamaged(idle.signal)]);
       idle.abort();
@@ -188,7 +190,7 @@ export class ClusterDnsServer {
   }
 
   async #apply(signal: AbortSignal): Promise<void> {
-    const { recordFile, rules } = this.#options;
+    const { recordFile } = this.#options;
     const wanted = this.#wanted ?? [];
     const gone = this.#addresses.filter((address) => !wanted.includes(address));
     // Before they are there: what is recorded is removed at last, whatever ends this process.
@@ -196,12 +198,16 @@ export class ClusterDnsServer {
     if (all.length > this.#addresses.length) await writeAddresses(recordFile, all);
     this.#addresses = all;
     for (const address of wanted) await addHostAddress(hostRange(address), signal);
-    // A node that has nothing to do with DNS gets no chains either.
-    if (all.length > 0) await rules.apply(wanted);
     this.#tell({ kind: 'serve', addresses: wanted });
     for (const address of gone) await deleteHostAddress(hostRange(address), signal);
     if (gone.length > 0) await writeAddresses(recordFile, wanted);
     this.#addresses = wanted;
+  }
+
+  /** A node that has nothing to do with DNS gets no chains either. */
+  async #applyRules(): Promise<void> {
+    this.#hasRules ||= this.#addresses.length > 0;
+    if (this.#hasRules) await this.#options.rules.apply(this.#addresses);
   }
 
   /** Starts it again whenever it fails. */

@@ -5,7 +5,7 @@ import { own } from '../../../api/machinery/own.ts';
 import type { Service } from '../../../api/types/core/v1.gen.ts';
 import type { SliceFacts } from '../services/model/service-facts.ts';
 import { isEncodable } from './message.ts';
-import type { DnsEndpoint, DnsService } from './zone.ts';
+import type { DnsEndpoint, DnsService } from './dns-service.ts';
 
 export interface DnsFacts extends Omit<DnsService, 'endpoints'> {
   readonly isHeadless: boolean;

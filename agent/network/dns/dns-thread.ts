@@ -13,7 +13,8 @@ import { parseResolvConf } from '../../host/resolv-conf.ts';
 import { DnsServer } from './dns-server.ts';
 import { Forwarder, type DnsUpstream } from './forwarder.ts';
 import { Resolver, type DnsSettings } from './resolver.ts';
-import { ClusterZone, type DnsService } from './zone.ts';
+import type { DnsService } from './dns-service.ts';
+import { ClusterZone } from './zone.ts';
 
 /** Passed to the thread by structured clone. */
 export interface DnsThreadOptions {

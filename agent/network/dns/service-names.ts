@@ -3,7 +3,7 @@
  * many endpoints and ports whoever makes a Service and its EndpointSlices gives it.
  */
 import { Type } from './message.ts';
-import type { DnsEndpoint, DnsPort, DnsService } from './zone.ts';
+import type { DnsEndpoint, DnsPort, DnsService } from './dns-service.ts';
 
 /** A port at a name below that of the Service; that itself when it is empty. */
 export interface ServiceTarget {

@@ -2,7 +2,8 @@
 import { test } from 'tap';
 import { Cidr } from '../../../../api/domain/address.ts';
 import { Type, type Owned } from '../../../../agent/network/dns/message.ts';
-import { ClusterZone, type DnsService } from '../../../../agent/network/dns/zone.ts';
+import type { DnsService } from '../../../../agent/network/dns/dns-service.ts';
+import { ClusterZone } from '../../../../agent/network/dns/zone.ts';
 
 const web: DnsService = {
   ...{ namespace: 'shop', name: 'web', addresses: ['10.43.0.5', 'fd00:43::5'] },
