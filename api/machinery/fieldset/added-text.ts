@@ -24,7 +24,7 @@ export function addedFieldsText(type: FieldType, before: unknown, after: unknown
   const old = isJsonObject(before) ? before : undefined;
   let text = '';
   for (const key of namesInOrder(Object.keys(after))) {
-    const value = after[key];
+    const value = own(after, key);
     const not = excluded?.children.get(`f:${key}`);
     if (value === undefined || not?.member) continue;
     const inner = addedFieldsText(typeOfKey(type.map, key), own(old, key), value, not);
@@ -57,7 +57,7 @@ function allText(type: FieldType, value: unknown): string {
   if (form === 'map' && type.map && !type.map.atomic) {
     const map = value as Readonly<Record<string, unknown>>;
     for (const key of namesInOrder(Object.keys(map))) {
-      const inner = map[key];
+      const inner = own(map, key);
       if (inner !== undefined) text += `,${fieldKey(key)}:${allText(typeOfKey(type.map, key), inner)}`;
     }
   } else if (form === 'list' && type.list && !type.list.atomic) {

@@ -170,7 +170,7 @@ t.test('texts are in the order of upstream, whatever that of the object', async 
   const before = { metadata: {}, spec: { containers: [] } };
   t.equal(addedFieldsText(POD, before, after), wanted);
   t.equal(fieldsText(set(JSON.parse(wanted))), wanted);
-  t.equal(fieldsText(compare(POD, before, after)!.changed!), wanted);
+  t.equal(fieldsText(compare(POD, before, after)!.changed), wanted);
 });
 
 /** What an applied list makes of a live one. */
