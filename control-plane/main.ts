@@ -8,7 +8,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { kubernetesServiceIp } from '../api/domain/address.ts';
 import { backoffMs } from '../client/backoff.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
@@ -73,7 +72,7 @@ async function runApiServer(
       hostname: os.hostname(),
       interfaces: os.networkInterfaces(),
       clusterDomain: config.clusterDomain,
-      kubernetesServiceIp: kubernetesServiceIp(config.serviceCidr),
+      serviceCidr: config.serviceCidr,
       podCidr: config.clusterCidr,
       extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
     }),

@@ -1,5 +1,5 @@
 import type { NetworkInterfaceInfo } from 'node:os';
-import { Cidr, IpAddress } from '../../api/domain/address.ts';
+import { Cidr, IpAddress, kubernetesServiceIp } from '../../api/domain/address.ts';
 
 export interface ServerNamesOptions {
   readonly hostname: string;
@@ -7,19 +7,19 @@ export interface ServerNamesOptions {
   readonly interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>;
   /** `cluster.local` */
   readonly clusterDomain: string;
-  /** The cluster IP of the `kubernetes` service: the first address of the service range. */
-  readonly kubernetesServiceIp: string;
-  /** The pod CIDR: the host's addresses in it come and go with the pod bridge, and no client uses them. */
+  /** Its first address is that of the `kubernetes` Service. The host's other addresses in it are those of Services that an agent serves here. */
+  readonly serviceCidr: string;
+  /** The host's addresses in it come and go with the pod bridge. Clients use neither. */
   readonly podCidr: string;
   readonly extra?: readonly string[];
 }
 
 /** Every DNS name and address at which clients may reach the api-server, sorted: the serving certificate's subjectAltName. */
 export function serverNames(options: ServerNamesOptions): string[] {
-  const pods = Cidr.parse(options.podCidr);
+  const ofCluster = [options.podCidr, options.serviceCidr].map((text) => Cidr.parse(text));
   // Clients cannot use link-local IPv6 addresses.
   const isDialled = (address: IpAddress): boolean =>
-    !pods?.contains(address) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
+    !ofCluster.some((range) => range?.contains(address)) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
   const hostAddresses = Object.values(options.interfaces)
     .flatMap((addresses) => addresses ?? [])
     .flatMap(({ address }) => IpAddress.parse(address) ?? [])
@@ -34,7 +34,7 @@ export function serverNames(options: ServerNamesOptions): string[] {
       'kubernetes.default.svc',
       `kubernetes.default.svc.${options.clusterDomain}`,
       '127.0.0.1',
-      options.kubernetesServiceIp,
+      kubernetesServiceIp(options.serviceCidr),
       ...hostAddresses,
       ...(options.extra ?? []),
     ]),

@@ -195,15 +195,18 @@ test('a signing request becomes a client certificate with its subject, for the r
   await t.rejects(signCertificateRequest(request, { ca, usages: ['cert sign'] }), /usage "cert sign"/);
 });
 
-test("the server certificate has the host name, the Service's names and every address but the pod bridge's", async (t) => {
+test("the server certificate has the host name, the Service's names and every address but those of pods and Services", async (t) => {
   const address = (a: string) => [
     { address: a, netmask: '', mac: '', internal: false, cidr: null, family: 'IPv4' as const },
   ];
   const got = serverNames({
     hostname: 'Host-A',
-    interfaces: { eth0: address('192.0.2.1'), cni0: address('10.42.0.1'), eth1: address('fe80::1') },
+    interfaces: {
+      ...{ eth0: address('192.0.2.1'), cni0: address('10.42.0.1'), eth1: address('fe80::1') },
+      lo: [...address('127.0.0.1'), ...address('10.43.0.10')],
+    },
     clusterDomain: 'cluster.local',
-    kubernetesServiceIp: '10.43.0.1',
+    serviceCidr: '10.43.0.0/16',
     podCidr: '10.42.0.0/16',
     extra: ['api.example'],
   });
