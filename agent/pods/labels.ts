@@ -1,6 +1,7 @@
 /** Labels and annotations of pods and containers in the runtime: the kubelet's, which other tools read, too. */
 import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../api/kinds/core/container-defaults.ts';
 import { fnvHash } from '../../api/machinery/fnv-hash.ts';
+import { isJsonObject } from '../../api/machinery/own.ts';
 import { POD_UID_LABEL } from '../cri/client.ts';
 import type { StringMap } from '../cri/types.ts';
 import type { Container, Pod, ResourceRequirements } from '../../api/types/core/v1.gen.ts';
@@ -63,6 +64,12 @@ export function containerAnnotations(
 export const containerHash = ({ name, image }: Pick<Container, 'name' | 'image'>): string =>
   fnvHash(JSON.stringify({ name, image })).toString(16);
 
-/** What `RESOURCES` says. The annotation is the agent's own; undefined when the container has none. */
-export const resourcesIn = (annotation: string | undefined): ResourceRequirements | undefined =>
-  annotation === undefined ? undefined : (JSON.parse(annotation) as ResourceRequirements);
+/** What `RESOURCES` says; undefined when the container has none, and when it is damaged: the spec counts then. */
+export function resourcesIn(annotation = ''): ResourceRequirements | undefined {
+  try {
+    const resources: unknown = JSON.parse(annotation);
+    return isJsonObject(resources) ? (resources) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -2,7 +2,6 @@
  * The cluster's DNS on this node: follows the Services, gives the host the address of the cluster's DNS, and tells the thread that serves
  * it what there is. The Service `kube-system/kube-dns` says whether the agents serve it at all, and where.
  */
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -18,6 +17,7 @@ import { configMaps } from '../../../client/resources.gen.ts';
 import { writeFileAtomically } from '../../../daemon/atomic-file.ts';
 import { DamagedRecord, readRecord } from '../../host/files.ts';
 import { addHostAddress, deleteHostAddress } from '../../host/links.ts';
+import { ownAddresses } from '../../host/own-addresses.ts';
 import type { ServiceCache } from '../service-cache.ts';
 import { dnsService } from './dns-facts.ts';
 import type { DnsRules } from './dns-rules.ts';
@@ -58,7 +58,7 @@ export class ClusterDnsServer {
   #settings: DnsSettings | undefined;
   /** What the host has, and what it should have. */
   #addresses: readonly string[] = [];
-  #wanted: readonly string[] | undefined;
+  #wanted: readonly string[] = [];
   #hasRules = false;
   #wake: () => void = () => undefined;
 
@@ -147,7 +147,7 @@ export class ClusterDnsServer {
   async #keepAddresses(signal: AbortSignal): Promise<void> {
     const { logger } = this.#options;
     const outage = new Outage({ logger, level: 'error' });
-    const serving = new Map<string, Promise<void>>();
+    let thread: Promise<void> | undefined;
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
     const over = aborted(signal);
@@ -156,7 +156,7 @@ export class ClusterDnsServer {
       try {
         await this.#apply(signal);
         // A cluster that has its DNS elsewhere costs no thread.
-        if (this.#addresses.length > 0 && !serving.has('thread')) serving.set('thread', this.#keepThread(ended));
+        if (this.#addresses.length > 0) thread ??= this.#keepThread(ended);
         await this.#applyRules();
         outage.ended({}, 'addresses of the cluster DNS are set');
         failures = 0;
@@ -171,7 +171,7 @@ export class ClusterDnsServer {
       idle.abort();
     }
     stop.abort();
-    await serving.get('thread');
+    await thread;
   }
 
   /** Resolves when the host has lost an address or the rules, as a network or a firewall that is set up anew takes them away. */
@@ -180,9 +180,7 @@ export class ClusterDnsServer {
       await delay(CHECK_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
       if (this.#addresses.length === 0) continue;
-      const present = new Set(
-        Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
-      );
+      const present = ownAddresses();
       if (!this.#addresses.every((address) => present.has(address))) return;
       // Why it cannot be seen is said when the rules cannot be written either.
       if (!(await this.#options.rules.verify().catch(() => false))) return;
@@ -191,7 +189,7 @@ export class ClusterDnsServer {
 
   async #apply(signal: AbortSignal): Promise<void> {
     const { recordFile } = this.#options;
-    const wanted = this.#wanted ?? [];
+    const wanted = this.#wanted;
     const gone = this.#addresses.filter((address) => !wanted.includes(address));
     // Before they are there: what is recorded is removed at last, whatever ends this process.
     const all = [...new Set([...this.#addresses, ...wanted])];

@@ -5,6 +5,7 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { DNS_PORT } from '../../../api/domain/cluster-dns.ts';
 import { withDeadline } from '../../../client/deadline.ts';
 import type { Resolver } from './resolver.ts';
 import { TcpMessages, withLength } from './tcp-messages.ts';
@@ -20,7 +21,6 @@ export interface DnsServerOptions {
   readonly onError: (error: Error) => void;
 }
 
-const DNS_PORT = 53;
 const LISTEN_LIMIT_MS = 5_000;
 /** Queries of one client that wait for other servers at a time, and connections that it may have. */
 const MAX_WAITING = 200;
@@ -40,7 +40,7 @@ export class DnsServer implements AsyncDisposable {
   readonly #connections = new Map<string, Set<Socket>>();
   readonly #waiting = new Map<string, number>();
   #connected = 0;
-  /** By response code, and those of strangers. */
+  /** Of messages: those of strangers, and what is no query, are dropped. */
   readonly counts = { answered: 0, failed: 0, dropped: 0 };
 
   constructor(options: DnsServerOptions) {

@@ -1,5 +1,4 @@
 /** Serves the cluster's DNS on a thread of its own: neither can hold the other up. What it serves, the agent's main thread tells it. */
-import { networkInterfaces } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
@@ -9,6 +8,7 @@ import { DNS_PORT } from '../../../api/domain/cluster-dns.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import { Outage } from '../../../client/outage.ts';
 import { daemonLogger } from '../../../daemon/daemon-logger.ts';
+import { ownAddresses } from '../../host/own-addresses.ts';
 import { parseResolvConf } from '../../host/resolv-conf.ts';
 import { DnsServer } from './dns-server.ts';
 import { Forwarder, type DnsUpstream } from './forwarder.ts';
@@ -152,12 +152,12 @@ const MAX_KNOWN = 4_096;
 function clientsOf(clusterCidr: string): (address: string) => boolean {
   const pods = Cidr.parse(clusterCidr);
   const known = new Map<string, boolean>();
-  let own = new Set<string>();
+  let own: ReadonlySet<string> = new Set();
   let readAt = -Infinity;
   return (address) => {
     const now = performance.now();
     if (now - readAt > HOST_FACTS_MS) {
-      own = new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)));
+      own = ownAddresses();
       readAt = now;
     }
     if (own.has(address)) return true;

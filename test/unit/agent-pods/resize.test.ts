@@ -1,5 +1,6 @@
 /** Changes of the CPU and memory of containers that run: what is given, when, and what the status says of it. */
 import { test } from 'tap';
+import { resourcesIn } from '../../../agent/pods/labels.ts';
 import { planResize, type AppliedSizes } from '../../../agent/pods/resize/resize-plan.ts';
 import { PodSizes } from '../../../agent/pods/resize/pod-sizes.ts';
 import { inOrderOfResize, resizeRefusal, type PendingResize } from '../../../agent/pods/resize/resize-review.ts';
@@ -258,4 +259,9 @@ test('the status shows what is allocated, what runs, and why they differ', (t) =
     'the condition goes with its cause',
   );
   t.end();
+});
+
+test('what a container was created with is read back, and is unknown where the annotation is damaged', async (t) => {
+  t.strictSame(resourcesIn(JSON.stringify(SMALL)), SMALL);
+  for (const annotation of [undefined, '', '{', 'null', '[]', '7']) t.equal(resourcesIn(annotation), undefined);
 });

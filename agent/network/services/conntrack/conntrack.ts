@@ -1,6 +1,6 @@
 /** Deletes the UDP flows that lead to no serving endpoint: reads the kernel's table, deletes what udp-flows.ts names. */
-import { networkInterfaces } from 'node:os';
 import type { IpFamily } from '../../../../api/domain/address.ts';
+import { ownAddresses } from '../../../host/own-addresses.ts';
 import { ProgramError, run } from '../../../host/run.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
 import {
@@ -49,9 +49,7 @@ export class UdpFlows {
 
   /** One flow for each pair of frontend and endpoint. */
   async #staleFlows(wanted: ExpectedFlows, signal: AbortSignal): Promise<UdpFlow[]> {
-    const addresses = new Set(
-      Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((each) => each.address)),
-    );
+    const addresses = ownAddresses();
     const stale = new Map<string, UdpFlow>();
     await listFlows(
       this.#family,
