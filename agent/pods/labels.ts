@@ -68,7 +68,7 @@ export const containerHash = ({ name, image }: Pick<Container, 'name' | 'image'>
 export function resourcesIn(annotation = ''): ResourceRequirements | undefined {
   try {
     const resources: unknown = JSON.parse(annotation);
-    return isJsonObject(resources) ? (resources) : undefined;
+    return isJsonObject(resources) ? resources : undefined;
   } catch {
     return undefined;
   }
