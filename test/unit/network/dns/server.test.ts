@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { promises as dns } from 'node:dns';
 import { once } from 'node:events';
-import { connect, createServer, type Socket as TcpSocket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket as TcpSocket } from 'node:net';
 import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet';
 import { test, type Test } from 'tap';
 import { Cidr } from '../../../../api/domain/address.ts';
@@ -12,6 +12,26 @@ import { ResponseCache } from '../../../../agent/network/dns/response-cache.ts';
 import { NO_SETTINGS, Resolver } from '../../../../agent/network/dns/resolver.ts';
 import { ClusterZone } from '../../../../agent/network/dns/zone.ts';
 import { eventually } from '../../../support/wait.ts';
+
+/** A port that nobody uses on UDP or TCP: the kernel looks at one of them only when it chooses. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const tcp = createServer().listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const { port } = tcp.address() as AddressInfo;
+    const udp = createSocket('udp4').bind(port, '127.0.0.1');
+    const isFree = await once(udp, 'listening').then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EADDRINUSE') return false;
+        throw error;
+      },
+    );
+    await new Promise((resolve) => tcp.close(resolve));
+    await new Promise<void>((resolve) => udp.close(resolve));
+    if (isFree) return port;
+  }
+}
 
 /** A server of names outside of the cluster, on UDP and TCP. */
 async function startUpstream(
@@ -31,9 +51,9 @@ async function startUpstream(
     const response = reply(bytes, 'udp');
     if (response) udp.send(response, port, address);
   });
-  udp.bind(0, '127.0.0.1');
+  const port = await freePort();
+  udp.bind(port, '127.0.0.1');
   await once(udp, 'listening');
-  const { port } = udp.address();
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (data: Buffer) => {
@@ -66,7 +86,7 @@ async function startServer(t: Test, { upstreams = [], isClient = () => true, cac
   const resolver = new Resolver({ zone, forwarder, hostUpstreams: async () => upstreams, signal: stop.signal });
   const errors: Error[] = [];
   const server = new DnsServer({
-    ...{ resolver, isClient, port: 0, onError: (error) => errors.push(error) },
+    ...{ resolver, isClient, port: await freePort(), onError: (error) => errors.push(error) },
     ...(idleMs !== undefined && { idleMs }),
   });
   const { port } = await server.listen('127.0.0.1');
