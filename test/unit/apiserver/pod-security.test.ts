@@ -444,14 +444,14 @@ t.test('the pods of a namespace that gets stricter', async (t) => {
   });
   const fine: Pod = { metadata: { name: 'fine' }, spec: podSpec() };
   const enforce = { level: 'baseline', minor: LATEST } as const;
-  const check = (pods: Pod[], now?: () => number) =>
+  const check = (pods: Pod[], now = () => 0) =>
     warningsOfExistingPods({
       namespace: 'n',
       enforce,
       count: pods.length,
       pods,
       isExempt: ({ metadata }) => metadata?.name === 'exempt',
-      ...(now && { now }),
+      now,
     });
   const heading = 'existing pods in namespace "n" violate the new PodSecurity enforce level "baseline:latest"';
   t.strictSame(await check([fine]), []);
