@@ -11,6 +11,7 @@ import {
   ipv4Range,
   logLevelRule,
   notEmpty,
+  oneOf,
   orEmpty,
   overlap,
   readableBy,
@@ -18,6 +19,7 @@ import {
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { caHashProblem, serverProblem } from './join/join-format.ts';
+import { PROXY_MODES, type ProxyMode } from './network/services/backends/proxy-mode.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -61,6 +63,7 @@ export const defaultAgentConfig = {
   bridgeMtu: 0,
   hostRoutes: true,
   serviceProxy: true,
+  proxyMode: '' as ProxyMode | '',
   bindAddress: '0.0.0.0',
   port: 10250,
   logLevel: 'info',
@@ -100,6 +103,7 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   bridgeMtu: "MTU of the pod network; the kernel's default when 0",
   hostRoutes: 'set routes to the pods of other nodes on this host',
   serviceProxy: 'run the service proxy on this node',
+  proxyMode: `how the service proxy programs the kernel: ${PROXY_MODES.join(' or ')}; nftables when empty, or iptables where the host lacks something that it takes`,
   bindAddress: 'address that the node API listens on',
   port: 'port of the node API',
   logLevel: 'trace, debug, info, warn, error or fatal',
@@ -154,6 +158,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   cniStateDir: notEmpty,
   bridgeName: (name) => (LINK_NAME.test(name) ? undefined : `must be the name of a link, not ${JSON.stringify(name)}`),
   bridgeMtu: (mtu, settings) => (mtu === 0 ? undefined : integerFrom(SMALLEST_MTU, LARGEST_MTU)(mtu, settings)),
+  proxyMode: orEmpty(oneOf(...PROXY_MODES)),
   bindAddress: orEmpty(ipAddress),
   port: integerFrom(1, MAX_PORT),
   logLevel: logLevelRule,

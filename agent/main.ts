@@ -33,9 +33,10 @@ import { DnsRules } from './network/dns/dns-rules.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
+import { Nft } from './network/netfilter/nft.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { ServiceCache } from './network/service-cache.ts';
-import { proxyModes } from './network/services/backends/proxy-modes.ts';
+import { availableProxyMode, backendsOf } from './network/services/backends/proxy-modes.ts';
 import { ServiceProxy } from './network/services/service-proxy.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
@@ -206,10 +207,14 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // Services: their rules in the tables of netfilter, and their names in DNS.
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
+  const proxyHost = { clusterCidr, netfilter, nft: new Nft(signal) };
+  const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
+  const { backend, retired } = backendsOf(proxyMode, proxyHost);
   const proxy = new ServiceProxy({
     ...{ cache: serviceCache, logger, nodeName: name, dataDir, serviceCidr },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
-    backends: [proxyModes.iptables({ clusterCidr, netfilter })],
+    backends: [backend],
+    retired,
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
   const clusterDns = new ClusterDnsServer({
@@ -219,7 +224,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     recordFile: clusterDnsRecord(dataDir),
   });
 
-  logger.info({ node: name, address, runtime: node.description.runtimeVersion }, 'agent started');
+  logger.info({ node: name, address, runtime: node.description.runtimeVersion, proxyMode }, 'agent started');
   try {
     await Promise.all([
       node.run(signal),

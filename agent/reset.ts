@@ -1,7 +1,7 @@
 /** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { ipv4Cidr } from '../daemon/setting-rules.ts';
+import { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
@@ -17,34 +17,22 @@ import { DnsRules } from './network/dns/dns-rules.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
-import { proxyModes } from './network/services/backends/proxy-modes.ts';
-import { restoreKernel } from './network/services/kernel-tuning.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
+import { ANY_ADDRESS, removeServiceRules } from './proxy-cleanup.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 import { CsiPaths } from './volumes/csi/csi-volume.ts';
 import { volumeDirectories } from './volumes/main.ts';
 
 /** Sandboxes that are removed at the same time. */
 const CONCURRENCY = 8;
-/** The pods' addresses have no part in the removal of rules, and the node may never have learned their range. */
-const ANY_ADDRESS = ipv4Cidr('0.0.0.0/0');
-
 /**
  * Throws a HostError with the first failure, after everything has been tried. Changes nothing when the container runtime does not
  * answer: pods that it cannot stop would go on without their network and rules.
  */
 export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
-  const failures: Error[] = [];
-  const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
-    try {
-      await action();
-    } catch (error) {
-      logger.error({ err: error }, `failed to ${what}`);
-      failures.push(new HostError(`cannot ${what}: ${(error as Error).message}`, { cause: error }));
-    }
-  };
-
+  const attempts = new Attempts(logger);
+  const attempt = attempts.make.bind(attempts);
   const cri = new CriClient(config.containerdSocket);
   try {
     await requireRuntime(cri, signal);
@@ -73,15 +61,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     for (const directory of [...driversPods, drivers.volumes, podsDirectory, stagingDirectory])
       for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
-  if (config.serviceProxy) {
-    await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));
-    for (const [mode, backendOf] of Object.entries(proxyModes)) {
-      const netfilter = new Netfilter(new Iptables(ANY_ADDRESS.family, signal));
-      await attempt(`remove service rules of mode ${mode}`, () =>
-        backendOf({ clusterCidr: ANY_ADDRESS, netfilter }).remove(),
-      );
-    }
-  }
+  if (config.serviceProxy) await removeServiceRules(config, attempts, signal);
   await attempt('remove routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
@@ -92,8 +72,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     await new DnsRules(new Netfilter(new Iptables(ANY_ADDRESS.family, signal)), ANY_ADDRESS).remove();
   });
   await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
-  const [first] = failures;
-  if (first) throw first;
+  attempts.end();
 }
 
 async function requireRuntime(cri: CriClient, signal: AbortSignal): Promise<void> {

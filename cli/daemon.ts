@@ -43,3 +43,13 @@ export async function runDaemon(
     controller.abort();
   }
 }
+
+/** As `runDaemon`, for what comes to an end by itself: a stop is no success, as scripts would go on to what needs all of it done. */
+export const runTask = (...[name, settings, body]: Parameters<typeof runDaemon>): Promise<void> =>
+  runDaemon(name, settings, async (signal, logger) => {
+    try {
+      await body(signal, logger);
+    } finally {
+      if (signal.aborted) process.exitCode = 1;
+    }
+  });

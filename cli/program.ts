@@ -5,6 +5,7 @@ import { hollowCommand } from './hollow.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { userMessage } from './plain-errors.ts';
+import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
 import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
@@ -16,6 +17,7 @@ async function runCommand(): Promise<void> {
     .addCommand(serverCommand())
     .addCommand(agentCommand())
     .addCommand(joinCommand())
+    .addCommand(proxyCommand())
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())

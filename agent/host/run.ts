@@ -37,6 +37,10 @@ export class ProgramError extends Error {
   }
 }
 
+/** Whether the program could not be run because the host does not have it. */
+export const isProgramMissing = (error: unknown): boolean =>
+  error instanceof ProgramError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** A killed program that is parked in the kernel (a hung mount) never exits; after this long it is abandoned. */
 const LEFT_BEHIND_AFTER_MS = 1_000;

@@ -1,8 +1,9 @@
 /** What every backend of the service proxy has to do, as a table of tests. */
 import type { Test } from 'tap';
 import type { ProxyBackend } from '../../agent/network/services/backends/proxy-backend.ts';
-import type { ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
-import type { IpFamily } from '../../api/domain/address.ts';
+import { readTable } from '../../agent/network/services/backends/nftables/table-text.ts';
+import { socketText, type ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
+import { IpAddress, type IpFamily } from '../../api/domain/address.ts';
 import { entryOf, IPV6_SERVICE_CIDR, SERVICE_CIDR, type Shape } from './service-entries.ts';
 
 /** A kernel, and backends that access it one after the other, as processes of the agent do. */
@@ -155,16 +156,38 @@ export function testBackend(t: Test, name: string, makeHost: () => BackendHost):
   }
 }
 
+/** `10.43.0.5`, `80` -> `10.43.0.5:80` */
+const socketOf = (ip: string, port: string): string => socketText(IpAddress.parse(ip)!, Number(port));
+
+/** `[fd00::5]:8080` as a map has it. */
+export const elementValueOf = (socket: string): string => socket.replace(/^\[|\]/g, '').replace(/:(\d+)$/, ' . $1');
+
+/** The connections that a table as `nft -j list table` prints it makes, as far as elements of maps say. */
+export function tableConnectionsOf(objects: readonly unknown[] | undefined): string[] {
+  const { elements } = readTable(objects ?? []);
+  const found: string[] = [];
+  for (const [key, tail] of elements.get('service-ips') ?? []) {
+    const count = Number(/goto endpoints-(\d+)$/.exec(tail)?.[1] ?? 0);
+    for (let index = 0; index < count; index++) {
+      const target = elements.get(`endpoints-${count}`)?.get(`${key} . ${index}`) ?? ' : nowhere . 0';
+      const [[ip = '', , port = ''], [endpoint = '', endpointPort = '']] = [key, target.split(' : ')[1] ?? ''].map(
+        (text) => text.split(' . '),
+      ) as [string[], string[]];
+      found.push(`${socketOf(ip, port)} -> ${socketOf(endpoint, endpointPort)}`);
+    }
+  }
+  return found.sort();
+}
+
 /** The connections that rules as iptables-save prints them make: from dispatch to the Service's chain, and on to the endpoints. */
 export function connectionsOf(saved: string): string[] {
-  const socket = (ip: string, port: string): string => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
   const found: string[] = [];
   for (const [, ip = '', port = '', chain = ''] of saved.matchAll(
     /^-A KUBE-S\S+ -d (\S+?)\/\d+ .*--dport (\d+) .*-j (KUBE-SVC-\S+)$/gm,
   )) {
     for (const [, endpoint = ''] of saved.matchAll(new RegExp(`^-A ${chain} .*-j (KUBE-SEP-\\S+)$`, 'gm'))) {
       const target = new RegExp(`^-A ${endpoint} .*--to-destination (\\S+)$`, 'm').exec(saved)?.[1] ?? 'nowhere';
-      found.push(`${socket(ip, port)} -> ${target}`);
+      found.push(`${socketOf(ip, port)} -> ${target}`);
     }
   }
   return found.sort();

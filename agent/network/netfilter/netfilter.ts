@@ -6,6 +6,7 @@
  */
 import type { IpFamily } from '../../../api/domain/address.ts';
 import type { ProgramError } from '../../host/run.ts';
+import { admitAll } from './bisect.ts';
 import {
   isMissing,
   isRejection,
@@ -109,7 +110,11 @@ export class Netfilter {
         for (const key of missing.keys()) owner.ledger.put(new Map([[key, undefined]]));
         for (const item of itemsOf(owner, missing)) items.push(item);
       }
-      await this.#admit(items, outcome);
+      await admitAll(items, {
+        admit: (some) => this.#admit(some, outcome),
+        leaveOut: (item, error) => this.#leaveOut(item, error, outcome),
+        isRejection,
+      });
     } catch (error) {
       for (const owner of queue.keys()) outcome.failed.set(owner, error as Error);
     }
@@ -123,24 +128,17 @@ export class Netfilter {
     }
   }
 
-  /** Puts the items in force, less those that are rejected. Throws when nothing can be written at all. */
+  /** Puts the items in force; what was in force before is when this throws. */
   async #admit(all: readonly Item[], outcome: Outcome): Promise<void> {
     const items = all.filter(({ owner }) => !outcome.failed.has(owner));
-    const [first] = items;
-    if (!first) return;
-    const owners = new Set(items.map(({ owner }) => owner));
+    if (items.length === 0) return;
     const before = put(items);
     try {
-      await this.#write(owners, outcome);
-      return;
+      await this.#write(new Set(items.map(({ owner }) => owner)), outcome);
     } catch (error) {
-      if (!isRejection(error)) throw error;
-      if (items.length === 1) return this.#leaveOut(first, error, outcome);
       put(before);
+      throw error;
     }
-    const middle = Math.ceil(items.length / 2);
-    await this.#admit(items.slice(0, middle), outcome);
-    await this.#admit(items.slice(middle), outcome);
   }
 
   /** Writes the owner's rules without the item; where these are rejected as well, it was not the item's fault. */

@@ -24,18 +24,38 @@ export class Nft {
 
   /** One transaction: all commands of `input`, in the language of nft(8), or none of them. */
   async apply(input: string): Promise<void> {
-    await run('nft', ['-f', '-'], { input, timeoutMs: TIME_LIMIT_MS, signal: this.#signal });
+    await this.#run(['-f', '-'], input);
+  }
+
+  /** Whether this program and this kernel would accept the transaction. Nothing is changed. */
+  async check(input: string): Promise<void> {
+    await this.#run(['-c', '-f', '-'], input);
   }
 
   /** What the table has, as the objects of libnftables-json(5); undefined when there is no such table. */
   async list({ family, name }: NftTable): Promise<readonly unknown[] | undefined> {
-    const options = { timeoutMs: TIME_LIMIT_MS, signal: this.#signal };
     try {
-      const { stdout } = await run('nft', ['-j', 'list', 'table', family, name], options);
+      const stdout = await this.#run(['-j', 'list', 'table', family, name]);
       return (JSON.parse(stdout) as { nftables: readonly unknown[] }).nftables;
     } catch (error) {
       if (error instanceof ProgramError && error.stderr.includes('No such file or directory')) return undefined;
       throw error;
     }
   }
+
+  /** Removes the table, which may not be there. */
+  async removeTable({ family, name }: NftTable): Promise<void> {
+    await this.apply(`add table ${family} ${name}\ndelete table ${family} ${name}\n`);
+  }
+
+  async #run(args: readonly string[], input?: string): Promise<string> {
+    const options = { timeoutMs: TIME_LIMIT_MS, signal: this.#signal };
+    return (await run('nft', args, input === undefined ? options : { ...options, input })).stdout;
+  }
 }
+
+/** Other programs' transactions and want of memory: the next attempt may pass, whatever it writes. */
+const TRANSIENT = /Interrupted system call|Try again|temporarily unavailable|Cannot allocate memory|No buffer space/;
+/** Whether the program or the kernel has judged the transaction, of which a part may pass. */
+export const isNftRejection = (error: unknown): error is ProgramError =>
+  error instanceof ProgramError && error.exitCode !== null && !TRANSIENT.test(error.stderr);

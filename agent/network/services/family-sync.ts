@@ -14,6 +14,8 @@ import type { ServiceEntry } from './model/service-entry.ts';
 
 export interface FamilySyncOptions {
   readonly backend: ProxyBackend;
+  /** Of other modes, in the same family. */
+  readonly retired: readonly ProxyBackend[];
   readonly tuning: Pick<KernelTuning, 'apply'>;
   readonly checks: Pick<HealthChecks, 'update'>;
   /** The Service as it is now; undefined for none. */
@@ -40,6 +42,8 @@ export class FamilySync {
   readonly #options: FamilySyncOptions;
   readonly #entries = new Map<string, ServiceEntry>();
   readonly #dirty = new Set<string>();
+  /** Backends of other modes that may have left rules. */
+  readonly #retired: Set<ProxyBackend>;
   /** Services that the kernel rejects. */
   readonly #leftOut = new Set<string>();
   readonly #udpFlows: UdpFlows;
@@ -53,6 +57,7 @@ export class FamilySync {
 
   constructor(options: FamilySyncOptions) {
     this.#options = options;
+    this.#retired = new Set(options.retired);
     this.#udpFlows = new UdpFlows(options.backend.family);
   }
 
@@ -88,6 +93,7 @@ export class FamilySync {
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
         continue;
       }
+      await this.#removeRetired(signal);
       await this.#deleteStaleFlows(signal);
       if (this.#dirty.size === 0) await this.#idle(signal);
     }
@@ -159,6 +165,19 @@ export class FamilySync {
     }
   }
 
+  /** Both modes serve until then, so that no connection finds neither. Those that are open stay: the kernel has translated them. */
+  async #removeRetired(signal: AbortSignal): Promise<void> {
+    for (const backend of this.#retired) {
+      try {
+        await backend.remove();
+        this.#retired.delete(backend);
+      } catch (error) {
+        if (!signal.aborted)
+          this.#options.logger.warn({ err: error }, 'failed to remove service rules of another proxy mode');
+      }
+    }
+  }
+
   async #deleteStaleFlows(signal: AbortSignal): Promise<void> {
     if (!this.#flowsChanged) return;
     this.#flowsChanged = false;
@@ -195,6 +214,6 @@ export class FamilySync {
       return this.#dirty.size > 0;
     }
     if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');
-    return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged;
+    return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged || this.#retired.size > 0;
   }
 }

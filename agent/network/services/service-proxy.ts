@@ -21,6 +21,8 @@ export interface ServiceProxyOptions {
   readonly nodeName: string;
   /** One for each IP family that this node has Services of. */
   readonly backends: readonly ProxyBackend[];
+  /** Of modes that this node may have had before: what these have left is removed once the rules are in force. */
+  readonly retired?: readonly ProxyBackend[];
   /** The range that Services get their addresses from, as configured on this node. */
   readonly serviceCidr: Cidr | undefined;
   /** The agent's, where the kernel's settings before are recorded. */
@@ -37,7 +39,7 @@ export class ServiceProxy {
   readonly #problems = new Map<string, string>();
 
   constructor(options: ServiceProxyOptions) {
-    const { logger, backends, serviceCidr, dataDir } = options;
+    const { logger, backends, retired = [], serviceCidr, dataDir } = options;
     this.#options = options;
     this.#checks = new HealthChecks(logger);
     const tuning = new KernelTuning(dataDir, (error, consequence) => logger.warn({ err: error }, consequence));
@@ -46,6 +48,7 @@ export class ServiceProxy {
         new FamilySync({
           ...options,
           ...{ backend, tuning, checks: this.#checks },
+          retired: retired.filter(({ family }) => family === backend.family),
           serviceCidr: serviceCidr?.family === backend.family ? serviceCidr : undefined,
           entryOf: (key) => this.#entryOf(key, backend.family),
         }),

@@ -3,9 +3,19 @@ import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
 import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
 import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import { Nft, type NftTable } from '../../../agent/network/netfilter/nft.ts';
 import { TABLES, type Rule, type Table } from '../../../agent/network/netfilter/rules.ts';
+import { TABLES as NFT_TABLES } from '../../../agent/network/services/backends/nftables/layout.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
-import { connectionsOf, testBackend } from '../../support/proxy-backend-contract.ts';
+import type { Cidr } from '../../../api/domain/address.ts';
+import {
+  connectionsOf,
+  elementValueOf,
+  tableConnectionsOf,
+  testBackend,
+  type BackendHost,
+} from '../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../support/service-entries.ts';
 import { enterNamespace } from './pod-namespaces.ts';
 
@@ -37,22 +47,57 @@ class FaultyIptables extends Iptables {
   }
 }
 
-for (const [mode, backendOf] of Object.entries(proxyModes)) {
-  for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
-    testBackend(t, `${mode}, ${clusterCidr.family}`, () => {
-      const { family } = clusterCidr;
-      const iptables = new FaultyIptables(family, new AbortController().signal);
-      return {
-        family,
-        start: () => backendOf({ clusterCidr, netfilter: new Netfilter(iptables) }),
-        connections: async () => connectionsOf(await iptables.save('nat')),
-        flush: async () => {
-          const program = family === 'IPv4' ? 'iptables' : 'ip6tables';
-          for (const table of TABLES) for (const verb of ['-F', '-X']) await run(program, ['-t', table, verb]);
-        },
-        reject: (text) => void (iptables.unreadable = text),
-        breakDown: (isBroken) => void (iptables.isMissing = isBroken),
-      };
-    });
+/** The real program, which can be missing, and one endpoint that it cannot read. */
+class FaultyNft extends Nft {
+  isMissing = false;
+  unreadable: string | undefined;
+
+  override async apply(input: string): Promise<void> {
+    if (this.isMissing) await run('kedge-no-such-program', []);
+    await super.apply(this.unreadable ? input.replaceAll(` : ${this.unreadable}`, ' : nowhere') : input);
   }
+
+  override async list(table: NftTable): Promise<readonly unknown[] | undefined> {
+    if (this.isMissing) await run('kedge-no-such-program', []);
+    return super.list(table);
+  }
+}
+
+const { signal } = new AbortController();
+type Hosts = Readonly<Record<ProxyMode, (clusterCidr: Cidr, nft: Nft) => Omit<BackendHost, 'family'>>>;
+
+const hosts: Hosts = {
+  iptables: (clusterCidr, nft) => {
+    const { family } = clusterCidr;
+    const iptables = new FaultyIptables(family, signal);
+    return {
+      start: () => proxyModes.iptables({ clusterCidr, nft, netfilter: new Netfilter(iptables) }),
+      connections: async () => connectionsOf(await iptables.save('nat')),
+      flush: async () => {
+        const program = family === 'IPv4' ? 'iptables' : 'ip6tables';
+        for (const table of TABLES) for (const verb of ['-F', '-X']) await run(program, ['-t', table, verb]);
+      },
+      reject: (text) => void (iptables.unreadable = text),
+      breakDown: (isBroken) => void (iptables.isMissing = isBroken),
+    };
+  },
+  nftables: (clusterCidr) => {
+    const { family } = clusterCidr;
+    const nft = new FaultyNft(signal);
+    return {
+      start: () => proxyModes.nftables({ clusterCidr, nft, netfilter: new Netfilter(new Iptables(family, signal)) }),
+      connections: async () => tableConnectionsOf(await new Nft(signal).list(NFT_TABLES[family])),
+      flush: async () => void (await run('nft', ['flush', 'ruleset'])),
+      reject: (text) => void (nft.unreadable = text && elementValueOf(text)),
+      breakDown: (isBroken) => void (nft.isMissing = isBroken),
+    };
+  },
+};
+
+for (const [mode, hostOf] of Object.entries(hosts)) {
+  for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR])
+    testBackend(t, `${mode}, ${clusterCidr.family}`, () => ({
+      family: clusterCidr.family,
+      ...hostOf(clusterCidr, new Nft(signal)),
+    }));
 }

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
 import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
+import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import {
@@ -40,17 +42,20 @@ const families = [
   },
 ];
 
-function backendOf({ clusterCidr, serviceRange }: Pick<(typeof families)[number], 'clusterCidr' | 'serviceRange'>) {
+function backendOf(
+  mode: ProxyMode,
+  { clusterCidr, serviceRange }: Pick<(typeof families)[number], 'clusterCidr' | 'serviceRange'>,
+) {
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, new AbortController().signal));
-  const backend = proxyModes.iptables({ clusterCidr, netfilter });
+  const backend = proxyModes[mode]({ clusterCidr, netfilter, nft: new Nft(new AbortController().signal) });
   const sync = (services: ReadonlyMap<string, ServiceEntry | undefined>, range = true) =>
     backend.sync({ services, serviceRange: range ? serviceRange : undefined });
   return { backend, sync };
 }
 
-for (const family of families) {
+for (const [mode, family] of PROXY_MODES.flatMap((mode) => families.map((family) => [mode, family] as const))) {
   t.test(
-    `whatever a Service has, its rules of ${family.clusterCidr.family} are read back as they were written`,
+    `${mode}: whatever a Service has, its rules of ${family.clusterCidr.family} are read back as they were written`,
     async (t) => {
       const { external, ingress, source, pod } = family;
       const here = { ip: `${pod}2` };
@@ -74,10 +79,10 @@ for (const family of families) {
         }),
       );
       for (const knowsRange of [true, false]) {
-        t.equal((await backendOf(family).sync(services, knowsRange)).rejected.size, 0);
-        t.equal((await backendOf(family).sync(services, knowsRange)).wrote, false, `range known: ${knowsRange}`);
+        t.equal((await backendOf(mode, family).sync(services, knowsRange)).rejected.size, 0);
+        t.equal((await backendOf(mode, family).sync(services, knowsRange)).wrote, false, `range known: ${knowsRange}`);
       }
-      await backendOf(family).backend.remove();
+      await backendOf(mode, family).backend.remove();
     },
   );
 }
@@ -92,21 +97,23 @@ function ask(host: string, port: number): Promise<string> {
   });
 }
 
-t.test('IPv6 connections are forwarded to endpoints, and rejected without endpoints', async (t) => {
-  const server = net.createServer((socket) => socket.end('pod')).listen(8080, POD);
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const [, family] = families;
-  const { backend, sync } = backendOf(family!);
-  const service = (endpoints: readonly string[], last: number, nodePort?: number): ServiceEntry =>
-    entryOf({ name: `s${last}`, clusterIP: `fd00:43::${last}`, endpoints, nodePort });
-  await sync(new Map([5, 6].map((last) => [`s${last}`, service(last === 5 ? [POD] : [], last, 30080 + last)])));
-  t.equal(await ask('fd00:43::5', 80), 'pod');
-  t.equal(await ask(NODE, 30085), 'pod', 'the node port');
-  t.equal(await ask('fd00:43::5', 81), 'ECONNREFUSED', 'a port that the Service does not have');
-  t.equal(await ask('fd00:43::6', 80), 'ECONNREFUSED', 'no endpoints');
-  t.equal(await ask(NODE, 30086), 'ECONNREFUSED');
-  t.equal(await ask('fd00:43::77', 80), 'ECONNREFUSED', 'an address that no Service has');
-  await backend.remove();
-  t.notMatch((await run('ip6tables-save', [])).stdout, 'KUBE-');
-});
+for (const mode of PROXY_MODES)
+  t.test(`${mode}: IPv6 connections are forwarded to endpoints, and rejected without endpoints`, async (t) => {
+    const server = net.createServer((socket) => socket.end('pod')).listen(8080, POD);
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    const [, family] = families;
+    const { backend, sync } = backendOf(mode, family!);
+    const service = (endpoints: readonly string[], last: number, nodePort?: number): ServiceEntry =>
+      entryOf({ name: `s${last}`, clusterIP: `fd00:43::${last}`, endpoints, nodePort });
+    await sync(new Map([5, 6].map((last) => [`s${last}`, service(last === 5 ? [POD] : [], last, 30080 + last)])));
+    t.equal(await ask('fd00:43::5', 80), 'pod');
+    t.equal(await ask(NODE, 30085), 'pod', 'the node port');
+    t.equal(await ask('fd00:43::5', 81), 'ECONNREFUSED', 'a port that the Service does not have');
+    t.equal(await ask('fd00:43::6', 80), 'ECONNREFUSED', 'no endpoints');
+    t.equal(await ask(NODE, 30086), 'ECONNREFUSED');
+    t.equal(await ask('fd00:43::77', 80), 'ECONNREFUSED', 'an address that no Service has');
+    await backend.remove();
+    t.notMatch((await run('ip6tables-save', [])).stdout, 'KUBE-');
+    t.notMatch((await run('nft', ['list', 'tables'])).stdout, 'kube-proxy');
+  });

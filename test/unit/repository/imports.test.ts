@@ -217,10 +217,16 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^services\/model\//, /^services\/model\//],
       [/^services\/conntrack\//, /^services\/(conntrack|model)\//],
       [/^services\/backends\/proxy-backend\.ts$/, /^services\/(model\/.*|kernel-tuning\.ts)$/],
-      [/^services\/backends\/proxy-modes\.ts$/, /^services\/backends\//],
+      [/^services\/backends\/proxy-modes\.ts$/, /^(services\/backends\/.*|netfilter\/(netfilter|nft)\.ts)$/],
+      // What backends of several modes have in common.
+      [/^services\/backends\/[^/]+$/, /^(netfilter\/.*|services\/(backends\/[^/]+|model\/.*|kernel-tuning\.ts))$/],
       [
         /^services\/backends\/iptables\//,
-        /^(netfilter\/.*|services\/(backends\/(iptables\/.*|proxy-backend\.ts)|model\/.*|kernel-tuning\.ts))$/,
+        /^(netfilter\/.*|services\/(backends\/(iptables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
+      ],
+      [
+        /^services\/backends\/nftables\//,
+        /^(netfilter\/.*|services\/(backends\/(nftables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
       ],
       // The proxy knows backends by their contract only.
       [
@@ -271,6 +277,7 @@ test('an import that bypasses a contract is detected', (t) => {
     ['agent/volumes/framework/a.ts', 'agent/volumes/pod-volumes.ts'],
     ['agent/network/netfilter/a.ts', 'agent/network/services/model/b.ts'],
     ['agent/network/services/family-sync.ts', 'agent/network/services/backends/iptables/b.ts'],
+    ['agent/network/services/backends/nftables/a.ts', 'agent/network/services/backends/iptables/b.ts'],
     ['agent/network/services/backends/ipvs/a.ts', 'agent/network/services/model/b.ts'],
   ];
   for (const [file, imported] of breaks) t.equal(contractBreaks(file, [imported]).length, 1, `${file}: ${imported}`);

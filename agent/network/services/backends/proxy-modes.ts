@@ -1,10 +1,44 @@
 /** One backend per proxy mode: adding a mode is a folder with its backend, and a line here. */
-import { IptablesBackend, type IptablesBackendOptions } from './iptables/iptables-backend.ts';
+import type { Cidr } from '../../../../api/domain/address.ts';
+import type { Logger } from '../../../../client/logger.ts';
+import { ProgramError } from '../../../host/run.ts';
+import type { Netfilter } from '../../netfilter/netfilter.ts';
+import type { Nft } from '../../netfilter/nft.ts';
+import { IptablesBackend } from './iptables/iptables-backend.ts';
+import { checkNftables, NftablesBackend } from './nftables/nftables-backend.ts';
 import type { ProxyBackend } from './proxy-backend.ts';
+import { PROXY_MODES, type ProxyMode } from './proxy-mode.ts';
 
 /** What this node gives a backend, in one IP family. */
-export type ProxyHost = Pick<IptablesBackendOptions, 'clusterCidr' | 'netfilter'>;
+export interface ProxyHost {
+  /** Of the pods, in the family of `netfilter`. */
+  readonly clusterCidr: Cidr;
+  readonly netfilter: Netfilter;
+  readonly nft: Nft;
+}
 
-export const proxyModes = {
+export const proxyModes: Readonly<Record<ProxyMode, (host: ProxyHost) => ProxyBackend>> = {
+  nftables: (host) => new NftablesBackend(host),
   iptables: (host) => new IptablesBackend(host),
-} satisfies Readonly<Record<string, (host: ProxyHost) => ProxyBackend>>;
+};
+
+/** The mode's backend, and those of all others, which the node may have had before. */
+export function backendsOf(mode: ProxyMode, host: ProxyHost): { backend: ProxyBackend; retired: ProxyBackend[] } {
+  const others = PROXY_MODES.filter((other) => other !== mode);
+  return { backend: proxyModes[mode](host), retired: others.map((other) => proxyModes[other](host)) };
+}
+
+/** The mode for a node whose operator has chosen none: nftables where the host has all that it takes. */
+export async function availableProxyMode(
+  host: Pick<ProxyHost, 'clusterCidr' | 'nft'>,
+  logger: Logger,
+): Promise<ProxyMode> {
+  try {
+    await checkNftables(host);
+    return 'nftables';
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+    logger.warn({ err: error }, 'nftables is unavailable on this host, service rules are written with iptables');
+    return 'iptables';
+  }
+}

@@ -1,6 +1,7 @@
 /** The contract of backends, with a minimal fake, and with the real ones over tables in memory. */
 import t from 'tap';
 import { Netfilter } from '../../../../agent/network/netfilter/netfilter.ts';
+import { TABLES } from '../../../../agent/network/services/backends/nftables/layout.ts';
 import type {
   ProxyBackend,
   ProxyChanges,
@@ -12,8 +13,15 @@ import {
   usableEndpoints,
   type ServiceEntry,
 } from '../../../../agent/network/services/model/service-entry.ts';
+import { MemoryNft } from '../../../support/memory-nft.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
-import { connectionsOf, testBackend, type BackendHost } from '../../../support/proxy-backend-contract.ts';
+import {
+  connectionsOf,
+  elementValueOf,
+  tableConnectionsOf,
+  testBackend,
+  type BackendHost,
+} from '../../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../../support/service-entries.ts';
 
 /** The state of a kernel, which outlives backends. */
@@ -87,18 +95,29 @@ testBackend(t, 'a fake', (): BackendHost => {
   };
 });
 
-for (const [mode, backendOf] of Object.entries(proxyModes)) {
-  for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
-    testBackend(t, `${mode} with ${clusterCidr.family} tables in memory`, () => {
-      const tables = new MemoryTables(clusterCidr.family);
-      return {
-        family: clusterCidr.family,
-        start: () => backendOf({ clusterCidr, netfilter: new Netfilter(tables) }),
-        connections: async () => connectionsOf(await tables.save('nat')),
-        flush: async () => tables.flush(),
-        reject: (text) => void (tables.rejects = text && `--to-destination ${text}`),
-        breakDown: (isBroken) => void (tables.isBroken = isBroken),
-      };
-    });
-  }
+for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
+  const { family } = clusterCidr;
+  testBackend(t, `iptables with ${family} tables in memory`, () => {
+    const tables = new MemoryTables(family);
+    return {
+      family,
+      start: () => proxyModes.iptables({ clusterCidr, nft: new MemoryNft(), netfilter: new Netfilter(tables) }),
+      connections: async () => connectionsOf(await tables.save('nat')),
+      flush: async () => tables.flush(),
+      reject: (text) => void (tables.rejects = text && `--to-destination ${text}`),
+      breakDown: (isBroken) => void (tables.isBroken = isBroken),
+    };
+  });
+  testBackend(t, `nftables with ${family} tables in memory`, () => {
+    const nft = new MemoryNft();
+    const tables = new MemoryTables(family);
+    return {
+      family,
+      start: () => proxyModes.nftables({ clusterCidr, nft, netfilter: new Netfilter(tables) }),
+      connections: async () => tableConnectionsOf(await nft.list(TABLES[family])),
+      flush: async () => nft.flush(),
+      reject: (text) => void (nft.rejects = text && elementValueOf(text)),
+      breakDown: (isBroken) => void (nft.isBroken = isBroken),
+    };
+  });
 }

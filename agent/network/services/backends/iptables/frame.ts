@@ -1,12 +1,12 @@
 /** The rules that are there whatever Services there are. Names and roles of the chains are kube-proxy's. */
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import { comment, type Chains, type Rule, type RuleSet, type Table } from '../../../netfilter/rules.ts';
+import { acceptPodTraffic, acceptServiceTraffic, MASQUERADE_MARK } from '../pod-forwarding.ts';
 import { dispatchChains, type Ranges } from './shared-chains.ts';
 
 /** Of all chains of Services. */
 export const PREFIX = 'KUBE-';
-/** Packets with this bit leave with the node's address (kube-proxy's default masquerade bit 14). */
-const MASQUERADE_MARK = '0x4000/0x4000';
+const MASQUERADE = `${MASQUERADE_MARK}/${MASQUERADE_MARK}`;
 
 const ALL_FAMILIES: readonly Rule[] = [
   { table: 'nat', chain: 'PREROUTING', rule: `${comment('kubernetes service portals')} -j KUBE-SERVICES` },
@@ -39,18 +39,19 @@ export const JUMPS: Readonly<Record<IpFamily, readonly Rule[]>> = {
 export const frameChains = (table: Table, shared: Iterable<string>, { cluster, services }: Ranges): Chains =>
   new Map([...dispatchChains(table, shared, services), ...baseChains(cluster)[table]]);
 
-export function baseChains({ text: cluster, family }: Cidr): RuleSet {
+export function baseChains(range: Cidr): RuleSet {
+  const { text: cluster, family } = range;
   return {
     nat: new Map([
-      ['KUBE-MARK-MASQ', [`-j MARK --set-xmark ${MASQUERADE_MARK}`]],
+      ['KUBE-MARK-MASQ', [`-j MARK --set-xmark ${MASQUERADE}`]],
       [
         'KUBE-POSTROUTING',
         [
           // Packets that pods send out of the cluster leave with the node's address; those to other pods keep the pod's.
           `-s ${cluster} ! -d ${cluster} -m addrtype ! --dst-type MULTICAST ${comment('pods to the outside')} -j MASQUERADE --random-fully`,
-          `-m mark ! --mark ${MASQUERADE_MARK} -j RETURN`,
+          `-m mark ! --mark ${MASQUERADE} -j RETURN`,
           // Clears the bit.
-          '-j MARK --set-xmark 0x4000/0x0',
+          `-j MARK --set-xmark ${MASQUERADE_MARK}/0x0`,
           `${comment('kubernetes service traffic requiring SNAT')} -j MASQUERADE --random-fully`,
         ],
       ],
@@ -62,12 +63,10 @@ export function baseChains({ text: cluster, family }: Cidr): RuleSet {
         [
           // Untranslated, such a packet would reach a client as another host's, and the client would reset its connection.
           `-m conntrack --ctstate INVALID ${comment('packets of no connection')} -j DROP`,
-          `${comment('kubernetes forwarding rules')} -m mark --mark ${MASQUERADE_MARK} -j ACCEPT`,
-          `${comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+          ...acceptServiceTraffic,
           // Here and not in FORWARD: what Services reject must be rejected before pods are let through.
           `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
-          `-s ${cluster} ${comment('from pods')} -j ACCEPT`,
-          `-d ${cluster} ${comment('to pods')} -j ACCEPT`,
+          ...acceptPodTraffic(range),
         ],
       ],
     ]),

@@ -4,6 +4,7 @@ import type { Netfilter, NetfilterOwner } from '../../../netfilter/netfilter.ts'
 import type { RuleUnit } from '../../../netfilter/rules.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
+import { LOOPBACK_NODE_PORTS } from '../loopback-node-ports.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
 import { frameChains, JUMPS, PREFIX } from './frame.ts';
@@ -15,12 +16,6 @@ export interface IptablesBackendOptions {
   readonly netfilter: Netfilter;
   readonly compile?: (service: ServiceEntry, ranges: Ranges) => RuleUnit;
 }
-
-const SYSCTLS: Readonly<Record<IpFamily, readonly Sysctl[]>> = {
-  // Only behind the rule that keeps others from the addresses of loopback.
-  IPv4: [{ key: 'net.ipv4.conf.all.route_localnet', value: '1', without: 'node ports are unavailable on 127.0.0.1' }],
-  IPv6: [],
-};
 
 export class IptablesBackend implements ProxyBackend {
   readonly family: IpFamily;
@@ -35,7 +30,7 @@ export class IptablesBackend implements ProxyBackend {
     if (clusterCidr.family !== netfilter.family)
       throw new Error(`${clusterCidr.text} is no range of ${netfilter.family}`);
     this.family = netfilter.family;
-    this.sysctls = SYSCTLS[this.family];
+    this.sysctls = LOOPBACK_NODE_PORTS[this.family];
     this.#clusterCidr = clusterCidr;
     this.#compile = compile;
     this.#owner = netfilter.register({

@@ -1,0 +1,93 @@
+/** A table as text: what is written for nft(8), and what it prints. */
+import type { NftTable } from '../../../netfilter/nft.ts';
+import { BASE_CHAINS } from './layout.ts';
+import type { TableChange, TableState } from './table-ledger.ts';
+import { elementTail } from './table-unit.ts';
+
+/** Commands that make the change in one transaction. */
+export function changeInput({ family, name: table }: NftTable, change: TableChange): string {
+  const of = `${family} ${table}`;
+  const lines: string[] = [];
+  for (const [name, declaration] of change.addSets) {
+    const [kind, body] = splitOnce(declaration, ' ');
+    lines.push(`add ${kind} ${of} ${name} ${body}`);
+  }
+  for (const name of change.addChains) {
+    const hook = BASE_CHAINS.get(name);
+    lines.push(hook ? `add chain ${of} ${name} { ${hook.join(' ')} }` : `add chain ${of} ${name}`);
+  }
+  for (const [container, keys] of change.removeElements)
+    lines.push(`delete element ${of} ${container} { ${keys.join(', ')} }`);
+  for (const name of change.flushChains) lines.push(`flush chain ${of} ${name}`);
+  for (const [name, rules] of change.rules) for (const rule of rules) lines.push(`add rule ${of} ${name} ${rule}`);
+  for (const [container, elements] of change.addElements)
+    lines.push(`add element ${of} ${container} { ${Array.from(elements, ([key, tail]) => key + tail).join(', ')} }`);
+  for (const name of change.removeChains) lines.push(`delete chain ${of} ${name}`);
+  for (const [name, kind] of change.removeSets) lines.push(`delete ${kind} ${of} ${name}`);
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** An empty table in place of whatever there is. */
+export const emptyTableInput = ({ family, name }: NftTable): string =>
+  `add table ${family} ${name}\ndelete table ${family} ${name}\nadd table ${family} ${name}\n`;
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** What is read of libnftables-json(5); programs of other versions may add to it. */
+interface Listed {
+  readonly set?: ListedSet;
+  readonly map?: ListedSet;
+  readonly chain?: { readonly name: string };
+  readonly rule?: { readonly chain: string; readonly comment?: string };
+}
+interface ListedSet {
+  readonly name: string;
+  readonly flags?: readonly string[];
+  readonly elem?: readonly unknown[];
+}
+
+/** The table as `nft -j list table` prints it. Elements that packets have added are none of ours. */
+export function readTable(objects: readonly unknown[]): TableState {
+  const sets = new Map<string, 'set' | 'map'>();
+  const comments = new Map<string, string[]>();
+  const elements = new Map<string, Map<string, string>>();
+  for (const { set, map, chain, rule } of objects as readonly Listed[]) {
+    const container = set ?? map;
+    if (container) {
+      sets.set(container.name, set ? 'set' : 'map');
+      if (!isOfPackets(container)) elements.set(container.name, readElements(container.elem ?? []));
+    }
+    if (chain) comments.set(chain.name, []);
+    if (rule) comments.get(rule.chain)?.push(rule.comment ?? 'a rule of somebody else');
+  }
+  return { sets, elements, chains: new Map(Array.from(comments, ([name, all]) => [name, all.join('\n')])) };
+}
+
+const isOfPackets = ({ flags = [] }: ListedSet): boolean => flags.includes('timeout') || flags.includes('dynamic');
+
+function readElements(listed: readonly unknown[]): Map<string, string> {
+  const elements = new Map<string, string>();
+  for (const entry of listed) {
+    // Of a map: the key and the value; a set's key is an object or a word.
+    const [key, value] = Array.isArray(entry) ? (entry as [unknown, unknown]) : [entry, undefined];
+    const { val, comment } = isElement(key) ? key.elem : { val: key };
+    elements.set(textOf(val), elementTail(comment, value === undefined ? undefined : textOf(value)));
+  }
+  return elements;
+}
+
+interface ListedElement {
+  readonly elem: { readonly val: unknown; readonly comment?: string };
+}
+const isElement = (key: unknown): key is ListedElement => typeof key === 'object' && key !== null && 'elem' in key;
+
+/** A key or value as it is written. What is not known reads as something that nobody wants. */
+function textOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if ('concat' in value && Array.isArray(value.concat)) return value.concat.map(String).join(' . ');
+  if ('goto' in value) return `goto ${(value.goto as { target?: string }).target}`;
+  return 'drop' in value ? 'drop' : JSON.stringify(value);
+}
