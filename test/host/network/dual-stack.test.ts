@@ -2,12 +2,7 @@
 import net from 'node:net';
 import { once } from 'node:events';
 import t from 'tap';
-import { run } from '../../../agent/host/run.ts';
-import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
-import { Nft } from '../../../agent/network/netfilter/nft.ts';
-import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
-import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import {
   CLUSTER_CIDR,
@@ -17,7 +12,7 @@ import {
   SERVICE_CIDR,
   type Shape,
 } from '../../support/service-entries.ts';
-import { enterNamespace, ip } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, ip, rulesOf } from './pod-namespaces.ts';
 
 enterNamespace();
 
@@ -42,12 +37,10 @@ const families = [
   },
 ];
 
-function backendOf(
-  mode: ProxyMode,
-  { clusterCidr, serviceRange }: Pick<(typeof families)[number], 'clusterCidr' | 'serviceRange'>,
-) {
-  const netfilter = new Netfilter(new Iptables(clusterCidr.family, new AbortController().signal));
-  const backend = proxyModes[mode]({ clusterCidr, netfilter, nft: new Nft(new AbortController().signal) });
+type Family = Pick<(typeof families)[number], 'clusterCidr' | 'serviceRange'>;
+
+function start(mode: ProxyMode, { clusterCidr, serviceRange }: Family) {
+  const backend = backendOf(mode, clusterCidr);
   const sync = (services: ReadonlyMap<string, ServiceEntry | undefined>, range = true) =>
     backend.sync({ services, serviceRange: range ? serviceRange : undefined });
   return { backend, sync };
@@ -79,10 +72,10 @@ for (const [mode, family] of PROXY_MODES.flatMap((mode) => families.map((family)
         }),
       );
       for (const knowsRange of [true, false]) {
-        t.equal((await backendOf(mode, family).sync(services, knowsRange)).rejected.size, 0);
-        t.equal((await backendOf(mode, family).sync(services, knowsRange)).wrote, false, `range known: ${knowsRange}`);
+        t.equal((await start(mode, family).sync(services, knowsRange)).rejected.size, 0);
+        t.equal((await start(mode, family).sync(services, knowsRange)).wrote, false, `range known: ${knowsRange}`);
       }
-      await backendOf(mode, family).backend.remove();
+      await start(mode, family).backend.remove();
     },
   );
 }
@@ -103,7 +96,7 @@ for (const mode of PROXY_MODES)
     await once(server, 'listening');
     t.teardown(() => server.close());
     const [, family] = families;
-    const { backend, sync } = backendOf(mode, family!);
+    const { backend, sync } = start(mode, family!);
     const service = (endpoints: readonly string[], last: number, nodePort?: number): ServiceEntry =>
       entryOf({ name: `s${last}`, clusterIP: `fd00:43::${last}`, endpoints, nodePort });
     await sync(new Map([5, 6].map((last) => [`s${last}`, service(last === 5 ? [POD] : [], last, 30080 + last)])));
@@ -114,6 +107,5 @@ for (const mode of PROXY_MODES)
     t.equal(await ask(NODE, 30086), 'ECONNREFUSED');
     t.equal(await ask('fd00:43::77', 80), 'ECONNREFUSED', 'an address that no Service has');
     await backend.remove();
-    t.notMatch((await run('ip6tables-save', [])).stdout, 'KUBE-');
-    t.notMatch((await run('nft', ['list', 'tables'])).stdout, 'kube-proxy');
+    t.notMatch(await rulesOf(mode), /KUBE-|kube-proxy/);
   });

@@ -6,6 +6,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import type { Test } from 'tap';
 import { run } from '../../../agent/host/run.ts';
+import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
+import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import { Nft } from '../../../agent/network/netfilter/nft.ts';
+import type { ProxyBackend } from '../../../agent/network/services/backends/proxy-backend.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
+import { CLUSTER_CIDR } from '../../support/service-entries.ts';
 
 const INSIDE = 'KEDGE_TEST_PROXY_NAMESPACE';
 
@@ -71,3 +78,19 @@ export async function makePods(t: Test, addresses: readonly string[], program: s
 export const runInPod = async (index: number, program: string): Promise<string> =>
   (await run('nsenter', [`--net=/run/netns/${netns(index)}`, process.execPath, '-e', program], { timeoutMs: 10_000 }))
     .stdout;
+
+const { signal } = new AbortController();
+
+/** A backend of the mode as an agent that starts has it, in the family of the pods' range. */
+export const backendOf = (mode: ProxyMode, clusterCidr = CLUSTER_CIDR): ProxyBackend =>
+  proxyModes[mode]({
+    clusterCidr,
+    netfilter: new Netfilter(new Iptables(clusterCidr.family, signal)),
+    nft: new Nft(signal),
+  });
+
+/** All that the kernel has of Services in the mode, as people read it. */
+export const rulesOf = async (mode: ProxyMode): Promise<string> =>
+  mode === 'nftables'
+    ? (await run('nft', ['list', 'ruleset'])).stdout
+    : `${(await run('iptables-save', [])).stdout}${(await run('ip6tables-save', [])).stdout}`;

@@ -1,4 +1,5 @@
 /** Services in a table of nftables of their own, of which each change writes the difference in one transaction. */
+import { release } from 'node:os';
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import { isProgramMissing, type ProgramError } from '../../../../host/run.ts';
 import { admitAll } from '../../../netfilter/bisect.ts';
@@ -22,6 +23,19 @@ export interface NftablesBackendOptions {
   /** For what iptables alone can say. */
   readonly netfilter: Netfilter;
   readonly compile?: (service: ServiceEntry, ranges: Ranges) => TableUnit;
+  /** How long the kernel keeps chains that elements of a map have led to; by its version when undefined. */
+  readonly chainReleaseMs?: number;
+}
+
+/** From Linux 6.2 on, chains can be removed in the transaction that removes the elements which led to them; before, a moment later. */
+const RELEASES_AT_ONCE = [6, 2] as const;
+const LATE_RELEASE_MS = 1_000;
+
+/** @param kernel as `uname -r` prints it */
+function chainReleaseOf(kernel: string): number {
+  const [major = 0, minor = 0] = kernel.split(/\D/, 2).map(Number);
+  const [sinceMajor, sinceMinor] = RELEASES_AT_ONCE;
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor) ? 0 : LATE_RELEASE_MS;
 }
 
 type Item = readonly [key: string, unit: TableUnit | undefined];
@@ -51,7 +65,13 @@ export class NftablesBackend implements ProxyBackend {
   /** Settles when the last access that was asked for is over: accesses follow each other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ clusterCidr, nft, netfilter, compile = compileService }: NftablesBackendOptions) {
+  constructor({
+    clusterCidr,
+    nft,
+    netfilter,
+    compile = compileService,
+    chainReleaseMs = chainReleaseOf(release()),
+  }: NftablesBackendOptions) {
     this.family = clusterCidr.family;
     this.sysctls = LOOPBACK_NODE_PORTS[this.family];
     this.#nft = nft;
@@ -62,6 +82,7 @@ export class NftablesBackend implements ProxyBackend {
       sets: fixedSets(this.family),
       chains: () => fixedChains(this.family, this.#ranges),
       objectsOf: (container) => objectsOf(this.family, container),
+      chainReleaseMs,
       now: () => performance.now(),
     });
   }
@@ -205,6 +226,7 @@ export async function checkNftables({
     sets: fixedSets(family),
     chains: () => fixedChains(family, { cluster: clusterCidr, services: undefined }),
     objectsOf: (container) => objectsOf(family, container),
+    chainReleaseMs: 0,
     now: () => 0,
   });
   ledger.put(new Map([['probe', probeUnit(family)]]));

@@ -38,15 +38,11 @@ export interface LedgerOptions {
   readonly chains: () => Chains;
   /** What is there as long as a set or map has elements. */
   readonly objectsOf: (container: string) => Objects;
+  /** How long nothing must have led to a chain before the kernel lets it go, in milliseconds. */
+  readonly chainReleaseMs: number;
   /** Milliseconds that never go back. */
   readonly now: () => number;
 }
-
-/**
- * Before Linux 6.2, the kernel takes a moment to see that an element is gone which led to a chain, and refuses to remove the chain
- * until then.
- */
-const STALE_CHAIN_MS = 1_000;
 
 /** An element that a unit wants. */
 interface Claim {
@@ -67,7 +63,7 @@ export class TableLedger {
     elements: new Map<string, Map<string, string>>(),
   };
   readonly #touched = { sets: new Set<string>(), chains: new Set<string>(), elements: new Map<string, Set<string>>() };
-  /** Chains in the kernel that nothing leads to: since when. */
+  /** Chains in the kernel that nobody wants, and that nothing leads to: since when. */
   readonly #stale = new Map<string, number>();
 
   constructor(options: LedgerOptions) {
@@ -180,9 +176,19 @@ export class TableLedger {
       if (current) flushChains.push(name);
       if (wanted?.length) rules.set(name, wanted);
     }
-    const before = this.#options.now() - STALE_CHAIN_MS;
-    const removeChains = [...this.#stale].filter(([, since]) => since <= before).map(([name]) => name);
-    return { addChains, flushChains, removeChains, rules };
+    return { addChains, flushChains, removeChains: [...this.#removableChains()], rules };
+  }
+
+  /** They are empty by then. */
+  *#removableChains(): Generator<string> {
+    const { now, chainReleaseMs } = this.#options;
+    if (chainReleaseMs > 0) {
+      const before = now() - chainReleaseMs;
+      for (const [name, since] of this.#stale) if (since <= before) yield name;
+    } else {
+      for (const name of this.#touched.chains)
+        if (!this.#chains.has(name) && this.#inForce.chains.has(name)) yield name;
+    }
   }
 
   #pendingElements(): Pick<TableChange, 'addElements' | 'removeElements'> {
@@ -281,7 +287,7 @@ export class TableLedger {
   }
 
   #isInForce(unit: string, { sets, chains, elements }: TableUnit): boolean {
-    const { inForce } = { inForce: this.#inForce };
+    const inForce = this.#inForce;
     return (
       [...sets.keys()].every((name) => inForce.sets.has(name)) &&
       [...chains].every(([name, rules]) => inForce.chains.get(name) === signatureOf(rules)) &&
