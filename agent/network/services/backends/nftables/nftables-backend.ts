@@ -13,7 +13,7 @@ import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts
 import { compileService } from './compile-service.ts';
 import { fixedChains, fixedSets, layoutMark, objectsOf, TABLES, type Ranges } from './layout.ts';
 import { TableLedger, type TableChange } from './table-ledger.ts';
-import { changeInput, emptyTableInput, readTable } from './table-text.ts';
+import { changeInput, emptyTableInput, readTable, tableInput } from './table-text.ts';
 import type { TableUnit, TableUnits } from './table-unit.ts';
 
 export interface NftablesBackendOptions {
@@ -178,7 +178,9 @@ export class NftablesBackend implements ProxyBackend {
   /** Writes all but the item; where that is rejected as well, it was not the item's fault. */
   async #leaveOut([key]: Item, error: ProgramError, outcome: Outcome): Promise<void> {
     this.#ledger.put(new Map([[key, undefined]]));
-    await this.#write(outcome);
+    // With nothing to write, what the table is made of shows whether anything is accepted.
+    if (this.#ledger.pending()) await this.#write(outcome);
+    else await this.#nft.apply(tableInput(TABLES[this.family]));
     outcome.rejected.set(key, error);
   }
 

@@ -27,9 +27,12 @@ export function changeInput({ family, name: table }: NftTable, change: TableChan
   return lines.map((line) => `${line}\n`).join('');
 }
 
+/** The table, which may be there. */
+export const tableInput = ({ family, name }: NftTable): string => `add table ${family} ${name}\n`;
+
 /** An empty table in place of whatever there is. */
-export const emptyTableInput = ({ family, name }: NftTable): string =>
-  `add table ${family} ${name}\ndelete table ${family} ${name}\nadd table ${family} ${name}\n`;
+export const emptyTableInput = (table: NftTable): string =>
+  `${tableInput(table)}delete table ${table.family} ${table.name}\n${tableInput(table)}`;
 
 function splitOnce(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
