@@ -1,5 +1,5 @@
 /** Steps of a removal: each is tried, whatever became of those before it. */
-import type { Logger } from 'pino';
+import type { Logger } from '../client/logger.ts';
 import { HostError } from './host/host-error.ts';
 
 export class Attempts {

@@ -1,6 +1,6 @@
 /** `kedge proxy cleanup`: removes Services from the kernel, in whatever modes they were written. The agent must not be running. */
 import { resolve } from 'node:path';
-import type { Logger } from 'pino';
+import type { Logger } from '../client/logger.ts';
 import { ipv4Cidr } from '../daemon/setting-rules.ts';
 import { Attempts } from './attempts.ts';
 import type { AgentConfig } from './config.ts';

@@ -23,12 +23,12 @@ lab=${KEDGE_LAB:-/var/tmp/kedge-lab}
 tree=$lab/tree
 packages=linux-image-cloud-amd64,systemd,systemd-sysv,dbus,udev,openssh-server,kmod,procps,curl,openssl,libatomic1
 packages=$packages,nfs-common,nfs-kernel-server
-packages=$packages,containerd,runc,containernetworking-plugins,iptables,conntrack,iproute2,kubernetes-client
+packages=$packages,containerd,runc,containernetworking-plugins,iptables,nftables,conntrack,iproute2,kubernetes-client
 say() { echo "lab: $*" >&2; }
 mkdir -p "$lab"
-if [ ! -e "$lab/complete" ]; then
+if [ "$(cat "$lab/complete" 2>/dev/null)" != "$packages" ]; then
   say "making the root file system in $lab, once; it takes minutes"
-  rm -rf "$tree"
+  rm -rf "$tree" "$lab/complete"
   mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tree"
   chroot "$tree" systemctl --quiet mask containerd
   chroot "$tree" systemctl --quiet enable systemd-networkd
@@ -38,7 +38,7 @@ if [ ! -e "$lab/complete" ]; then
   # The machine has no network besides itself; the node's address is that of its default route.
   printf '[Match]\nName=en*\n[Network]\nDHCP=ipv4\nGateway=10.0.2.2\n' >"$tree/etc/systemd/network/10-lab.network"
   install -d -m 0700 "$tree/root/.ssh"
-  touch "$lab/complete"
+  echo "$packages" >"$lab/complete"
 fi
 
 work=$(mktemp -d /var/tmp/kedge-lab-run.XXXXXX)

@@ -23,6 +23,7 @@ need containerd containerd
 need runc runc
 [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing="$missing containernetworking-plugins"
 need iptables iptables
+need nft nftables
 need conntrack conntrack
 need ip iproute2
 need kubectl kubernetes-client
