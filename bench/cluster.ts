@@ -19,6 +19,7 @@ const IDLE_SECONDS = 30;
 const CALM_SECONDS = 10;
 const FEW_SERVICES = 10;
 const MANY_SERVICES = 5_000;
+type ServiceLatencyId = 'service10' | 'service5000' | 'service10Iptables' | 'service5000Iptables';
 /** The Deployment behind the Services. */
 const WEB = 'web';
 
@@ -34,11 +35,7 @@ export async function measureCluster(report: Report, running: AsyncDisposableSta
   const wantsServices = report.wants('service10', 'service5000');
   if (!wantsMany && !wantsServices && !report.wants('rollout1', 'agentIdleMemory')) return;
 
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
-  running.defer(() => rm(directory, { recursive: true }));
-  const tokens = path.join(directory, 'tokens.csv');
-  await writeFile(tokens, `${TOKEN},bench,bench,"system:masters"\n`, { mode: 0o600 });
-  const cluster = running.use(await Cluster.start({ name: 'bench', server: { 'token-auth-file': tokens } }));
+  const cluster = await startCluster('bench', {}, running);
   const bench = new ClusterBench(report, cluster);
 
   if (report.wants('agentIdleMemory')) await bench.memory('agentIdleMemory', 'agent, no pods', cluster.host.agent.pid);
@@ -57,6 +54,30 @@ export async function measureCluster(report: Report, running: AsyncDisposableSta
     await bench.services(MANY_SERVICES);
     await bench.latencies('service5000');
   }
+}
+
+/** The Services of a node in the proxy mode that is not the default. */
+export async function measureServices(report: Report, running: AsyncDisposableStack): Promise<void> {
+  if (!report.wants('service10Iptables', 'service5000Iptables')) return;
+  const bench = new ClusterBench(report, await startCluster('bench-ipt', { 'proxy-mode': 'iptables' }, running));
+  await bench.rollout(WEB, 1);
+  await bench.services(FEW_SERVICES);
+  await bench.latencies('service10Iptables');
+  if (!report.wants('service5000Iptables')) return;
+  await bench.services(MANY_SERVICES);
+  await bench.latencies('service5000Iptables');
+}
+
+async function startCluster(
+  name: string,
+  agent: Readonly<Record<string, string>>,
+  running: AsyncDisposableStack,
+): Promise<Cluster> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
+  running.defer(() => rm(directory, { recursive: true }));
+  const tokens = path.join(directory, 'tokens.csv');
+  await writeFile(tokens, `${TOKEN},bench,bench,"system:masters"\n`, { mode: 0o600 });
+  return running.use(await Cluster.start({ name, server: { 'token-auth-file': tokens }, agent }));
 }
 
 class ClusterBench {
@@ -153,7 +174,7 @@ class ClusterBench {
     await delay(CALM_SECONDS * 1000);
   }
 
-  async latencies(id: 'service10' | 'service5000'): Promise<void> {
+  async latencies(id: ServiceLatencyId): Promise<void> {
     for (let time = 0; time < LATENCIES; time++) {
       const name = `latency-${this.#names++}`;
       const { milliseconds } = await this.#inCluster<ServiceLatency>(

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureApi } from './api.ts';
-import { measureCluster } from './cluster.ts';
+import { measureCluster, measureServices } from './cluster.ts';
 import { measureCollections } from './collections.ts';
 import { measureDns } from './dns.ts';
 import { measureFloods } from './floods.ts';
@@ -14,6 +14,7 @@ import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { measureMixedLoad } from './mixed-load.ts';
 import { measureWebhooks } from './webhooks.ts';
 import { measurePages } from './pages.ts';
+import { measureProxy } from './proxy.ts';
 import { Report } from './report.ts';
 import { measureScale } from './scale.ts';
 import { measureScheduling } from './scheduling.ts';
@@ -40,7 +41,9 @@ for (const measure of [
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureDns(report, running),
+  () => measureProxy(report),
   (running) => measureCluster(report, running),
+  (running) => measureServices(report, running),
   (running) => measureScheduling(report, { program }, running),
   (running) => measureScale(report, { program }, running),
 ] satisfies ((running: AsyncDisposableStack) => Promise<void>)[]) {
