@@ -36,8 +36,8 @@ import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { ServiceCache } from './network/service-cache.ts';
-import { availableProxyMode, backendsOf } from './network/services/backends/proxy-modes.ts';
-import { ServiceProxy } from './network/services/service-proxy.ts';
+import { availableProxyMode } from './network/services/backends/proxy-modes.ts';
+import { createServiceProxy } from './network/services/main.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -47,7 +47,7 @@ import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
 import { serveNodeApi } from './server/main.ts';
-import { AgentMetrics } from './stats/agent-metrics.ts';
+import { AgentMetrics, writeProcess } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { unhealthy } from './stats/health.ts';
 import { Attachments } from './volumes/csi/attachments.ts';
@@ -209,14 +209,25 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const proxyHost = { clusterCidr, netfilter, nft: new Nft(signal) };
   const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
-  const { backend, retired } = backendsOf(proxyMode, proxyHost);
-  const proxy = new ServiceProxy({
-    ...{ cache: serviceCache, logger, nodeName: name, dataDir, serviceCidr },
+  const proxy = createServiceProxy({
+    ...{
+      cache: serviceCache,
+      logger,
+      nodeName: name,
+      dataDir,
+      serviceCidr,
+      host: proxyHost,
+      mode: proxyMode,
+      writeProcess,
+    },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
-    backends: [backend],
-    retired,
-    synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
+    onNode: (seen) => node.registration.onNode(seen),
+    ports: {
+      ...{ health: config.proxyHealthPort, healthAddress: config.bindAddress },
+      ...{ metrics: config.proxyMetricsPort, metricsAddress: config.proxyMetricsAddress },
+    },
   });
+  if (config.serviceProxy) metrics.include(proxy.metrics);
   const clusterDns = new ClusterDnsServer({
     ...{ client, cache: serviceCache, clusterCidr, serviceCidr, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },

@@ -20,11 +20,14 @@ const exponential = (first: number, factor: number, count: number): number[] =>
 
 /** Upstream's buckets, in seconds. */
 const RUNTIME_BUCKETS = exponential(0.005, 2.5, 14);
-const PROXY_BUCKETS = exponential(0.001, 2, 15);
 const WORK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** From 0.1 to 40 s. */
 const DRA_BUCKETS = exponential(0.1, 400 ** (1 / 14), 15);
 const START_BUCKETS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600];
+
+export interface MetricsPart {
+  write(to: Exposition): void;
+}
 
 export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, DraCallMetrics {
   readonly #nodeName: string;
@@ -53,17 +56,6 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     RUNTIME_BUCKETS,
     ['operation_type'],
   );
-  readonly #ruleSyncs = new Histogram(
-    'kubeproxy_sync_proxy_rules_duration_seconds',
-    'Time to write changed service rules.',
-    PROXY_BUCKETS,
-    ['ip_family'],
-  );
-  readonly #failedRestores = new Counter(
-    'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
-    'Service rules that could not be written.',
-    ['ip_family'],
-  );
   readonly #probes = new Counter('prober_probe_total', 'Probes of containers, by result.', [
     ...['probe_type', 'result', 'container', 'pod', 'namespace', 'pod_uid'],
   ]);
@@ -87,11 +79,16 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     ['driver_name', 'method_name', 'grpc_status_code'],
   );
   #claimsInUse: ReadonlyMap<string, number> = new Map();
+  readonly #parts: MetricsPart[] = [];
   readonly #certificatesEndMs: Partial<Record<CertificatePurpose, number>> = {};
-  #rulesWrittenMs: number | undefined;
 
   constructor(nodeName: string) {
     this.#nodeName = nodeName;
+  }
+
+  /** Writes the metrics of another part with the agent's. */
+  include(part: MetricsPart): void {
+    this.#parts.push(part);
   }
 
   /** A call of the CRI, by its name there. */
@@ -131,13 +128,6 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     this.#draCalls.observe(seconds, driver, method, code);
   }
 
-  /** A sync of service rules has ended. */
-  rulesSynced(seconds: number, failed: boolean): void {
-    this.#ruleSyncs.observe(seconds, 'IPv4');
-    if (failed) this.#failedRestores.increase('IPv4');
-    else this.#rulesWrittenMs = Date.now();
-  }
-
   certified(purpose: CertificatePurpose, validToMs: number): void {
     this.#certificatesEndMs[purpose] = validToMs;
   }
@@ -172,7 +162,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     this.#callDurations.write(to);
     this.#writeDevices(to);
     this.#writeCertificates(to);
-    this.#writeProxy(to);
+    for (const part of this.#parts) part.write(to);
     await writeProcess(to);
     return to.toString();
   }
@@ -206,14 +196,6 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     );
     this.#failedRenewals.client.write(to);
     this.#failedRenewals.serving.write(to);
-  }
-
-  #writeProxy(to: Exposition): void {
-    this.#ruleSyncs.write(to);
-    this.#failedRestores.write(to);
-    const name = 'kubeproxy_sync_proxy_rules_last_timestamp_seconds';
-    to.family(name, 'gauge', 'When service rules were last written.');
-    if (this.#rulesWrittenMs !== undefined) to.sample(name, { ip_family: 'IPv4' }, this.#rulesWrittenMs / 1000);
   }
 }
 
@@ -249,7 +231,8 @@ function stateOf({ state, containerID }: ContainerStatus): 'running' | 'exited' 
   return containerID ? 'created' : undefined;
 }
 
-async function writeProcess(to: Exposition): Promise<void> {
+/** What is said of every process. */
+export async function writeProcess(to: Exposition): Promise<void> {
   const [{ bootedAtMs }, files] = await Promise.all([readHostUsage(), readOwnFiles()]);
   const own = await readProcess('self', bootedAtMs);
   const { user, system } = process.cpuUsage();

@@ -1,5 +1,6 @@
 /** Services as the proxy represents them, built from Service and EndpointSlice objects. */
 import { Cidr } from '../../api/domain/address.ts';
+import type { ServiceProxyOptions } from '../../agent/network/services/service-proxy.ts';
 import type { ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../agent/network/services/model/service-facts.ts';
 import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
@@ -8,6 +9,12 @@ export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
 export const SERVICE_CIDR = Cidr.parse('10.43.0.0/16')!;
 /** The node that all tests look from. */
 const NODE_NAME = 'node-0';
+
+/** Options of a proxy whose health and metrics nobody wants. */
+export const UNOBSERVED: Pick<ServiceProxyOptions, 'observer' | 'isProxyHealthy'> = {
+  observer: { changed: () => undefined, pending: () => undefined, synced: () => undefined, wrote: () => undefined },
+  isProxyHealthy: () => true,
+};
 
 export interface EndpointShape {
   readonly ip: string;

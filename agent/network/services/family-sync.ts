@@ -8,16 +8,26 @@ import { Outage } from '../../../client/outage.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
 import { UdpFlows } from './conntrack/conntrack.ts';
 import { flowsOf } from './conntrack/udp-flows.ts';
-import type { HealthChecks } from './health-checks.ts';
+import type { ServiceHealth } from './health/service-health.ts';
 import type { KernelTuning } from './kernel-tuning.ts';
 import type { ServiceEntry } from './model/service-entry.ts';
+
+/** Is told how the rules of a family follow the api-server: health and metrics. */
+export interface SyncObserver {
+  /** A Service or its endpoints may have changed. */
+  pending(family: IpFamily): void;
+  /** All changes from before the sync are in force; `isMorePending`: more have come since. */
+  synced(family: IpFamily, isMorePending: boolean): void;
+  /** Rules were written, or found in force after a start, or could not be written. */
+  wrote(family: IpFamily, seconds: number, failed: boolean): void;
+}
 
 export interface FamilySyncOptions {
   readonly backend: ProxyBackend;
   /** Of other modes, in the same family. */
   readonly retired: readonly ProxyBackend[];
   readonly tuning: Pick<KernelTuning, 'apply'>;
-  readonly checks: Pick<HealthChecks, 'update'>;
+  readonly serviceHealth: Pick<ServiceHealth, 'update'>;
   /** The Service as it is now; undefined for none. */
   readonly entryOf: (key: string) => ServiceEntry | undefined;
   /** Of the backend's family. */
@@ -25,7 +35,7 @@ export interface FamilySyncOptions {
   readonly nodeName: string;
   readonly events: Pick<EventRecorder, 'event'>;
   readonly logger: Logger;
-  readonly synced?: (seconds: number, failed: boolean) => void;
+  readonly observer: SyncObserver;
 }
 
 /** How often it is checked that a reloaded firewall has not removed our rules. */
@@ -68,6 +78,7 @@ export class FamilySync {
   /** The Service or its endpoints may have changed. */
   changed(key: string): void {
     this.#dirty.add(key);
+    this.#options.observer.pending(this.family);
     this.#wake();
   }
 
@@ -101,7 +112,7 @@ export class FamilySync {
 
   #remember(changes: Changes): void {
     for (const [key, entry] of changes) {
-      this.#options.checks.update(key, this.family, entry);
+      this.#options.serviceHealth.update(key, this.family, entry);
       if (flowsOf(this.#entries.get(key)) !== flowsOf(entry)) this.#flowsChanged = true;
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
@@ -110,20 +121,21 @@ export class FamilySync {
 
   /** Throws what the backend throws, which keeps the changes for the next time. */
   async #sync(changes: Changes): Promise<void> {
-    const { backend, tuning, logger, synced } = this.#options;
+    const { backend, tuning, logger, observer } = this.#options;
     const startedAt = process.uptime();
     const seconds = (): number => process.uptime() - startedAt;
     try {
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
       // Rules that were found in force are synced, too.
-      if (wrote || !this.#tuned) synced?.(seconds(), false);
+      if (wrote || !this.#tuned) observer.wrote(this.family, seconds(), false);
+      observer.synced(this.family, this.#dirty.size > 0);
       logger.debug(
         { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
         'service rules synced',
       );
       this.#reportRejected(changes, rejected);
     } catch (error) {
-      synced?.(seconds(), true);
+      observer.wrote(this.family, seconds(), true);
       throw error;
     }
     if (!this.#tuned) await tuning.apply(backend.sysctls);

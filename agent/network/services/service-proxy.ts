@@ -7,11 +7,16 @@ import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { serviceKeyOf, type ServiceCache } from '../service-cache.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
-import { FamilySync } from './family-sync.ts';
-import { HealthChecks } from './health-checks.ts';
+import { FamilySync, type SyncObserver } from './family-sync.ts';
+import { ServiceHealth } from './health/service-health.ts';
 import { KernelTuning } from './kernel-tuning.ts';
 import type { ServiceEntry } from './model/service-entry.ts';
 import { serviceEntry, type ServiceFacts, type SliceFacts } from './model/service-facts.ts';
+
+export interface ProxyObserver extends SyncObserver {
+  /** A Service or an EndpointSlice has changed. */
+  changed(what: 'service' | 'endpoint'): void;
+}
 
 export interface ServiceProxyOptions {
   /** Run by others. */
@@ -27,27 +32,35 @@ export interface ServiceProxyOptions {
   readonly serviceCidr: Cidr | undefined;
   /** The agent's, where the kernel's settings before are recorded. */
   readonly dataDir: string;
-  /** Called each time that rules were written or could not be. */
-  readonly synced?: (seconds: number, failed: boolean) => void;
+  readonly observer: ProxyObserver;
+  /** See `ServiceHealth`. */
+  readonly isProxyHealthy: () => boolean;
 }
 
 export class ServiceProxy {
   readonly #options: ServiceProxyOptions;
   readonly #families: readonly FamilySync[];
-  readonly #checks: HealthChecks;
+  readonly #serviceHealth: ServiceHealth;
   /** The invalid values of Services that were last logged. */
   readonly #problems = new Map<string, string>();
 
   constructor(options: ServiceProxyOptions) {
-    const { logger, backends, retired = [], serviceCidr, dataDir } = options;
+    const { logger, events, backends, retired = [], serviceCidr, dataDir, isProxyHealthy } = options;
     this.#options = options;
-    this.#checks = new HealthChecks(logger);
+    this.#serviceHealth = new ServiceHealth({
+      ...{ isProxyHealthy, logger },
+      onError: (service, message) =>
+        events.event(
+          { apiVersion: 'v1', kind: 'Service', ...service },
+          ...(['Warning', 'FailedToStartServiceHealthcheck', message] as const),
+        ),
+    });
     const tuning = new KernelTuning(dataDir, (error, consequence) => logger.warn({ err: error }, consequence));
     this.#families = backends.map(
       (backend) =>
         new FamilySync({
           ...options,
-          ...{ backend, tuning, checks: this.#checks },
+          ...{ backend, tuning, serviceHealth: this.#serviceHealth },
           retired: retired.filter(({ family }) => family === backend.family),
           serviceCidr: serviceCidr?.family === backend.family ? serviceCidr : undefined,
           entryOf: (key) => this.#entryOf(key, backend.family),
@@ -75,16 +88,18 @@ export class ServiceProxy {
     try {
       await Promise.all(this.#families.map((family) => family.run(signal)));
     } finally {
-      this.#checks[Symbol.dispose]();
+      this.#serviceHealth[Symbol.dispose]();
     }
   }
 
   #serviceChanged(key: string, facts: ServiceFacts | undefined): void {
     this.#logProblems(key, facts);
+    this.#options.observer.changed('service');
     for (const family of this.#families) family.changed(key);
   }
 
   #sliceChanged(slice: SliceFacts): void {
+    this.#options.observer.changed('endpoint');
     for (const family of this.#families) if (family.family === slice.family) family.changed(serviceKeyOf(slice));
   }
 

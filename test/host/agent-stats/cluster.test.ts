@@ -197,6 +197,17 @@ t.test("the agent's metrics have the names of the kubelet and of kube-proxy", as
   t.ok((sample(text, 'process_start_time_seconds') ?? 0) > Date.now() / 1000 - 600);
 });
 
+t.test('the ports of kube-proxy are served on the host', async (t) => {
+  const onHost = async (url: string): Promise<string> =>
+    (await cluster.host.run('curl', ['--silent', '--show-error', '--write-out', ' %{http_code}', url])).stdout;
+  t.match(await onHost('http://127.0.0.1:10256/healthz'), /"healthy":true.*"nodeEligible":true\} 200$/);
+  t.match(await onHost('http://127.0.0.1:10256/livez'), / 200$/);
+  const text = await onHost('http://127.0.0.1:10249/metrics');
+  t.equal(sample(text, 'kubeproxy_proxy_healthz_total', { code: '200' }), 1);
+  t.ok((sample(text, 'process_resident_memory_bytes') ?? 0) > 10 * MIB);
+  t.match(await onHost('http://127.0.0.1:10249/proxyMode'), /^(nftables|iptables) 200$/);
+});
+
 t.test('probe results are counted until their pod is deleted', async (t) => {
   const labels = { probe_type: 'Readiness', result: 'successful', container: 'worker', pod: 'busy' };
   const count = async (): Promise<number> => sample(await read('metrics/probes'), 'prober_probe_total', labels) ?? 0;

@@ -23,7 +23,7 @@ import { MemoryApi } from '../../support/memory-api.ts';
 import { silent } from '../../support/https-server.ts';
 import { eventually } from '../../support/wait.ts';
 import { enterNamespace, makeNode, rulesOf } from './pod-namespaces.ts';
-import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, UNOBSERVED } from '../../support/service-entries.ts';
 import type { Event } from '../../../api/types/core/v1.gen.ts';
 
 enterNamespace();
@@ -230,6 +230,7 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
       backends: [backend],
       serviceCidr: SERVICE_CIDR,
       dataDir: t.testdir(),
+      ...UNOBSERVED,
       ...options,
     });
     const running = Promise.all([cache.run(signal), proxy.run(signal)]);

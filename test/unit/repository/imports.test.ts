@@ -228,10 +228,12 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^services\/backends\/nftables\//,
         /^(netfilter\/.*|services\/(backends\/(nftables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
       ],
-      // The proxy knows backends by their contract only.
+      [/^services\/health\//, /^services\/(health|model)\//],
+      // The proxy knows backends by their contract only; what puts it together, by the list of modes.
+      [/^services\/main\.ts$/, /^services\/([^/]+|health\/.*|backends\/proxy-modes?\.ts)$/],
       [
         /^services\/[^/]+$/,
-        /^(services\/([^/]+|(model|conntrack)\/.*|backends\/proxy-backend\.ts)|service-cache\.ts)$/,
+        /^(services\/([^/]+|(model|conntrack|health)\/.*|backends\/proxy-(backend|mode)\.ts)|service-cache\.ts)$/,
       ],
       [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
       // What rules and DNS are both made of.

@@ -1,12 +1,9 @@
 /** One Service in both IP families: the model, and the proxy with a backend per family. */
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { test, type Test } from 'tap';
 import { parseFlow, isStale, expectedFlows } from '../../../../agent/network/services/conntrack/udp-flows.ts';
 import type { ProxyBackend, ProxyChanges } from '../../../../agent/network/services/backends/proxy-backend.ts';
 import { compileService } from '../../../../agent/network/services/backends/iptables/compile-service.ts';
 import { dispatchChains } from '../../../../agent/network/services/backends/iptables/shared-chains.ts';
-import { HealthChecks } from '../../../../agent/network/services/health-checks.ts';
 import { socketText, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../../../agent/network/services/model/service-facts.ts';
 import { ServiceCache } from '../../../../agent/network/service-cache.ts';
@@ -16,7 +13,13 @@ import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import { ApiClient } from '../../../../client/api-client.ts';
 import { silent } from '../../../support/https-server.ts';
 import { MemoryApi } from '../../../support/memory-api.ts';
-import { entryOf, IPV6_CLUSTER_CIDR, IPV6_SERVICE_CIDR, SERVICE_CIDR } from '../../../support/service-entries.ts';
+import {
+  entryOf,
+  IPV6_CLUSTER_CIDR,
+  IPV6_SERVICE_CIDR,
+  SERVICE_CIDR,
+  UNOBSERVED,
+} from '../../../support/service-entries.ts';
 import { eventually } from '../../../support/wait.ts';
 
 const BOTH = ['IPv4', 'IPv6'] as const;
@@ -138,6 +141,7 @@ async function startProxy(t: Test) {
     const proxy = new ServiceProxy({
       ...{ cache, backends, nodeName: 'n', serviceCidr: SERVICE_CIDR, dataDir: t.testdir(), logger: silent },
       events: { event: () => undefined },
+      ...UNOBSERVED,
     });
     const running = Promise.all([cache.run(stop.signal), proxy.run(stop.signal)]);
     t.teardown(async () => {
@@ -173,36 +177,4 @@ test('a failing family does not block the other', async (t) => {
   );
   t.equal(ipv6.range, undefined, 'an IPv4 range');
   t.equal(ipv4.calls, calls, 'IPv6 endpoints do not concern IPv4');
-});
-
-test('the health check for load balancers counts endpoints of both families', async (t) => {
-  const free = createServer().listen(0);
-  await once(free, 'listening');
-  const { port } = free.address() as AddressInfo;
-  free.close();
-  await once(free, 'close');
-  using checks = new HealthChecks(silent);
-  const ask = async (): Promise<unknown> =>
-    fetch(`http://127.0.0.1:${port}/`).then(
-      async (response) => [response.status, await response.json()],
-      () => 'refused',
-    );
-  const service = (clusterIP: string, endpoints: readonly string[]) =>
-    entryOf({
-      ...{ clusterIP, endpoints },
-      spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port },
-    });
-  const told = (localEndpoints: number) => ({ service: { namespace: 'default', name: 'web' }, localEndpoints });
-  checks.update('default/web', 'IPv4', service('10.43.0.5', []));
-  checks.update('default/web', 'IPv6', service('fd00:43::5', []));
-  await eventually('the server', async () => (await ask()) !== 'refused');
-  t.same(await ask(), [503, told(0)]);
-  checks.update('default/web', 'IPv6', service('fd00:43::5', ['fd00:42::2']));
-  t.same(await ask(), [200, told(1)]);
-  checks.update('default/web', 'IPv4', service('10.43.0.5', ['10.42.0.2']));
-  t.same(await ask(), [200, told(1)], 'a pod counts once');
-  checks.update('default/web', 'IPv4', undefined);
-  t.same(await ask(), [200, told(1)]);
-  checks.update('default/web', 'IPv6', undefined);
-  await eventually('the server to close', async () => (await ask()) === 'refused');
 });

@@ -1,0 +1,101 @@
+/**
+ * A port that answers GET without TLS or authentication, for load balancers, probes and scrapers that expect what kube-proxy serves.
+ * While another program has the port, it is tried again.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Logger } from '../../../../client/logger.ts';
+import { Outage } from '../../../../client/outage.ts';
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface HttpPortOptions {
+  readonly port: number;
+  /** All addresses when absent. */
+  readonly address?: string;
+  /** For a path without its query; undefined for one that is not there. */
+  readonly answer: (path: string) => HttpAnswer | undefined | Promise<HttpAnswer | undefined>;
+  /** What is served, and for what, in the log. */
+  readonly fields: object;
+  readonly logger: Logger;
+  /** Called when it cannot be listened on; not again while that lasts. */
+  readonly onError?: (error: Error) => void;
+  /** Pause before it is tried again. */
+  readonly retryMs?: number;
+}
+
+const RETRY_MS = 10_000;
+/** Anybody may connect: these keep what strangers can hold small. */
+const LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
+const MAX_CONNECTIONS = 128;
+const MAX_HEADER_BYTES = 8 * 1024;
+
+export class HttpPort implements Disposable {
+  readonly #options: HttpPortOptions;
+  readonly #server: Server;
+  readonly #outage: Outage;
+  #retry: NodeJS.Timeout | undefined;
+  #isFailing = false;
+
+  constructor(options: HttpPortOptions) {
+    const { logger, fields, port, retryMs = RETRY_MS } = options;
+    this.#options = options;
+    this.#outage = new Outage({ logger, level: 'error' });
+    this.#server = createServer({ ...LIMITS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('error', (error) => {
+      this.#outage.failed(error, { ...fields, port, retryMs }, 'failed to listen');
+      if (!this.#isFailing) options.onError?.(error);
+      this.#isFailing = true;
+      this.#retry = setTimeout(() => this.#listen(), retryMs).unref();
+    });
+    this.#server.on('listening', () => {
+      this.#isFailing = false;
+      this.#outage.ended({ ...fields, port }, 'listening again');
+    });
+    this.#listen();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#retry);
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #listen(): void {
+    const { port, address } = this.#options;
+    this.#server.listen({ port, ...(address !== undefined && { host: address }) });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '/' } = request;
+    if (method !== 'GET' && method !== 'HEAD') return send(response, notAllowed);
+    const [path = '/'] = url.split('?');
+    Promise.resolve()
+      .then(() => this.#options.answer(path))
+      .then((answer) => send(response, answer ?? notFound))
+      .catch((error: unknown) => {
+        this.#options.logger.error({ ...this.#options.fields, path, err: error }, 'failed to answer');
+        response.destroy();
+      });
+  }
+}
+
+const plain = (status: number, body: string): HttpAnswer => ({ status, type: 'text/plain; charset=utf-8', body });
+const notFound = plain(404, '404 page not found\n');
+const notAllowed = plain(405, 'Method Not Allowed\n');
+
+function send(response: ServerResponse, { status, type, body, headers }: HttpAnswer): void {
+  response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff', ...headers }).end(body);
+}
