@@ -19,6 +19,7 @@ import {
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { caHashProblem, serverProblem } from './join/join-format.ts';
+import { VXLAN_MODES, type VxlanMode } from './network/connectivity/node-routes.ts';
 import { PROXY_MODES, type ProxyMode } from './network/services/backends/proxy-mode.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
@@ -62,6 +63,8 @@ export const defaultAgentConfig = {
   bridgeName: 'cni0',
   bridgeMtu: 0,
   hostRoutes: true,
+  vxlan: 'auto' as VxlanMode,
+  vxlanPort: 8472,
   serviceProxy: true,
   proxyMode: '' as ProxyMode | '',
   proxyHealthPort: 10256,
@@ -105,6 +108,9 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   bridgeName: 'name of the bridge that pods are attached to',
   bridgeMtu: "MTU of the pod network; the kernel's default when 0",
   hostRoutes: 'set routes to the pods of other nodes on this host',
+  vxlan:
+    'reach the pods of other nodes by VXLAN: auto (of nodes on other networks), always or never; the same on all nodes',
+  vxlanPort: 'UDP port of VXLAN, the same on all nodes',
   serviceProxy: 'run the service proxy on this node',
   proxyMode: `how the service proxy programs the kernel: ${PROXY_MODES.join(' or ')}; nftables when empty, or iptables where the host lacks something that it takes`,
   proxyHealthPort: 'port of /healthz and /livez of the service proxy, for load balancers; 0 for none',
@@ -164,6 +170,8 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   cniStateDir: notEmpty,
   bridgeName: (name) => (LINK_NAME.test(name) ? undefined : `must be the name of a link, not ${JSON.stringify(name)}`),
   bridgeMtu: (mtu, settings) => (mtu === 0 ? undefined : integerFrom(SMALLEST_MTU, LARGEST_MTU)(mtu, settings)),
+  vxlan: oneOf(...VXLAN_MODES),
+  vxlanPort: integerFrom(1, MAX_PORT),
   proxyMode: orEmpty(oneOf(...PROXY_MODES)),
   proxyHealthPort: integerFrom(0, MAX_PORT),
   proxyMetricsAddress: ipAddress,

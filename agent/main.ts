@@ -108,6 +108,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   node.record('Normal', 'Starting', 'Starting kubelet.');
 
   // The network between pods, here and on the other nodes.
+  const nft = new Nft(signal);
   const onForbidden = proxierRightMissing(logger);
   const network = new PodNetwork({
     ...{ client, nodeName: name, clusterCidr, onForbidden, logger },
@@ -116,6 +117,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     mtu: config.bridgeMtu,
     stateDir: config.cniStateDir,
     hostRoutes: config.hostRoutes,
+    ...{ vxlan: config.vxlan, vxlanPort: config.vxlanPort, nft },
     onConfigured: () => node.registration.wake(),
     onNodeDeleted: () => node.registration.forget(),
   });
@@ -207,7 +209,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // Services: their rules in the tables of netfilter, and their names in DNS.
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
-  const proxyHost = { clusterCidr, netfilter, nft: new Nft(signal) };
+  const proxyHost = { clusterCidr, netfilter, nft };
   const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
   const proxy = createServiceProxy({
     ...{

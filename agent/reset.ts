@@ -16,7 +16,9 @@ import { clusterDnsRecord, removeClusterDns } from './network/dns/cluster-dns.ts
 import { DnsRules } from './network/dns/dns-rules.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
-import { ROUTE_PROTOCOL } from './network/node-routes.ts';
+import { Nft } from './network/netfilter/nft.ts';
+import { ROUTE_PROTOCOL } from './network/connectivity/node-routes.ts';
+import { removeOverlay } from './network/connectivity/overlay.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
 import { ANY_ADDRESS, removeServiceRules } from './proxy-cleanup.ts';
@@ -67,6 +69,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
     }
   });
+  await attempt('remove overlay to other nodes', () => removeOverlay(new Nft(signal), signal));
   await attempt('remove cluster DNS', async () => {
     await removeClusterDns(clusterDnsRecord(resolve(config.dataDir)), logger, signal);
     await new DnsRules(new Netfilter(new Iptables(ANY_ADDRESS.family, signal)), ANY_ADDRESS).remove();

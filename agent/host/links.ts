@@ -45,19 +45,42 @@ export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
   return address;
 }
 
-/** Whether an address is a neighbour's: reached without a router in between. */
-export async function isOnLink(address: string, signal?: AbortSignal): Promise<boolean> {
-  const [route] = await ip<Route & { type?: string }>(['-4', 'route', 'get', address], signal);
-  return route !== undefined && route.gateway === undefined && route.type !== 'local';
+export interface Way {
+  /** The link by which packets leave. */
+  readonly dev: string;
+  /** Whether the address is a neighbour's: reached without a router in between. */
+  readonly isOnLink: boolean;
+}
+
+/** How this host reaches the address of another host; undefined when it does not, or has that address itself. */
+export async function wayTo(address: string, signal?: AbortSignal): Promise<Way | undefined> {
+  try {
+    const [route] = await ip<Route & { type?: string }>(['-4', 'route', 'get', address], signal);
+    if (route?.dev === undefined || route.type === 'local') return undefined;
+    return { dev: route.dev, isOnLink: route.gateway === undefined };
+  } catch (error) {
+    if (error instanceof ProgramError && /unreachable|No route to host|prohibited/i.test(error.stderr))
+      return undefined;
+    throw error;
+  }
+}
+
+/** In bytes. Throws ProgramError for a link that is not there. */
+export async function linkMtu(name: string, signal?: AbortSignal): Promise<number> {
+  const [link] = await ip<{ mtu: number }>(['link', 'show', 'dev', name], signal);
+  if (!link) throw new HostError(`there is no link ${name}`);
+  return link.mtu;
 }
 
 /** The agent's routes are marked by their protocol number, which the kernel stores and does not interpret. */
 export async function replaceRoute(
-  route: { dst: string; gateway: string; protocol: number },
+  route: { dst: string; gateway: string; dev?: string; protocol: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const { dst, gateway, protocol } = route;
-  await run('ip', ['-4', 'route', 'replace', dst, 'via', gateway, 'proto', String(protocol)], { signal });
+  const { dst, gateway, dev, protocol } = route;
+  // A gateway that is reached by this link has an address of no network that the link is in.
+  const by = dev === undefined ? [] : ['dev', dev, 'onlink'];
+  await run('ip', ['-4', 'route', 'replace', dst, 'via', gateway, ...by, 'proto', String(protocol)], { signal });
 }
 
 /** What is not there is no error. */

@@ -8,7 +8,9 @@ import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.gen.ts';
 import { writeCniConfig, type CniNetwork } from './cni-config.ts';
-import { NodeRoutes, type NodeAddressing } from './node-routes.ts';
+import { NodeRoutes, type NodeAddressing, type VxlanMode } from './connectivity/node-routes.ts';
+import { Overlay } from './connectivity/overlay.ts';
+import type { Nft } from './netfilter/nft.ts';
 import type { Node } from '../../api/types/core/v1.gen.ts';
 
 export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
@@ -19,6 +21,10 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly clusterCidr: Cidr;
   /** Whether routes to the other nodes' pods are set on this host. */
   readonly hostRoutes: boolean;
+  /** Which nodes are reached by VXLAN, where `hostRoutes` is set. */
+  readonly vxlan: VxlanMode;
+  readonly vxlanPort: number;
+  readonly nft: Nft;
   /** Called when the CNI configuration has been written: the runtime is about to have a network. */
   readonly onConfigured: () => void;
   /** Called when this host's Node was deleted. */
@@ -41,6 +47,8 @@ export class PodNetwork {
   readonly #options: PodNetworkOptions;
   readonly #configured = Promise.withResolvers<void>();
   #podCidr = '';
+  /** Undefined without an overlay. */
+  #overlayMtu: number | undefined;
   /** Writes follow each other; the last one has the podCIDR of the latest Node. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -70,9 +78,10 @@ export class PodNetwork {
   }
 
   async #routeToOthers(signal: AbortSignal): Promise<void> {
-    const { client, nodeName, logger, onForbidden } = this.#options;
+    const { client, nodeName, vxlan, vxlanPort: port, nft, bridgeName, logger, onForbidden } = this.#options;
     const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
-    const routes = new NodeRoutes({ nodeName, nodes: () => all.list(), logger });
+    const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
+    const routes = new NodeRoutes({ nodeName, nodes: () => all.list(), vxlan, overlay, logger });
     all.addHandlers({
       onAdd: () => routes.wake(),
       onUpdate: (old, place) => isSame(old, place) || routes.wake(),
@@ -84,16 +93,29 @@ export class PodNetwork {
     await Promise.all([following, signal.aborted ? undefined : routes.run(signal)]);
   }
 
+  /** Pods that are there already learn it from the kernel, packet by packet (path MTU discovery). */
+  #setOverlayMtu(mtu: number | undefined): void {
+    this.#overlayMtu = mtu;
+    if (this.#podCidr !== '') this.#write();
+  }
+
   #configure(podCidr: string): void {
     if (podCidr === '' || podCidr === this.#podCidr) return;
     this.#podCidr = podCidr;
-    const { cniConfDir, clusterCidr, onConfigured, logger, ...network } = this.#options;
+    const { clusterCidr, logger } = this.#options;
     const warning = rangeWarning(clusterCidr, podCidr);
     if (warning !== undefined) logger.warn({ clusterCidr: clusterCidr.text, podCidr }, warning);
+    this.#write();
+  }
+
+  #write(): void {
+    const podCidr = this.#podCidr;
+    const { cniConfDir, onConfigured, logger, bridgeName, stateDir } = this.#options;
+    const network = { bridgeName, stateDir, mtu: this.#options.mtu || (this.#overlayMtu ?? 0) };
     this.#writing = this.#writing
       .then(async () => {
         if (await writeCniConfig(cniConfDir, { ...network, podCidr }))
-          logger.info({ podCidr }, 'pod network configured');
+          logger.info({ podCidr, mtu: network.mtu }, 'pod network configured');
         this.#configured.resolve();
         onConfigured();
       })

@@ -17,6 +17,7 @@ import { listRoutes } from '../../../agent/host/links.ts';
 import { obtainIdentity, obtainServingCertificate } from '../../../agent/join/join.ts';
 import { clientCredentials, NodeCertificates } from '../../../agent/join/node-certificates.ts';
 import { proxierRightMissing } from '../../../agent/join/proxier-right.ts';
+import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
 import { NodeApiState } from '../../../agent/node/node-api-state.ts';
 import { NodeRegistration } from '../../../agent/node/node-registration.ts';
@@ -83,6 +84,7 @@ test('a node that may not list Nodes has a network for its pods, and logs the mi
   const cniConfDir = join(directory, 'net.d');
   const network = new PodNetwork({
     ...{ client, nodeName: 'self', cniConfDir, bridgeName: 'kt0', mtu: 0, stateDir: directory, hostRoutes: true },
+    ...{ vxlan: 'auto', vxlanPort: 8472, nft: new Nft(new AbortController().signal) },
     clusterCidr: ipv4Cidr('10.42.0.0/16'),
     onConfigured: () => undefined,
     onNodeDeleted: () => void deleted++,

@@ -10,7 +10,7 @@ import { detectNodeIp, listRoutes } from '../../../agent/host/links.ts';
 import { readSysctl } from '../../../agent/host/sysctl.ts';
 import { writeCniConfig } from '../../../agent/network/cni-config.ts';
 import { applyKernelSettings } from '../../../agent/network/kernel-settings.ts';
-import { NodeRoutes, type NodeAddressing } from '../../../agent/network/node-routes.ts';
+import { NodeRoutes, type NodeAddressing } from '../../../agent/network/connectivity/node-routes.ts';
 import { eventually } from '../../support/wait.ts';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -91,6 +91,8 @@ test('routes follow the Nodes, and foreign routes are kept', async (t) => {
   const routes = new NodeRoutes({
     nodeName: 'self',
     nodes: () => nodes,
+    vxlan: 'never',
+    overlay: { sync: () => Promise.resolve() },
     logger: { ...logger, warn: (fields: object) => warnings.push(fields) },
   });
   const stop = new AbortController();

@@ -183,7 +183,7 @@ t.test('an unknown variable is reported with the nearest known one', (t) => {
   t.same(misspelledVariables({ KEDGE_CLUSTR_CIDR: '10.0.0.0/8' }), [
     'ignoring unknown setting KEDGE_CLUSTR_CIDR; did you mean KEDGE_CLUSTER_CIDR?',
   ]);
-  t.same(misspelledVariables({ KEDGE_LAB: '/lab' }), ['ignoring unknown setting KEDGE_LAB'], 'unlike all of them');
+  t.same(misspelledVariables({ KEDGE_PICTURE: '1' }), ['ignoring unknown setting KEDGE_PICTURE'], 'unlike all of them');
   t.end();
 });
 

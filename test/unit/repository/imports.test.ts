@@ -235,10 +235,11 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^services\/[^/]+$/,
         /^(services\/([^/]+|(model|conntrack|health)\/.*|backends\/proxy-(backend|mode)\.ts)|service-cache\.ts)$/,
       ],
+      [/^connectivity\//, /^(connectivity\/.*|netfilter\/nft\.ts)$/],
       [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
       // What rules and DNS are both made of.
       [/^service-cache\.ts$/, /^(dns\/dns-facts|services\/model\/service-facts)\.ts$/],
-      [/^[^/]+$/, /^[^/]+$/],
+      [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/nft\.ts)$/],
     ],
   ],
 ]);

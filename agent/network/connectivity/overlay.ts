@@ -1,0 +1,150 @@
+/**
+ * Pods of nodes that share no network with this one are reached by VXLAN: their packets travel in UDP datagrams from node to node. All
+ * that nodes have to know of each other is in their Node objects: the address of a node's link is the first of its podCIDR, and its
+ * MAC is made of it.
+ */
+import type { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { deleteLink } from '../../host/links.ts';
+import { isProgramMissing } from '../../host/run.ts';
+import { ensureVxlan, replaceVxlanPeers, type VxlanPeer } from '../../host/vxlan.ts';
+import type { Nft, NftTable } from '../netfilter/nft.ts';
+
+export interface OverlayNode {
+  readonly podCidr: Cidr;
+  /** At which other nodes reach it. */
+  readonly address: IpAddress;
+}
+
+export interface OverlayState {
+  readonly self: OverlayNode;
+  readonly far: readonly OverlayNode[];
+  /** The addresses of all nodes. */
+  readonly senders: readonly IpAddress[];
+  /** Of the links by which these are reached, in bytes. */
+  readonly underlayMtu: number;
+}
+
+export interface OverlayOptions {
+  readonly nft: Nft;
+  /** UDP. The same on all nodes. */
+  readonly port: number;
+  /** The pods'. */
+  readonly bridgeName: string;
+  readonly logger: Logger;
+  /** Called when there is an overlay with another MTU than before, in bytes; with undefined when there is none any more. */
+  readonly onMtu: (mtu: number | undefined) => void;
+}
+
+export const OVERLAY_LINK = 'kedge.vxlan';
+const VNI = 107;
+/** Of the outer IPv4, UDP and VXLAN headers and the inner Ethernet header. */
+const OVERHEAD_BYTES = 50;
+/** Locally administered, unicast; four octets of the address follow. */
+const MAC_PREFIX = '0a:6b';
+const GUARD: NftTable = { family: 'inet', name: 'kedge-overlay' };
+const OCTETS = [24, 16, 8, 0];
+
+/** The gateway to the pods of a node. */
+export const gatewayOf = ({ podCidr }: OverlayNode): string => podCidr.network.text;
+
+function macOf({ podCidr }: OverlayNode): string {
+  const address = Number(podCidr.network.value);
+  return [MAC_PREFIX, ...OCTETS.map((bits) => ((address >>> bits) & 0xff).toString(16).padStart(2, '0'))].join(':');
+}
+
+const peerOf = (node: OverlayNode): VxlanPeer => ({
+  ...{ gateway: gatewayOf(node), mac: macOf(node), remote: node.address.text },
+});
+
+export class Overlay {
+  readonly #options: OverlayOptions;
+  #mtu: number | undefined;
+  /** Whether there may be a link, of this process or of an earlier one. */
+  #mayExist = true;
+  #isUnguarded = false;
+  #guarded: string | undefined;
+
+  constructor(options: OverlayOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes `far` the nodes that are reached by the overlay; without any, there is none.
+   * @throws ProgramError; then it is to be called again
+   */
+  async sync({ self, far, senders, underlayMtu }: OverlayState, signal: AbortSignal): Promise<void> {
+    if (far.length === 0) return this.#remove(signal);
+    const mtu = underlayMtu - OVERHEAD_BYTES;
+    this.#mayExist = true;
+    // Nobody gets in before it is known who may.
+    await this.#guard(senders);
+    const { port } = this.#options;
+    const link = { name: OVERLAY_LINK, id: VNI, local: self.address.text, port, mac: macOf(self), mtu };
+    await ensureVxlan(link, gatewayOf(self), signal);
+    await replaceVxlanPeers(OVERLAY_LINK, far.map(peerOf), signal);
+    this.#tellMtu(mtu);
+  }
+
+  async #remove(signal: AbortSignal): Promise<void> {
+    if (!this.#mayExist) return;
+    await removeOverlay(this.#options.nft, signal);
+    this.#mayExist = false;
+    this.#guarded = undefined;
+    this.#tellMtu(undefined);
+  }
+
+  #tellMtu(mtu: number | undefined): void {
+    if (mtu === this.#mtu) return;
+    this.#mtu = mtu;
+    this.#options.onMtu(mtu);
+  }
+
+  /** What is in the datagrams is taken for pods' traffic: nodes alone may send it, and their pods may not do so in their name. */
+  async #guard(nodes: readonly IpAddress[]): Promise<void> {
+    const { nft, port, bridgeName, logger } = this.#options;
+    const input = guardInput(nodes, port, bridgeName);
+    if (input === this.#guarded) return;
+    try {
+      await nft.apply(input);
+      this.#guarded = input;
+    } catch (error) {
+      if (!isProgramMissing(error)) throw error;
+      const message = 'nft is missing on this host: whoever can send UDP to it can send packets to its pods';
+      if (!this.#isUnguarded) logger.warn({ err: error, port }, message);
+      this.#isUnguarded = true;
+    }
+  }
+}
+
+function guardInput(nodes: readonly IpAddress[], port: number, bridgeName: string): string {
+  const table = `${GUARD.family} ${GUARD.name}`;
+  const elements = nodes
+    .map(({ text }) => text)
+    .sort()
+    .join(', ');
+  return `add table ${table}
+delete table ${table}
+table ${table} {
+  set nodes { type ipv4_addr; elements = { ${elements} }; }
+  chain input {
+    type filter hook input priority filter - 10;
+    udp dport ${port} ip saddr != @nodes counter drop comment "not from a node"
+  }
+  chain forward {
+    type filter hook forward priority filter - 10;
+    iifname "${bridgeName}" udp dport ${port} ip daddr @nodes counter drop comment "pods in the name of their node"
+  }
+}
+`;
+}
+
+/** Removes what any agent has made of it on this host. */
+export async function removeOverlay(nft: Nft, signal: AbortSignal): Promise<void> {
+  await deleteLink(OVERLAY_LINK, signal);
+  try {
+    await nft.removeTable(GUARD);
+  } catch (error) {
+    if (!isProgramMissing(error)) throw error;
+  }
+}
