@@ -9,7 +9,7 @@ import { UdpFlows } from '../../../agent/network/services/conntrack/conntrack.ts
 import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { backendOf, enterNamespace, makeNode, makePods, NODE_ADDRESS } from './pod-namespaces.ts';
-import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
+import { entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 
 enterNamespace();
 

@@ -15,7 +15,7 @@ import {
   rulesOf,
   runInPod,
 } from './pod-namespaces.ts';
-import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
+import { entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 
 enterNamespace();
 

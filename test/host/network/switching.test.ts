@@ -1,7 +1,6 @@
 /** A node whose proxy mode changes while its Services are in use. */
 import net from 'node:net';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { run } from '../../../agent/host/run.ts';
 import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
@@ -81,7 +80,6 @@ function connectAlways(signal: AbortSignal): Promise<{ failed: number; all: numb
         (socket) => socket.destroy(),
         () => counts.failed++,
       );
-      await delay(1);
     }
     return counts;
   })();

@@ -1,5 +1,6 @@
 /** Services as iptables rules, a unit for each Service in the tables that netfilter owns. */
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
+import { isProgramMissing } from '../../../../host/run.ts';
 import type { Netfilter, NetfilterOwner } from '../../../netfilter/netfilter.ts';
 import type { RuleUnit } from '../../../netfilter/rules.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
@@ -65,7 +66,12 @@ export class IptablesBackend implements ProxyBackend {
     return this.#owner.verify();
   }
 
-  remove(): Promise<void> {
-    return this.#owner.remove();
+  async remove(): Promise<void> {
+    try {
+      await this.#owner.remove();
+    } catch (error) {
+      // Without the program nobody has written rules.
+      if (!isProgramMissing(error)) throw error;
+    }
   }
 }

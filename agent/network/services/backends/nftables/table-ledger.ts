@@ -90,7 +90,8 @@ export class TableLedger {
     for (const { container, key: element, tail } of unit.elements) {
       let claims = this.#claims.get(container);
       if (!claims) {
-        this.#claims.set(container, (claims = new Map()));
+        claims = new Map<string, readonly Claim[]>();
+        this.#claims.set(container, claims);
         this.#addObjects(this.#options.objectsOf(container));
       }
       const others = claims.get(element) ?? [];

@@ -48,7 +48,8 @@ interface Listed {
 }
 interface ListedSet {
   readonly name: string;
-  readonly flags?: readonly string[];
+  /** A list; of versions that print a single one as it is, a string. */
+  readonly flags?: readonly string[] | string;
   readonly elem?: readonly unknown[];
 }
 
@@ -69,7 +70,8 @@ export function readTable(objects: readonly unknown[]): TableState {
   return { sets, elements, chains: new Map(Array.from(comments, ([name, all]) => [name, all.join('\n')])) };
 }
 
-const isOfPackets = ({ flags = [] }: ListedSet): boolean => flags.includes('timeout') || flags.includes('dynamic');
+const isOfPackets = ({ flags = [] }: ListedSet): boolean =>
+  [flags].flat().some((flag) => flag === 'timeout' || flag === 'dynamic');
 
 function readElements(listed: readonly unknown[]): Map<string, string> {
   const elements = new Map<string, string>();
