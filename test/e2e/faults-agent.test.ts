@@ -9,7 +9,7 @@ import { HELLO_IMAGE, lives, pod, ranOnce } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 import type { Pod, Service } from '../../api/types/core/v1.gen.ts';
 
-t.setTimeout(4 * 60_000);
+t.setTimeout(5 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-agent' });
 cluster.endWith(t);
 const node = cluster.host;
@@ -167,6 +167,44 @@ t.test('pods survive an agent that is killed and upgraded', async (t) => {
   for (let i = 0; i < 3; i++) await once(follow.stdout, 'data');
   follow.kill();
   t.pass('logs are followed again');
+});
+
+t.test('an agent that starts in another proxy mode serves with its rules alone, and streams go on', async (t) => {
+  const { spec } = await cluster.get<Service>('service', 'server');
+  const lines = async () => Number(await exec('client', 'wc -l < /received'));
+  const answers = (ip = '') =>
+    eventually(`${ip} to answer`, () =>
+      node.run('sh', ['-c', `timeout 1 busybox nc ${ip} 80 | grep 20`]).catch(() => undefined),
+    );
+  const modes = async (): Promise<string[]> => {
+    const chains = (await node.run('iptables-save', [])).stdout;
+    const tables = (await node.run('nft', ['list', 'tables'])).stdout;
+    return [
+      ...(chains.includes('KUBE-SERVICES') ? ['iptables'] : []),
+      ...(tables.includes('ip kube-proxy') ? ['nftables'] : []),
+    ];
+  };
+  t.strictSame(await modes(), ['nftables'], 'the default');
+  const ports = [{ port: 80, targetPort: 7000 }];
+  for (const mode of ['iptables', 'nftables']) {
+    await node.stopAgent();
+    await node.startAgent(await cluster.joinSettings(), { 'proxy-mode': mode });
+    await eventually(`the rules of ${mode} alone`, async () => (await modes()).join() === mode);
+    await answers(spec?.clusterIP);
+    const service = { selector: { app: 'server' }, ports };
+    await cluster.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: `in-${mode}` }, spec: service });
+    await answers((await cluster.get<Service>('service', `in-${mode}`)).spec?.clusterIP);
+    const now = await lines();
+    await eventually('the stream to flow', async () => (await lines()) > now);
+  }
+  const cleanUp = () =>
+    node.run(cluster.kedge, ['proxy', 'cleanup', '--config', path.join(node.directory, 'agent.yaml')]);
+  await t.rejects(cleanUp(), 'beside an agent that would write them again');
+  await node.stopAgent();
+  await cleanUp();
+  t.strictSame(await modes(), []);
+  await node.startAgent();
+  await answers(spec?.clusterIP);
 });
 
 t.test('an agent killed between sandbox and container starts the pod once', async (t) => {

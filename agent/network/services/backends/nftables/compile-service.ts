@@ -32,8 +32,7 @@ const reject = 'goto reject-chain';
 export function compileService(service: ServiceEntry, ranges: Ranges): TableUnit {
   const compiler = new Compiler(service, ranges);
   for (const port of service.ports) compiler.port(port);
-  const { clusterIP, namespace, name } = service;
-  compiler.add('cluster-ips', clusterIP.text, `${namespace}/${name}`, undefined);
+  compiler.add('cluster-ips', service.clusterIP.text, service.ports[0]?.label, undefined);
   return compiler;
 }
 
