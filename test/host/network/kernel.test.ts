@@ -80,6 +80,13 @@ for (const mode of PROXY_MODES) {
       "the source of pod traffic is the pod's own address",
     );
 
+    const sourceOf = (answer: string): string | undefined => answer.split(' ')[1]?.replace('::ffff:', '');
+    t.equal(sourceOf(await askFrom(1, NODE, 30080)), NODE, "what comes by a node port leaves with the node's address");
+
+    await put(service(PODS, { spec: { externalIPs: ['10.99.9.9'] } }));
+    t.match(await ask('10.99.9.9', 80), /^10\.42\.0\.[23] /, 'an external IP responds to the node');
+    t.equal(sourceOf(await askFrom(1, '10.99.9.9', 80)), NODE, 'and to a pod, masqueraded');
+
     const sessionAffinityConfig = { clientIP: { timeoutSeconds: 10 } };
     await put(service(PODS, { spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig } }));
     const sticky = new Set<string>();
@@ -98,6 +105,12 @@ for (const mode of PROXY_MODES) {
       /^10\.42\.0\.[23] /,
       'the cluster IP is not bound by the policy for traffic from outside',
     );
+    t.match(await ask('10.99.9.9', 80), /^10\.42\.0\.[23] /, 'neither is the node');
+    t.match(await askFrom(0, '10.99.9.9', 80), /^10\.42\.0\.[23] /, 'nor a pod');
+    await put(
+      service([PODS[0], elsewhere[1]!], { spec: { externalTrafficPolicy: 'Local', sessionAffinity: 'ClientIP' } }),
+    );
+    t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'with affinity, too');
 
     await put(undefined);
     const traces = /KUBE-(SVC|SEP|EXT|SVE|SVL)-|10\.43\.0\.5|default\/web/;
