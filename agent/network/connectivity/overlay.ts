@@ -142,9 +142,5 @@ table ${table} {
 /** Removes what any agent has made of it on this host. */
 export async function removeOverlay(nft: Nft, signal: AbortSignal): Promise<void> {
   await deleteLink(OVERLAY_LINK, signal);
-  try {
-    await nft.removeTable(GUARD);
-  } catch (error) {
-    if (!isProgramMissing(error)) throw error;
-  }
+  await nft.removeTable(GUARD);
 }

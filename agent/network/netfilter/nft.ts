@@ -2,7 +2,7 @@
  * Tables of nftables by way of nft(8). Nothing else in the agent runs this program. A table belongs to one part of the agent as a
  * whole, so that its transactions touch nothing of others.
  */
-import { ProgramError, run } from '../../host/run.ts';
+import { isProgramMissing, ProgramError, run } from '../../host/run.ts';
 
 export type NftFamily = 'ip' | 'ip6' | 'inet';
 
@@ -43,9 +43,25 @@ export class Nft {
     }
   }
 
-  /** Removes the table, which may not be there. */
+  /** Whether the chain is there and has rules. */
+  async hasRules({ family, name }: NftTable, chain: string): Promise<boolean> {
+    try {
+      const stdout = await this.#run(['-j', 'list', 'chain', family, name, chain]);
+      const { nftables } = JSON.parse(stdout) as { nftables: readonly object[] };
+      return nftables.some((entry) => 'rule' in entry);
+    } catch (error) {
+      if (error instanceof ProgramError && error.stderr.includes('No such file or directory')) return false;
+      throw error;
+    }
+  }
+
+  /** A table that is not there is no error, and neither is a host without nftables, which has none. */
   async removeTable({ family, name }: NftTable): Promise<void> {
-    await this.apply(`add table ${family} ${name}\ndelete table ${family} ${name}\n`);
+    try {
+      await this.apply(`add table ${family} ${name}\ndelete table ${family} ${name}\n`);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
   }
 
   async #run(args: readonly string[], input?: string): Promise<string> {
@@ -53,6 +69,11 @@ export class Nft {
     return (await run('nft', args, input === undefined ? options : { ...options, input })).stdout;
   }
 }
+
+/** Whether the host has no nft(8), or its kernel no nftables. */
+const isMissing = (error: unknown): boolean =>
+  isProgramMissing(error) ||
+  (error instanceof ProgramError && /Operation not supported|Protocol not supported/.test(error.stderr));
 
 /** Other programs' transactions and want of memory: the next attempt may pass, whatever it writes. */
 const TRANSIENT = /Interrupted system call|Try again|temporarily unavailable|Cannot allocate memory|No buffer space/;
