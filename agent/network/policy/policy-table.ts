@@ -1,0 +1,56 @@
+/** The table of policies in this host's kernel: written as the difference from what it had, or whole when that is not known. */
+import type { Nft, NftTable } from '../netfilter/nft.ts';
+import { wholeTable } from './frame.ts';
+import { changes, NO_CONTENT, type TableContent } from './table-content.ts';
+
+const TABLE: NftTable = { family: 'inet', name: 'kedge-policy' };
+const NAME = `${TABLE.family} ${TABLE.name}`;
+/** One that leads to all others: whoever flushes the table, or all tables, has emptied it. */
+const PROBED_CHAIN = 'forward';
+
+/** All methods throw ProgramError when nft(8) fails; then what was in force before still is. */
+export class PolicyTable {
+  readonly #nft: Nft;
+  readonly #bridge: string;
+  /** What the kernel has; undefined when that is not known. */
+  #content: TableContent | undefined;
+
+  /** @param bridge the pods', a name without quotes */
+  constructor(nft: Nft, bridge: string) {
+    this.#nft = nft;
+    this.#bridge = bridge;
+  }
+
+  /** Resolves to whether the kernel's rules had to be changed. A node whose pods no policy selects has no table. */
+  async apply(content: TableContent): Promise<boolean> {
+    const before = this.#content;
+    if (before === content) return false;
+    this.#content = undefined;
+    let input = '';
+    if (content === NO_CONTENT) await this.#nft.delete(TABLE);
+    else {
+      const isWhole = before === undefined || before === NO_CONTENT;
+      input = isWhole ? wholeTable(NAME, this.#bridge, content) : changes(NAME, before, content);
+      if (input !== '') await this.#nft.apply(input);
+    }
+    this.#content = content;
+    return content === NO_CONTENT || input !== '';
+  }
+
+  /** Whether the kernel still leads packets through the table; otherwise the next `apply` writes all of it. */
+  async verify(): Promise<boolean> {
+    if (this.#content === undefined) return false;
+    if (this.#content === NO_CONTENT) return true;
+    const isThere = await this.#nft.hasRules(TABLE, PROBED_CHAIN);
+    if (!isThere) this.#content = undefined;
+    return isThere;
+  }
+
+  /** The next `apply` writes the whole table. */
+  forget(): void {
+    this.#content = undefined;
+  }
+}
+
+/** Removes the table of any agent from this host. */
+export const removePolicyTable = (nft: Nft): Promise<void> => nft.delete(TABLE);
