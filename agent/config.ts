@@ -70,6 +70,7 @@ export const defaultAgentConfig = {
   proxyHealthPort: 10256,
   proxyMetricsAddress: '127.0.0.1',
   proxyMetricsPort: 10249,
+  networkPolicy: true,
   bindAddress: '0.0.0.0',
   port: 10250,
   logLevel: 'info',
@@ -112,6 +113,7 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
     'reach the pods of other nodes by VXLAN: auto (of nodes on other networks), always or never; the same on all nodes',
   vxlanPort: 'UDP port of VXLAN, the same on all nodes',
   serviceProxy: 'run the service proxy on this node',
+  networkPolicy: 'enforce NetworkPolicies for the pods of this node',
   proxyMode: `how the service proxy programs the kernel: ${PROXY_MODES.join(' or ')}; nftables when empty, or iptables where the host lacks something that it takes`,
   proxyHealthPort: 'port of /healthz and /livez of the service proxy, for load balancers; 0 for none',
   proxyMetricsAddress: 'address that the metrics of the service proxy are served at',
@@ -136,8 +138,8 @@ function nodeNameProblem(given: string): string | undefined {
     : `must be a name of ${form}, not ${JSON.stringify(given)}`;
 }
 
-/** The kernel's limits for the name and the MTU of a link. */
-const LINK_NAME = /^[^\s/:]{1,15}$/;
+/** The kernel's limits for the name and the MTU of a link, without what has a meaning in rules. */
+const LINK_NAME = /^[^\s/:"*]{1,15}$/;
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65_535;
 

@@ -35,6 +35,8 @@ import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
 import { PodNetwork } from './network/pod-network.ts';
+import { NetworkPolicies, NO_PROTECTION } from './network/policy/network-policies.ts';
+import { PolicyTable, removePolicyTable } from './network/policy/policy-table.ts';
 import { ServiceCache } from './network/service-cache.ts';
 import { availableProxyMode } from './network/services/backends/proxy-modes.ts';
 import { createServiceProxy } from './network/services/main.ts';
@@ -147,6 +149,17 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...{ client, logger, nodeName: name, onForbidden },
     families: [clusterCidr.family],
   });
+  // Policies: pods wait for theirs before they start.
+  const nft = new Nft(signal);
+  const policies = config.networkPolicy
+    ? new NetworkPolicies({
+        ...{ client, events, logger, nodeName: name, services: serviceCache.services },
+        table: new PolicyTable(nft, config.bridgeName),
+        localPods: () => workers.addresses(),
+        localPodsKnown: () => pods.known,
+        record: (type, reason, message) => node.record(type, reason, message),
+      })
+    : undefined;
   const unusedImages = new ImageCollection({
     ...{ cri, logger, events },
     node: node.reference,
@@ -156,6 +169,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     {
       ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, logger },
       devices: devices.claims,
+      policies: policies ?? NO_PROTECTION,
       ...podSettings(config),
       dns,
       images: new ImageService({ cri }),
@@ -254,6 +268,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       evictions.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
       clusterDns.run(signal),
+      policies
+        ? policies.run(signal)
+        : removePolicyTable(nft).catch((error: unknown) =>
+            logger.warn({ err: error }, 'failed to remove network policies'),
+          ),
       serveNodeApi(nodeApi, signal),
       keepIdentityRenewed(client, membership, metrics, logger, signal),
     ]);

@@ -19,6 +19,7 @@ import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
 import { ROUTE_PROTOCOL } from './network/connectivity/node-routes.ts';
 import { removeOverlay } from './network/connectivity/overlay.ts';
+import { removePolicyTable } from './network/policy/policy-table.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
 import { ANY_ADDRESS, removeServiceRules } from './proxy-cleanup.ts';
@@ -64,6 +65,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
   if (config.serviceProxy) await removeServiceRules(config, attempts, signal);
+  await attempt('remove network policies', () => removePolicyTable(new Nft(signal)));
   await attempt('remove routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);

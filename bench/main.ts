@@ -15,6 +15,7 @@ import { measureMixedLoad } from './mixed-load.ts';
 import { measureWebhooks } from './webhooks.ts';
 import { measurePages } from './pages.ts';
 import { measureProxy } from './proxy.ts';
+import { measurePolicies } from './policies.ts';
 import { Report } from './report.ts';
 import { measureScale } from './scale.ts';
 import { measureScheduling } from './scheduling.ts';
@@ -42,6 +43,7 @@ for (const measure of [
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureDns(report, running),
   () => measureProxy(report),
+  () => measurePolicies(report),
   (running) => measureCluster(report, running),
   (running) => measureServices(report, running),
   (running) => measureScheduling(report, { program }, running),

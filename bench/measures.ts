@@ -101,6 +101,10 @@ export const MEASURES = {
   dnsLatency: { name: 'DNS answer, p99 with 4 queries at a time', unit: 'ms', atMost: 2, digits: 2 },
   dnsCpu: { name: "DNS thread's CPU for an answer", unit: 'µs', digits: 1 },
 
+  policies100: { name: '100 NetworkPolicies compiled anew, 100 pods', unit: 'ms', digits: 1 },
+  policies1000: { name: 'the same, 1,000 pods', unit: 'ms', atMost: 100, digits: 1 },
+  policies10000: { name: 'the same, 10,000 pods', unit: 'ms', digits: 1 },
+
   schedule100: { name: 'pods scheduled, 100 nodes', unit: '/s' },
   schedule1000: { name: 'pods scheduled, 1,000 nodes', unit: '/s', atLeast: 2_000, upstream: 556 },
   schedule5000: { name: 'pods scheduled, 5,000 nodes', unit: '/s', atLeast: 1_200, upstream: 322 },

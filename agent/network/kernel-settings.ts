@@ -5,12 +5,17 @@ import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 
 const SETTINGS: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': '1',
-  // Frames between pods on one bridge pass the rules of Services, too.
+  // Frames between pods on one bridge pass the rules of Services and policies, too.
   'net.bridge.bridge-nf-call-iptables': '1',
+  // Without a range of IPv6, pods still have link-local addresses.
+  'net.bridge.bridge-nf-call-ip6tables': '1',
 };
 
 /** The module that provides a setting where the kernel is not built with it. */
-const MODULES: ReadonlyMap<string, string> = new Map([['net.bridge.bridge-nf-call-iptables', 'br_netfilter']]);
+const MODULES: ReadonlyMap<string, string> = new Map([
+  ['net.bridge.bridge-nf-call-iptables', 'br_netfilter'],
+  ['net.bridge.bridge-nf-call-ip6tables', 'br_netfilter'],
+]);
 
 /** Does not throw. Returns problems as sentences, for the Node's Ready condition; empty when all settings are made. */
 export async function applyKernelSettings(logger: Logger): Promise<string[]> {

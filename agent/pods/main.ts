@@ -11,6 +11,7 @@ import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
 import type { ObjectSource } from '../volumes/written/object-source.ts';
+import type { PodProtection } from '../network/policy/network-policies.ts';
 import type { PodDevices } from '../devices/pod-devices.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
@@ -37,6 +38,7 @@ export interface PodsOptions {
   readonly images: ImageService;
   readonly volumes: PodVolumes;
   readonly devices: PodDevices;
+  readonly policies: PodProtection;
   readonly objects: ObjectSource;
   readonly client: ApiClient;
   readonly events: EventRecorder;
@@ -84,9 +86,9 @@ export function createPodManager(options: PodsOptions, signal: AbortSignal): Pod
   const { staticPodDirectory, logDirectory, logLinkDirectory } = options;
   const apiPods = new ApiPods({ client, nodeName, logger });
   const logLinks = logLinkDirectory === undefined ? undefined : new ContainerLogLinks(logLinkDirectory);
-  const { objects, services, allocatable, pressures, features, nodeIPs } = options;
+  const { policies, objects, services, allocatable, pressures, features, nodeIPs } = options;
   const dependencies: PodDependencies = {
-    ...{ cri, images, volumes, devices, cgroups, resourceHost, dns, logLinks, logger },
+    ...{ cri, images, volumes, devices, policies, cgroups, resourceHost, dns, logLinks, logger },
     environment: { objects, services, allocatable, hostIPs: nodeIPs, nodeName },
     sandbox: { logDirectory, clusterDomain: dns.domain },
     resolvConf: options.resolvConf ?? '/etc/resolv.conf',

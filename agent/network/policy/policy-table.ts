@@ -27,7 +27,7 @@ export class PolicyTable {
     if (before === content) return false;
     this.#content = undefined;
     let input = '';
-    if (content === NO_CONTENT) await this.#nft.delete(TABLE);
+    if (content === NO_CONTENT) await this.#nft.removeTable(TABLE);
     else {
       const isWhole = before === undefined || before === NO_CONTENT;
       input = isWhole ? wholeTable(NAME, this.#bridge, content) : changes(NAME, before, content);
@@ -53,4 +53,4 @@ export class PolicyTable {
 }
 
 /** Removes the table of any agent from this host. */
-export const removePolicyTable = (nft: Nft): Promise<void> => nft.delete(TABLE);
+export const removePolicyTable = (nft: Nft): Promise<void> => nft.removeTable(TABLE);

@@ -5,6 +5,7 @@ import type { ImageService } from '../../images/image-service.ts';
 import type { Semaphore } from '../../../client/semaphore.ts';
 import type { ResourceHost } from '../../resources/compute.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
+import type { PodProtection } from '../../network/policy/network-policies.ts';
 import type { PodDevices } from '../../devices/pod-devices.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';
 import type { ContainerLogLinks } from '../logs/container-log-links.ts';
@@ -30,6 +31,7 @@ export interface PodDependencies {
   readonly volumes: PodVolumes;
   readonly devices: PodDevices;
   readonly cgroups: PodCgroups;
+  readonly policies: PodProtection;
   readonly environment: EnvironmentSources;
   readonly resourceHost: ResourceHost;
   readonly dns: ClusterDns;

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { removeContainer, removeSandbox, stopSandbox } from '../../cri/remove.ts';
 import type { Executors } from './actions.ts';
 import { startContainer } from '../containers/container-start.ts';
+import { StartError } from '../containers/start-error.ts';
 import { stopContainer } from '../containers/container-stop.ts';
 import type { PodSizes } from '../resize/pod-sizes.ts';
 import { resizePod } from '../resize/resize-pod.ts';
@@ -16,7 +17,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Executors for one plan, with the pod's spec and what was observed when the plan was made. */
 export function podExecutors(pod: Pod, runtime: PodRuntime, sizes: PodSizes, dependencies: PodDependencies): Executors {
-  const { cri, volumes, devices, cgroups, record } = dependencies;
+  const { cri, volumes, devices, policies, cgroups, record } = dependencies;
   const uid = pod.metadata?.uid ?? '';
   return {
     async setUp(_action, signal) {
@@ -52,7 +53,19 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, sizes: PodSizes, dep
       await createSandbox(pod, action, dependencies, signal);
     },
 
-    startContainer: (action, signal) => startContainer(pod, runtime, action, dependencies, signal),
+    // Nothing of the pod runs before the kernel has what policies say of its addresses.
+    async startContainer(action, signal) {
+      try {
+        await policies.protect(pod, action.podIPs, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const { message } = error as Error;
+        record(pod, 'Warning', 'NetworkPolicyNotInForce', message, action.container.name);
+        throw new StartError('NetworkPolicyNotInForce', message);
+      }
+      await startContainer(pod, runtime, action, dependencies, signal);
+    },
+
     resize: (action, signal) => resizePod(pod, action, sizes, dependencies, signal),
     stopContainer: (action, signal) => stopContainer(pod, runtime, action, dependencies, signal),
 

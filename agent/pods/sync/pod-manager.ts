@@ -50,6 +50,7 @@ export class PodManager {
   #staticPods: readonly Pod[] = [];
   /** API and static pods have been read, both: all other pods that run are orphaned. */
   #sourcesReady = false;
+  readonly #known = Promise.withResolvers<void>();
 
   /** @param signal aborted when the agent stops; containers go on running. */
   constructor(options: PodManagerOptions, signal: AbortSignal) {
@@ -68,6 +69,11 @@ export class PodManager {
         if (this.#sourcesReady) await this.#cleanUp();
       },
     });
+  }
+
+  /** Resolves when the workers have observed what an earlier agent has started. */
+  get known(): Promise<void> {
+    return this.#known.promise;
   }
 
   /** Resolves when the agent stops. */
@@ -97,6 +103,7 @@ export class PodManager {
       .then(() => {
         this.#sourcesReady = true;
         this.#reviewResizes();
+        this.#known.resolve(Promise.all([...workers].map(({ observed }) => observed)).then(() => undefined));
         return this.#cleanUp();
       })
       .catch((error: unknown) => {

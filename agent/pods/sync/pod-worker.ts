@@ -54,6 +54,7 @@ export class PodWorker implements SourcedPod {
   /** By container name, the id of the ended container whose back-off has been recorded. */
   readonly #backOffsRuntimeEvent = new Map<string, string>();
   #observingSince: number | undefined;
+  readonly #observed = Promise.withResolvers<void>();
 
   constructor(pod: Pod, options: PodWorkerOptions) {
     this.#sizes = new PodSizes(pod);
@@ -72,6 +73,7 @@ export class PodWorker implements SourcedPod {
     this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid));
     this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
     this.#seenAtMs = options.isNew ? Date.now() : undefined;
+    if (options.isNew) this.#observed.resolve();
     this.#status = pod.status;
   }
 
@@ -91,6 +93,11 @@ export class PodWorker implements SourcedPod {
 
   get runtime(): PodRuntime {
     return this.#runtime;
+  }
+
+  /** Resolves when `runtime` has what an earlier agent has started of the pod, or the pod is gone. */
+  get observed(): Promise<void> {
+    return this.#observed.promise;
   }
 
   /** The status as observed, which may be ahead of the API's. */
@@ -184,6 +191,7 @@ export class PodWorker implements SourcedPod {
     try {
       await this.#sync(signal);
     } finally {
+      this.#observed.resolve();
       this.#probes[Symbol.dispose]();
     }
   }
@@ -199,6 +207,7 @@ export class PodWorker implements SourcedPod {
         for (const id of this.#pending.killedByKernel()) this.#observer.askAgain(id);
         if (observes) this.#runtime = await this.#observer.observe(signal);
         observes = true;
+        this.#observed.resolve();
         const plan = this.#plan();
         if (plan.isGone) return;
         nextAt = this.#execute(plan, signal);

@@ -1,7 +1,7 @@
 /** The workers of this host's pods, and lookups in their state for other parts of the agent. */
 import path from 'node:path';
 import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
-import { newestContainer } from './observed.ts';
+import { liveSandbox, newestContainer } from './observed.ts';
 import type { PodDirectory } from './pod-directory.ts';
 import type { PodWorker } from './pod-worker.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
@@ -48,6 +48,14 @@ export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
     const { initContainerStatuses = [], containerStatuses = [] } = worker.status ?? {};
     const status = [...initContainerStatuses, ...containerStatuses].find(({ name }) => name === containerName);
     return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
+  }
+
+  /** The pods with a network, and the addresses that they have in it. */
+  *addresses(): Iterable<{ readonly pod: Pod; readonly addresses: readonly string[] }> {
+    for (const { pod, runtime } of this) {
+      const addresses = liveSandbox(runtime)?.ips ?? [];
+      if (addresses.length > 0) yield { pod, addresses };
+    }
   }
 
   /** Pods, as NAMESPACE/NAME, whose workers have been observing for too long. */

@@ -130,10 +130,8 @@ export const networkPolicies = defineKind<NetworkPolicy>({
       if (!POLICY_TYPES.includes(type)) errors.push(notSupported(`spec.policyTypes[${index}]`, type, POLICY_TYPES));
     return errors;
   },
-  warnings: (policy) => [
-    'NetworkPolicies are stored, but nothing enforces them yet',
-    ...rulesOf(policy).flatMap(({ peers, peersPath }) =>
+  warnings: (policy) =>
+    [...rulesOf(policy)].flatMap(({ peers, peersPath }) =>
       peers.flatMap(({ ipBlock }, index) => (ipBlock ? blockWarnings(ipBlock, `${peersPath}[${index}].ipBlock`) : [])),
     ),
-  ],
 });

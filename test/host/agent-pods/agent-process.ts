@@ -9,6 +9,7 @@ import { readTextIfThere } from '../../../agent/host/files.ts';
 import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
 import { ImageService } from '../../../agent/images/image-service.ts';
 import { parseThresholds, type Levels } from '../../../agent/node/pressure.ts';
+import { NO_PROTECTION } from '../../../agent/network/policy/network-policies.ts';
 import { createPodManager } from '../../../agent/pods/main.ts';
 import { PodWorkers } from '../../../agent/pods/sync/pod-workers.ts';
 import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
@@ -75,6 +76,7 @@ const manager = createPodManager(
     images: new ImageService({ cri }),
     volumes,
     devices: devices.claims,
+    policies: NO_PROTECTION,
     objects,
     client,
     events,

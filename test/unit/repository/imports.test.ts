@@ -237,6 +237,12 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       ],
       [/^connectivity\//, /^(connectivity\/.*|netfilter\/nft\.ts)$/],
       [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
+      // Pure: what is to be in the table.
+      [
+        /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
+        /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
+      ],
+      [/^policy\//, /^(policy\/.*|netfilter\/nft\.ts|service-cache\.ts)$/],
       // What rules and DNS are both made of.
       [/^service-cache\.ts$/, /^(dns\/dns-facts|services\/model\/service-facts)\.ts$/],
       [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/nft\.ts)$/],

@@ -38,6 +38,7 @@ const CONTROLLER_MANAGER = 'system:kube-controller-manager';
 const SCHEDULER = 'system:kube-scheduler';
 const NODE_CLIENT_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:nodeclient';
 const NODE_RENEWAL_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient';
+const NETWORK_POLICY_READER = 'kedge:network-policy-reader';
 const SERVING_APPROVAL = 'kedge:approve-node-serving-certificates';
 
 const metadata = (name: string, labels: Record<string, string> = {}, namespace?: string) => ({
@@ -79,6 +80,10 @@ function clusterRoles(): ClusterRole[] {
     }),
     ...Object.entries(componentRoles()).map(([name, rules]) => clusterRole(name, rules)),
     ...Object.entries(controllerRoles()).map(([name, rules]) => clusterRole(`system:controller:${name}`, rules)),
+    clusterRole(NETWORK_POLICY_READER, [
+      core('list watch', 'namespaces pods'),
+      rule('list watch', 'networking.k8s.io', 'networkpolicies'),
+    ]),
     // Upstream leaves this to people. The controller checks that a node asks for its own name and addresses.
     clusterRole(SERVING_APPROVAL, [rule('approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kubelet-serving')]),
   ];
@@ -113,6 +118,8 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     bindCluster(SERVING_APPROVAL, SERVING_APPROVAL, user(CONTROLLER_MANAGER)),
     // The agent is kubelet and kube-proxy in one, and routes to other nodes, under its node's identity.
     bindCluster('kedge:node-proxier', 'system:node-proxier', group(NODES_GROUP)),
+    // It enforces policies, which are about pods of all nodes.
+    bindCluster(NETWORK_POLICY_READER, NETWORK_POLICY_READER, group(NODES_GROUP)),
     bindCluster('kedge:apiserver-kubelet-client', 'system:kubelet-api-admin', user('kube-apiserver-kubelet-client')),
     bindCluster('kedge:join-nodes', 'system:node-bootstrapper', joiningNodes),
     bindCluster('kedge:approve-node-certificates', NODE_CLIENT_APPROVAL, joiningNodes),
