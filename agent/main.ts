@@ -150,7 +150,6 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     families: [clusterCidr.family],
   });
   // Policies: pods wait for theirs before they start.
-  const nft = new Nft(signal);
   const policies = config.networkPolicy
     ? new NetworkPolicies({
         ...{ client, events, logger, nodeName: name, services: serviceCache.services },

@@ -6,6 +6,7 @@ import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
 import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { PolicyTable, removePolicyTable } from '../../../agent/network/policy/policy-table.ts';
+import { PROXY_MODES } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
 import type { NetworkPolicySpec } from '../../../api/types/networking/v1.gen.ts';
 import { contentOf, policyOf, type ClusterShape } from '../../support/policy-objects.ts';
@@ -178,26 +179,29 @@ for (const [index, family] of (['IPv4', 'IPv6'] as const).entries()) {
   });
 }
 
-t.test('a Service is judged by the endpoint that it leads to', async (t) => {
-  const { put } = tableOf(t);
-  const netfilter = new Netfilter(new Iptables('IPv4', new AbortController().signal));
-  const backend = proxyModes.iptables({ clusterCidr: CLUSTER_CIDR, netfilter });
-  const entry = entryOf({ clusterIP: '10.43.0.5', port: 80, targetPort: 8080, endpoints: [web.addresses[0]!] });
-  await backend.sync({ services: new Map([['default/web', entry]]), serviceRange: SERVICE_CIDR });
-  t.teardown(() => backend.remove());
-  const [address] = client.addresses;
-  await put({ podSelector: WEB, ingress: [{ from: [{ podSelector: CLIENT }], ports: [{ port: 8080 }] }] });
-  t.equal(await client.connect('10.43.0.5', 80), address, "its port is the pod's, its client the pod itself");
-  t.equal(await stranger.connect('10.43.0.5', 80), 'nothing');
-  await put(
-    { podSelector: WEB, policyTypes: ['Ingress', 'Egress'] },
-    { podSelector: CLIENT, egress: [{ to: [{ podSelector: WEB }], ports: [{ port: 80 }] }] },
-  );
-  t.equal(await client.connect('10.43.0.5', 80), 'nothing', 'the port of the Service is not the one that counts');
-  t.equal((await web.connect('10.43.0.5', 80)) === 'nothing', false, 'a pod reaches itself by its Service');
-  await put({ podSelector: CLIENT, egress: [{ to: [{ podSelector: WEB }], ports: [{ port: 8080 }] }] });
-  t.equal(await client.connect('10.43.0.5', 80), address);
-});
+for (const mode of PROXY_MODES) {
+  t.test(`a Service is judged by the endpoint that it leads to, in mode ${mode}`, async (t) => {
+    const { put } = tableOf(t);
+    const { signal } = new AbortController();
+    const netfilter = new Netfilter(new Iptables('IPv4', signal));
+    const backend = proxyModes[mode]({ clusterCidr: CLUSTER_CIDR, netfilter, nft: new Nft(signal) });
+    const entry = entryOf({ clusterIP: '10.43.0.5', port: 80, targetPort: 8080, endpoints: [web.addresses[0]!] });
+    await backend.sync({ services: new Map([['default/web', entry]]), serviceRange: SERVICE_CIDR });
+    t.teardown(() => backend.remove());
+    const [address] = client.addresses;
+    await put({ podSelector: WEB, ingress: [{ from: [{ podSelector: CLIENT }], ports: [{ port: 8080 }] }] });
+    t.equal(await client.connect('10.43.0.5', 80), address, "its port is the pod's, its client the pod itself");
+    t.equal(await stranger.connect('10.43.0.5', 80), 'nothing');
+    await put(
+      { podSelector: WEB, policyTypes: ['Ingress', 'Egress'] },
+      { podSelector: CLIENT, egress: [{ to: [{ podSelector: WEB }], ports: [{ port: 80 }] }] },
+    );
+    t.equal(await client.connect('10.43.0.5', 80), 'nothing', 'the port of the Service is not the one that counts');
+    t.equal((await web.connect('10.43.0.5', 80)) === 'nothing', false, 'a pod reaches itself by its Service');
+    await put({ podSelector: CLIENT, egress: [{ to: [{ podSelector: WEB }], ports: [{ port: 8080 }] }] });
+    t.equal(await client.connect('10.43.0.5', 80), address);
+  });
+}
 
 t.test('the DNS of the cluster is what the usual rule for it allows', async (t) => {
   const { put } = tableOf(t);

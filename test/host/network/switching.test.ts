@@ -14,7 +14,7 @@ import { cleanUpProxy } from '../../../agent/proxy-cleanup.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { silent } from '../../support/https-server.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
-import { CLUSTER_CIDR, SERVICE_CIDR } from '../../support/service-entries.ts';
+import { CLUSTER_CIDR, SERVICE_CIDR, UNOBSERVED } from '../../support/service-entries.ts';
 import { eventually } from '../../support/wait.ts';
 import { backendOf, enterNamespace, makeNode, makePods, rulesOf } from './pod-namespaces.ts';
 
@@ -42,6 +42,7 @@ async function startProxy(t: Test, api: MemoryApi, mode: ProxyMode) {
   const proxy = new ServiceProxy({
     ...{ cache, logger: silent, nodeName: 'node-0', serviceCidr: SERVICE_CIDR, dataDir: t.testdir() },
     ...{ events: { event: () => undefined }, backends: [backend], retired },
+    ...UNOBSERVED,
   });
   const running = Promise.all([cache.run(signal), proxy.run(signal)]);
   return async (): Promise<void> => {
