@@ -30,11 +30,11 @@ export class MemoryNft extends Nft {
     this.#tables.clear();
   }
 
-  override async apply(input: string): Promise<void> {
-    this.inputs.push(input);
+  override async applyCommands(commands: readonly string[]): Promise<void> {
+    this.inputs.push(commands.join('\n'));
     this.#access();
     const tables = structuredClone(this.#tables);
-    for (const line of input.trimEnd().split('\n')) execute(tables, line, this.rejects);
+    for (const line of commands) execute(tables, line, this.rejects);
     this.#tables = tables;
   }
 

@@ -18,7 +18,8 @@ export const UNOBSERVED: Pick<ServiceProxyOptions, 'observer' | 'isProxyHealthy'
 
 export interface EndpointShape {
   readonly ip: string;
-  readonly node?: string;
+  /** Null when nobody has said where. */
+  readonly node?: string | null;
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
 }
 
@@ -66,7 +67,7 @@ export function entryOf(shape: Shape = {}): ServiceEntry {
         .map(({ ip, node = NODE_NAME, conditions = {} }: EndpointShape) => ({
           addresses: [ip],
           conditions,
-          nodeName: node,
+          ...(node !== null && { nodeName: node }),
         })),
     },
     NODE_NAME,

@@ -3,6 +3,7 @@
  * whole, so that its transactions touch nothing of others.
  */
 import { isProgramMissing, ProgramError, run } from '../../host/run.ts';
+import { NftSession } from './nft-session.ts';
 
 export type NftFamily = 'ip' | 'ip6' | 'inet';
 
@@ -14,12 +15,27 @@ export interface NftTable {
 /** 5,000 Services written at once take several seconds; a hung program is to be noticed all the same. */
 const TIME_LIMIT_MS = 60_000;
 
+/** Longer transactions take long enough by themselves to start a program for. */
+const SESSION_LIMIT_CHARACTERS = 16_384;
+/** Of a program's words, as it repeats the whole command that is wrong, of whatever length. */
+const MAX_ERROR_LINES = 6;
+const MAX_ERROR_LINE = 200;
+
 /** All methods throw ProgramError with the program's own words when it fails. */
 export class Nft {
   readonly #signal: AbortSignal;
+  readonly #session: NftSession;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
+    this.#session = new NftSession(TIME_LIMIT_MS, signal);
+  }
+
+  /** One transaction: all of the commands or none of them. Each is one line. */
+  async applyCommands(commands: readonly string[]): Promise<void> {
+    const line = commands.join('; ');
+    const isDone = line.length <= SESSION_LIMIT_CHARACTERS && (await withShortErrors(() => this.#session.run(line)));
+    if (!isDone) await this.apply(commands.map((command) => `${command}\n`).join(''));
   }
 
   /** One transaction: all commands of `input`, in the language of nft(8), or none of them. */
@@ -66,7 +82,23 @@ export class Nft {
 
   async #run(args: readonly string[], input?: string): Promise<string> {
     const options = { timeoutMs: TIME_LIMIT_MS, signal: this.#signal };
-    return (await run('nft', args, input === undefined ? options : { ...options, input })).stdout;
+    return withShortErrors(
+      async () => (await run('nft', args, input === undefined ? options : { ...options, input })).stdout,
+    );
+  }
+}
+
+async function withShortErrors<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof ProgramError) || error.stderr.length <= MAX_ERROR_LINE) throw error;
+    const words = error.stderr.split('\n').filter((line) => /[^\s^~]/.test(line));
+    const stderr = words
+      .slice(0, MAX_ERROR_LINES)
+      .map((line) => line.slice(0, MAX_ERROR_LINE))
+      .join('\n');
+    throw new ProgramError('nft', [], error.exitCode, `exit code ${error.exitCode}`, stderr, { cause: error.cause });
   }
 }
 

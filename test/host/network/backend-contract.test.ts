@@ -52,9 +52,12 @@ class FaultyNft extends Nft {
   isMissing = false;
   unreadable: string | undefined;
 
-  override async apply(input: string): Promise<void> {
+  override async applyCommands(commands: readonly string[]): Promise<void> {
     if (this.isMissing) await run('kedge-no-such-program', []);
-    await super.apply(this.unreadable ? input.replaceAll(` : ${this.unreadable}`, ' : nowhere') : input);
+    const { unreadable } = this;
+    await super.applyCommands(
+      unreadable ? commands.map((line) => line.replaceAll(` : ${unreadable}`, ' : nowhere')) : commands,
+    );
   }
 
   override async list(table: NftTable): Promise<readonly unknown[] | undefined> {

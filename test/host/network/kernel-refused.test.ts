@@ -84,10 +84,10 @@ class CountingIptables extends Iptables {
 class CountingNft extends Nft {
   transactions = 0;
   isBroken = false;
-  override async apply(input: string): Promise<void> {
+  override async applyCommands(commands: readonly string[]): Promise<void> {
     this.transactions++;
     if (this.isBroken) await run('nft', ['--no-such-option']);
-    await super.apply(input);
+    await super.applyCommands(commands);
   }
 }
 

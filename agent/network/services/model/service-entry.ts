@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly terminating: boolean;
   /** Runs on this node. */
   readonly local: boolean;
+  /** Is known to run on another: of endpoints that users name, it need not be said where they are. */
+  readonly elsewhere: boolean;
 }
 
 export interface ServicePort {

@@ -154,6 +154,7 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
           serving: conditions?.serving ?? true,
           terminating: conditions?.terminating ?? false,
           local: node === nodeName,
+          elsewhere: node !== undefined && node !== nodeName,
           ...(hostname && { hostname }),
         };
       },

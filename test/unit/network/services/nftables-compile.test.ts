@@ -3,7 +3,7 @@ import t from 'tap';
 import { compileService } from '../../../../agent/network/services/backends/nftables/compile-service.ts';
 import { fixedChains, fixedSets, objectsOf } from '../../../../agent/network/services/backends/nftables/layout.ts';
 import { TableLedger, type LedgerOptions } from '../../../../agent/network/services/backends/nftables/table-ledger.ts';
-import { changeInput, readTable } from '../../../../agent/network/services/backends/nftables/table-text.ts';
+import { changeCommands, readTable } from '../../../../agent/network/services/backends/nftables/table-text.ts';
 import type { ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import {
   CLUSTER_CIDR,
@@ -146,6 +146,17 @@ t.test('a client goes on to the endpoint that it had, for as long as the Service
   t.strictSame([...sets.values()], ['set { type ipv4_addr; flags dynamic,timeout; timeout 10s; }']);
 });
 
+t.test('what may be the source of its own connection: endpoints that are not known to be elsewhere', async (t) => {
+  const { elements } = compileService(
+    entryOf({ endpoints: [here, elsewhere, { ip: '10.42.0.3', node: null }] }),
+    RANGES,
+  );
+  t.strictSame(
+    elements.filter(({ container }) => container === 'hairpin-connections').map(({ key }) => key),
+    ['10.42.0.1 . 10.42.0.1', '10.42.0.3 . 10.42.0.3'],
+  );
+});
+
 t.test('source ranges of a load balancer', async (t) => {
   const of = (...loadBalancerSourceRanges: string[]) =>
     entryOf({
@@ -186,7 +197,7 @@ function writer(ledger: TableLedger) {
     ledger.put(new Map(Object.entries(services).map(([key, entry]) => [key, entry && compileService(entry, RANGES)])));
     const change = ledger.pending();
     if (change) ledger.written(change);
-    return change ? changeInput(TABLE, change).trimEnd().split('\n').map(plain) : [];
+    return change ? changeCommands(TABLE, change).map(plain) : [];
   };
 }
 const many = Object.fromEntries(
@@ -263,7 +274,9 @@ t.test('what a program lists that is not understood is taken for nothing that is
   const ledger = new TableLedger(options());
   ledger.put(new Map([['a', compileService(entryOf({ endpoints: [here] }), RANGES)]]));
   t.strictSame([...ledger.adopt(state).keys()], ['a']);
-  const input = changeInput(TABLE, ledger.pending()!);
+  const input = changeCommands(TABLE, ledger.pending()!)
+    .map((line) => `${line}\n`)
+    .join('');
   t.match(input, 'delete element ip kube-proxy service-ips { 10.43.0.5 . tcp . 80 }');
   t.match(input, 'flush chain ip kube-proxy services\n');
 });

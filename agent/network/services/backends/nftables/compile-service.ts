@@ -64,7 +64,8 @@ class Compiler implements TableUnit {
     const { internalPolicyLocal, clusterIP } = this.#service;
     const cluster = usableEndpoints(port.endpoints);
     const local = usableEndpoints(port.endpoints.filter((endpoint) => endpoint.local));
-    for (const { ip } of local) this.add('hairpin-connections', `${ip.text} . ${ip.text}`, undefined, undefined);
+    for (const { ip, elsewhere } of new Set([...cluster, ...local]))
+      if (!elsewhere) this.add('hairpin-connections', `${ip.text} . ${ip.text}`, undefined, undefined);
     const internal = internalPolicyLocal ? local : cluster;
     const frontend = addressOf(clusterIP, port);
     if (internal.length > 0) this.#lead(frontend, port, internal, 'inside');

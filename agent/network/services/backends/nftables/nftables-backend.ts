@@ -13,7 +13,7 @@ import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts
 import { compileService } from './compile-service.ts';
 import { fixedChains, fixedSets, layoutMark, objectsOf, TABLES, type Ranges } from './layout.ts';
 import { TableLedger, type TableChange } from './table-ledger.ts';
-import { changeInput, emptyTableInput, readTable, tableInput } from './table-text.ts';
+import { changeCommands, emptyTableCommands, readTable, tableCommands } from './table-text.ts';
 import type { TableUnit, TableUnits } from './table-unit.ts';
 
 export interface NftablesBackendOptions {
@@ -180,7 +180,7 @@ export class NftablesBackend implements ProxyBackend {
     this.#ledger.put(new Map([[key, undefined]]));
     // With nothing to write, what the table is made of shows whether anything is accepted.
     if (this.#ledger.pending()) await this.#write(outcome);
-    else await this.#nft.apply(tableInput(TABLES[this.family]));
+    else await this.#nft.applyCommands(tableCommands(TABLES[this.family]));
     outcome.rejected.set(key, error);
   }
 
@@ -201,7 +201,10 @@ export class NftablesBackend implements ProxyBackend {
     const change = this.#ledger.pending();
     if (!change) return;
     const table = TABLES[this.family];
-    await this.#nft.apply((this.#isMissing ? emptyTableInput(table) : '') + changeInput(table, change));
+    await this.#nft.applyCommands([
+      ...(this.#isMissing ? emptyTableCommands(table) : []),
+      ...changeCommands(table, change),
+    ]);
     this.#isMissing = false;
     this.#ledger.written(change);
     outcome.wrote = true;
@@ -233,7 +236,12 @@ export async function checkNftables({
   });
   ledger.put(new Map([['probe', probeUnit(family)]]));
   const change: TableChange | undefined = ledger.pending();
-  if (change) await nft.check(emptyTableInput(TABLES[family]) + changeInput(TABLES[family], change));
+  if (change)
+    await nft.check(
+      [...emptyTableCommands(TABLES[family]), ...changeCommands(TABLES[family], change)]
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
 }
 
 /** Something of everything that Services use. */

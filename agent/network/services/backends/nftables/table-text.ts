@@ -4,8 +4,8 @@ import { BASE_CHAINS } from './layout.ts';
 import type { TableChange, TableState } from './table-ledger.ts';
 import { elementTail } from './table-unit.ts';
 
-/** Commands that make the change in one transaction. */
-export function changeInput({ family, name: table }: NftTable, change: TableChange): string {
+/** Commands that make the change in one transaction, a line each. */
+export function changeCommands({ family, name: table }: NftTable, change: TableChange): string[] {
   const of = `${family} ${table}`;
   const lines: string[] = [];
   for (const [name, declaration] of change.addSets) {
@@ -24,15 +24,18 @@ export function changeInput({ family, name: table }: NftTable, change: TableChan
     lines.push(`add element ${of} ${container} { ${Array.from(elements, ([key, tail]) => key + tail).join(', ')} }`);
   for (const name of change.removeChains) lines.push(`delete chain ${of} ${name}`);
   for (const [name, kind] of change.removeSets) lines.push(`delete ${kind} ${of} ${name}`);
-  return lines.map((line) => `${line}\n`).join('');
+  return lines;
 }
 
 /** The table, which may be there. */
-export const tableInput = ({ family, name }: NftTable): string => `add table ${family} ${name}\n`;
+export const tableCommands = ({ family, name }: NftTable): string[] => [`add table ${family} ${name}`];
 
 /** An empty table in place of whatever there is. */
-export const emptyTableInput = (table: NftTable): string =>
-  `${tableInput(table)}delete table ${table.family} ${table.name}\n${tableInput(table)}`;
+export const emptyTableCommands = (table: NftTable): string[] => [
+  ...tableCommands(table),
+  `delete table ${table.family} ${table.name}`,
+  ...tableCommands(table),
+];
 
 function splitOnce(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
