@@ -27,6 +27,10 @@ export class ResidentProgram implements Disposable {
     this.#keepAlive(false);
   }
 
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /**
    * Writes the text; resolves with what the program writes to stderr until `end` occurs in it. One call at a time. Rejects when the
    * program ends, and with DeadlineError; it is killed then, as nobody knows what it has done.

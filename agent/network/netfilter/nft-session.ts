@@ -55,7 +55,7 @@ export class NftSession {
   }
 
   async #started(): Promise<ResidentProgram | undefined> {
-    if (this.#lines >= LINES_PER_PROGRAM) {
+    if (this.#lines >= LINES_PER_PROGRAM || this.#program?.hasEnded) {
       this.#program?.[Symbol.dispose]();
       this.#program = undefined;
     }
