@@ -66,6 +66,8 @@ class Compilation {
   readonly #known = new Map<string, string>();
   /** The pods that a rule means, by what their containers call a port. */
   readonly #byPortName = new Map<string, PodsByPort>();
+  /** The pods with an address in a range. */
+  readonly #byBlock = new Map<string, readonly PodFacts[]>();
 
   constructor(index: PodIndex) {
     this.#index = index;
@@ -208,10 +210,14 @@ class Compilation {
     if (!peers) yield* this.#index.all();
     else {
       yield* this.#index.selected(peers.selections);
-      if (peers.blocks.length === 0) return;
-      for (const pod of this.#index.all())
-        if (pod.addresses.some((address) => peers.blocks.some((block) => isInBlock(address, block)))) yield pod;
+      for (const block of peers.blocks) yield* this.#inBlock(block);
     }
+  }
+
+  #inBlock(block: Block): readonly PodFacts[] {
+    return this.#byBlock.getOrInsertComputed(JSON.stringify(blockKey(block)), () =>
+      [...this.#index.all()].filter(({ addresses }) => addresses.some((address) => isInBlock(address, block))),
+    );
   }
 }
 
@@ -234,13 +240,9 @@ const selectionKey = ({ namespaces, pods }: PodSelection): unknown => [
   typeof namespaces === 'string' ? namespaces : namespaces.requirements,
   pods.requirements,
 ];
+const blockKey = ({ range, except }: Block): unknown => [range.text, except.map(({ text }) => text)];
 const peersKey = (peers: Peers | undefined): string =>
-  JSON.stringify(
-    peers && [
-      peers.selections.map(selectionKey),
-      peers.blocks.map(({ range, except }) => [range.text, except.map(({ text }) => text)]),
-    ],
-  ) ?? '';
+  peers ? JSON.stringify([peers.selections.map(selectionKey), peers.blocks.map(blockKey)]) : '';
 
 /** Also of what IpAddress takes for an IPv4 address: the end of a range may be one. */
 const plainText = (family: IpFamily, value: bigint): string =>

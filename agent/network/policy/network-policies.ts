@@ -60,14 +60,14 @@ export interface PodProtection {
 export const NO_PROTECTION: PodProtection = { protect: () => Promise.resolve() };
 
 const PROTECTION_LIMIT_MS = 10_000;
-/** How often it is looked whether somebody has flushed the table. */
-const CHECK_INTERVAL_MS = 2_000;
+/** How often it is looked whether somebody has flushed the table; a look takes some 30 ms of CPU time. */
+const CHECK_INTERVAL_MS = 5_000;
 /** After so many of them the whole table is written: others may have changed what `verify` does not look at. */
-const CHECKS_PER_REWRITE = 150;
+const CHECKS_PER_REWRITE = 60;
 const RETRY = { initialMs: 500, maxMs: 5_000 };
 /** For each millisecond that compiling takes, unless the start of a pod waits. */
 const REST = 9;
-const MAX_REST_MS = 2_000;
+const MAX_REST_MS = 10_000;
 
 const DNS_KEY = objectKey(CLUSTER_DNS.namespace, CLUSTER_DNS.name);
 

@@ -11,8 +11,10 @@ import { secrets } from '../../../api/kinds/core/secret.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import { services } from '../../../api/kinds/core/service.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
 import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
 import type { CSIDriver } from '../../../api/types/storage/v1.gen.ts';
+import { eventually } from '../../support/wait.ts';
 import { createAll, nodeClient, refusal, startServer } from './fixture.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { Node, PersistentVolume, Pod } from '../../../api/types/core/v1.gen.ts';
@@ -75,6 +77,12 @@ test('a node can read what its pods reference, until they are deleted', async (t
   t.equal((await a.list(secrets, { namespace: 'apps', fieldSelector: 'metadata.name=volume' })).items.length, 1);
   t.equal((await refusal(a.update(secrets, { metadata: { namespace: 'apps', name: 'volume' } }))).code, 403);
 
+  t.equal((await a.list(pods)).items.length, 3, 'what NetworkPolicies are about');
+  t.equal((await a.list(namespaces)).items.length, 5);
+  t.equal((await refusal(a.get(pods, 'apps', 'theirs'))).code, 403);
+  // Without that role it is the Node authorizer that decides.
+  await core.api.delete(clusterRoleBindings, '', 'kedge:network-policy-reader');
+  await eventually('the right to be gone', async () => (await refusal(a.list(namespaces))).code === 403);
   t.equal((await a.list(pods, { fieldSelector: 'spec.nodeName=a' })).items.length, 1);
   t.match(await refusal(a.list(pods)), { code: 403, message: /can only list\/watch pods with spec.nodeName/ });
   t.equal((await refusal(a.list(pods, { fieldSelector: 'spec.nodeName=b' }))).code, 403);
