@@ -21,8 +21,11 @@ enterNamespace();
 
 const PODS = ['10.42.0.2', '10.42.0.3'] as const;
 
-/** A server in a pod's namespace that sends each client its own address and the client's. */
-const SERVER = `require('net').createServer((s) => s.end(process.argv[1] + ' ' + s.remoteAddress)).listen(8080, () => console.log('up'))`;
+/**
+ * A server in a pod's namespace that sends each client its own address and the client's. A connection that is being closed while
+ * the last rules are removed is reset.
+ */
+const SERVER = `require('net').createServer((s) => s.on('error', () => {}).end(process.argv[1] + ' ' + s.remoteAddress)).listen(8080, () => console.log('up'))`;
 
 t.before(async () => {
   await makeNode();
