@@ -15,6 +15,7 @@ import { Informer, objectKey } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import { networkPolicies } from '../../../client/resources.gen.ts';
+import type { SourcedPod } from '../../pods/sources/pod-source.ts';
 import type { ServiceCache } from '../service-cache.ts';
 import { compile } from './compile.ts';
 import { PeerCache } from './peer-cache.ts';
@@ -53,7 +54,7 @@ export interface PodProtection {
    * Resolves when what policies say of the pod is in force for these addresses. Throws an error with a sentence for the pod's events
    * when that is not the case soon.
    */
-  protect(pod: Pod, addresses: readonly string[], signal: AbortSignal): Promise<void>;
+  protect(sourced: SourcedPod, addresses: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 /** Without enforcement, pods wait for nothing. */
@@ -131,7 +132,7 @@ export class NetworkPolicies implements PodProtection {
     }
   }
 
-  async protect(pod: Pod, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+  async protect({ pod, source }: SourcedPod, addresses: readonly string[], signal: AbortSignal): Promise<void> {
     if (addresses.length === 0 || pod.spec?.hostNetwork || this.#isForbidden) return;
     if (this.#policies.isSynced && this.#policies.size === 0) return;
     if (this.#inForce?.get(pod.metadata?.uid ?? '') === addresses.join()) return;
@@ -144,10 +145,20 @@ export class NetworkPolicies implements PodProtection {
       await withDeadline({ what: 'network policies', limitMs, signal }, () => promise);
     } catch (error) {
       signal.throwIfAborted();
+      // The host's own pods run without an api-server: one may need them.
+      if (source === 'file' && !this.#policies.isSynced) return this.#startsUnprotected(pod);
       throw new Error(`network policies are not in force for the pod on this node: ${this.#failure}`, { cause: error });
     } finally {
       this.#waiting = this.#waiting.filter((one) => one !== waiter);
     }
+  }
+
+  #startsUnprotected({ metadata }: Pod): void {
+    const fields = { pod: `${metadata?.namespace}/${metadata?.name}` };
+    this.#options.logger.warn(
+      fields,
+      'starting static pod before network policies are known: the api-server is unreachable',
+    );
   }
 
   #changed(): void {

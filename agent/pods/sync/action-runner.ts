@@ -8,10 +8,12 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import { podExecutors } from './pod-executors.ts';
 import type { PodMetrics, PodOperation } from './pod-metrics.ts';
 import { podFields } from '../log-fields.ts';
+import type { PodSource } from '../sources/pod-source.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ActionRunnerOptions {
   readonly dependencies: PodDependencies;
+  readonly source: PodSource;
   readonly sizes: PodSizes;
   /** The ids of containers that an earlier agent has stopped for others to take their place. */
   readonly replaced: Iterable<string>;
@@ -119,14 +121,14 @@ export class ActionRunner {
     operation: PodOperation,
     stop: AbortSignal,
   ): Promise<void> {
-    const { dependencies, sizes, metrics, onDone } = this.#options;
+    const { dependencies, source, sizes, metrics, onDone } = this.#options;
     const kinds = actions.map(({ kind }) => kind);
     dependencies.logger.debug({ ...podFields(pod), operation, actions: kinds }, 'executing pod actions');
     const startedAt = Date.now();
     this.#isBusy = true;
     this.#interrupt = new AbortController();
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
-    const executors = podExecutors(pod, runtime, sizes, dependencies);
+    const executors = podExecutors({ pod, source }, runtime, sizes, dependencies);
     const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
     const run = async (action: PodAction): Promise<void> => {
       // What changes while the volumes are being refreshed makes them stale again.

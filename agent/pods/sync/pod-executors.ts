@@ -13,10 +13,16 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import { removeContainerLogs } from '../logs/log-files.ts';
 import { createSandbox } from '../sandbox/sandbox-create.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
-import type { Pod } from '../../../api/types/core/v1.gen.ts';
+import type { SourcedPod } from '../sources/pod-source.ts';
 
 /** Executors for one plan, with the pod's spec and what was observed when the plan was made. */
-export function podExecutors(pod: Pod, runtime: PodRuntime, sizes: PodSizes, dependencies: PodDependencies): Executors {
+export function podExecutors(
+  sourced: SourcedPod,
+  runtime: PodRuntime,
+  sizes: PodSizes,
+  dependencies: PodDependencies,
+): Executors {
+  const { pod } = sourced;
   const { cri, volumes, devices, policies, cgroups, record } = dependencies;
   const uid = pod.metadata?.uid ?? '';
   return {
@@ -56,7 +62,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, sizes: PodSizes, dep
     // Nothing of the pod runs before the kernel has what policies say of its addresses.
     async startContainer(action, signal) {
       try {
-        await policies.protect(pod, action.podIPs, signal);
+        await policies.protect(sourced, action.podIPs, signal);
       } catch (error) {
         signal.throwIfAborted();
         const { message } = error as Error;

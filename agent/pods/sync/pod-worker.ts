@@ -64,6 +64,7 @@ export class PodWorker implements SourcedPod {
     const { hostIPs, metrics } = options;
     this.#actions = new ActionRunner({
       dependencies: options.dependencies,
+      source: options.source,
       sizes: this.#sizes,
       replaced: comingBack(pod.status),
       metrics,

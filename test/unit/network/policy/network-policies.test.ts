@@ -1,4 +1,5 @@
 /** When the table is written, what pods wait for, and what is said when it cannot be: against an API in memory. */
+import { ConnectionError } from '../../../../client/connection-error.ts';
 import { test, type Test } from 'tap';
 import { NetworkPolicies, type LocalPod } from '../../../../agent/network/policy/network-policies.ts';
 import { NO_CONTENT, type TableContent } from '../../../../agent/network/policy/table-content.ts';
@@ -10,18 +11,21 @@ import type { Resource } from '../../../../client/resource.ts';
 import { silent } from '../../../support/https-server.ts';
 import { MemoryApi } from '../../../support/memory-api.ts';
 import { podOf, policyOf } from '../../../support/policy-objects.ts';
+import type { Pod } from '../../../../api/types/core/v1.gen.ts';
 import { eventually } from '../../../support/wait.ts';
 
 /** Records which resources were listed, and refuses some. */
 class RecordingClient extends ApiClient {
   readonly listed: string[] = [];
   readonly refused = new Set<string>();
+  isDown = false;
   override async listPages<T extends KubeObject>(
     resource: Resource<T>,
     onPage: (items: T[]) => void,
     options: { signal?: AbortSignal } = {},
   ): Promise<string> {
     this.listed.push(resource.plural);
+    if (this.isDown) throw new ConnectionError('server', new Error('down'));
     if (this.refused.has(resource.plural)) throw forbiddenRequest(`may not list ${resource.plural}`);
     return super.listPages(resource, onPage, options);
   }
@@ -50,16 +54,18 @@ class RecordingTable {
 
 const POD = podOf({ labels: { app: 'web' }, ips: ['10.42.0.2'] });
 const OTHER = podOf({ labels: { app: 'other' }, ips: ['10.42.0.3'] });
+const fromApi = (pod: Pod) => ({ pod, source: 'api' }) as const;
 const POLICY = policyOf({ podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] });
 
 async function start(
   t: Test,
-  { refused = [] as readonly string[], policies = [POLICY], protectionLimitMs = 30_000 } = {},
+  { refused = [] as readonly string[], isDown = false, policies = [POLICY], protectionLimitMs = 30_000 } = {},
 ) {
   const api = await MemoryApi.start();
   for (const policy of policies) api.put('networkpolicies', policy);
   const client = new RecordingClient({ server: api.url });
   for (const plural of refused) client.refused.add(plural);
+  client.isDown = isDown;
   const stop = new AbortController();
   const table = new RecordingTable();
   const local: LocalPod[] = [];
@@ -99,7 +105,7 @@ test('without policies no pods are read, and the table is empty', async (t) => {
   await eventually('the first table', () => table.contents.length === 1);
   t.equal(table.contents[0], NO_CONTENT);
   // It has nothing to wait for.
-  await subject.protect(POD, ['10.42.0.2'], signal);
+  await subject.protect(fromApi(POD), ['10.42.0.2'], signal);
   t.same(
     client.listed.filter((plural) => plural === 'pods'),
     [],
@@ -117,17 +123,17 @@ test('a pod waits until its addresses are in the table, before the API has them'
   const { table, known, subject, signal, local } = await start(t);
   const addresses = ['10.42.0.2'];
   let isProtected = false;
-  const protection = subject.protect(POD, addresses, signal).then(() => (isProtected = true));
+  const protection = subject.protect(fromApi(POD), addresses, signal).then(() => (isProtected = true));
   local.push({ pod: POD, addresses });
   t.notOk(isProtected);
   known.resolve();
   await protection;
   t.same(table.isolated, addresses);
   const written = table.contents.length;
-  await subject.protect(POD, addresses, signal);
+  await subject.protect(fromApi(POD), addresses, signal);
   t.equal(table.contents.length, written, 'its other containers wait for nothing');
   local[0] = { pod: POD, addresses: ['10.42.0.9'] };
-  await subject.protect(POD, ['10.42.0.9'], signal);
+  await subject.protect(fromApi(POD), ['10.42.0.9'], signal);
   t.same(table.isolated, ['10.42.0.9'], 'another sandbox has another address');
 });
 
@@ -145,8 +151,8 @@ test('an agent that is stopped waits for nothing', async (t) => {
 
 test('pods in the host network wait for nothing', async (t) => {
   const { subject, signal } = await start(t);
-  await subject.protect({ ...POD, spec: { ...POD.spec!, hostNetwork: true } }, ['192.0.2.1'], signal);
-  await subject.protect(POD, [], signal);
+  await subject.protect(fromApi({ ...POD, spec: { ...POD.spec!, hostNetwork: true } }), ['192.0.2.1'], signal);
+  await subject.protect(fromApi(POD), [], signal);
 });
 
 test('where the kernel takes no rules, pods start that no policy selects, and it is said', async (t) => {
@@ -155,8 +161,8 @@ test('where the kernel takes no rules, pods start that no policy selects, and it
   known.resolve();
   local.push({ pod: POD, addresses: ['10.42.0.2'] }, { pod: OTHER, addresses: ['10.42.0.3'] });
   let isProtected = false;
-  const protection = subject.protect(POD, ['10.42.0.2'], signal).then(() => (isProtected = true));
-  await subject.protect(OTHER, ['10.42.0.3'], signal);
+  const protection = subject.protect(fromApi(POD), ['10.42.0.2'], signal).then(() => (isProtected = true));
+  await subject.protect(fromApi(OTHER), ['10.42.0.3'], signal);
   t.notOk(isProtected);
   t.match(said, [/^NetworkPolicyNotEnforced: .*nft: no such program/]);
   table.isBroken = false;
@@ -169,12 +175,15 @@ test('where a pod has to wait for too long, its start fails with the reason', as
   table.isBroken = true;
   known.resolve();
   local.push({ pod: POD, addresses: ['10.42.0.2'] });
-  await t.rejects(subject.protect(POD, ['10.42.0.2'], signal), /not in force for the pod on this node: nft: no such/);
+  await t.rejects(
+    subject.protect(fromApi(POD), ['10.42.0.2'], signal),
+    /not in force for the pod on this node: nft: no such/,
+  );
 });
 
 test('where nodes may not list policies, that is said, and pods start', async (t) => {
   const { client, subject, signal, said, table, known, local } = await start(t, { refused: ['networkpolicies'] });
-  await subject.protect(POD, ['10.42.0.2'], signal);
+  await subject.protect(fromApi(POD), ['10.42.0.2'], signal);
   t.match(said.join(), /NetworkPolicyNotEnforced: .*may not list.*NOT in force/);
   client.refused.clear();
   known.resolve();
@@ -208,4 +217,12 @@ test("labels are the cache of all pods' and say at once whom a policy selects", 
   t.same(table.isolated, []);
   api.put('pods', { ...OTHER, metadata: { ...OTHER.metadata, labels: { app: 'web' } } });
   await eventually('the pod', () => table.isolated.join() === '10.42.0.3');
+});
+
+test('a static pod does not wait for an api-server that is down', async (t) => {
+  const { table, subject, signal } = await start(t, { isDown: true, protectionLimitMs: 50 });
+  const addresses = ['10.42.0.2'];
+  await t.rejects(subject.protect(fromApi(POD), addresses, signal), /not known yet/);
+  await subject.protect({ pod: POD, source: 'file' }, addresses, signal);
+  t.same(table.contents, [], 'an earlier table stays in force');
 });
