@@ -74,7 +74,7 @@ export class Nft {
   /** A table that is not there is no error, and neither is a host without nftables, which has none. */
   async removeTable({ family, name }: NftTable): Promise<void> {
     try {
-      await this.apply(`add table ${family} ${name}\ndelete table ${family} ${name}\n`);
+      await this.applyCommands([`add table ${family} ${name}`, `delete table ${family} ${name}`]);
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
