@@ -1,4 +1,5 @@
 /** The Nodes and Leases of hollow nodes: as an agent keeps those of its host, but with one watch for all of them. */
+import { ZONE_LABEL } from '../../api/domain/topology-labels.ts';
 import { randomUUID } from 'node:crypto';
 import { release } from 'node:os';
 import { Cidr } from '../../api/domain/address.ts';
@@ -16,7 +17,6 @@ import type { Node } from '../../api/types/core/v1.gen.ts';
 
 /** The label of every hollow node; its value is the prefix of their names. */
 export const HOLLOW_LABEL = 'kedge.io/hollow';
-const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 /** How many nodes are registered at the same time. */
 const REGISTERING = 32;

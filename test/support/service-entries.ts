@@ -3,6 +3,7 @@ import { Cidr } from '../../api/domain/address.ts';
 import type { ServiceProxyOptions } from '../../agent/network/services/service-proxy.ts';
 import type { ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../agent/network/services/model/service-facts.ts';
+import type { EndpointHints } from '../../api/types/discovery/v1.gen.ts';
 import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
 
 export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
@@ -20,6 +21,7 @@ export interface EndpointShape {
   readonly ip: string;
   /** Null when nobody has said where. */
   readonly node?: string | null;
+  readonly hints?: EndpointHints;
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
 }
 
@@ -33,6 +35,8 @@ export interface Shape {
   readonly endpoints?: readonly (string | EndpointShape)[];
   readonly spec?: ServiceSpec;
   readonly ingress?: readonly string[];
+  /** The node's. */
+  readonly zone?: string;
 }
 
 /** What an IPv6 cluster has in place of the IPv4 addresses that tests are written with. */
@@ -64,15 +68,15 @@ export function entryOf(shape: Shape = {}): ServiceEntry {
       ports: [{ name: 'web', port: targetPort, protocol }],
       endpoints: endpoints
         .map((endpoint) => (typeof endpoint === 'string' ? { ip: endpoint } : endpoint))
-        .map(({ ip, node = NODE_NAME, conditions = {} }: EndpointShape) => ({
+        .map(({ ip, node = NODE_NAME, conditions = {}, hints }: EndpointShape) => ({
           addresses: [ip],
-          conditions,
+          ...{ conditions, hints },
           ...(node !== null && { nodeName: node }),
         })),
     },
     NODE_NAME,
   );
-  const entry = facts && serviceEntry(facts, [slice], family);
+  const entry = facts && serviceEntry(facts, [slice], family, shape.zone);
   if (!entry) throw new Error('a Service without rules');
   return entry;
 }

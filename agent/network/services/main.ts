@@ -31,7 +31,6 @@ export function createServiceProxy(options: LocalProxyOptions): LocalProxy {
   const { host, mode, onNode, ports, writeProcess, logger } = options;
   const { backend, retired } = backendsOf(mode, host);
   let node: Node | undefined;
-  onNode((seen) => (node = seen));
   const health = new ProxyHealth([backend.family], { node: () => node });
   const metrics = new ProxyMetrics(mode);
   const proxy = new ServiceProxy({
@@ -47,6 +46,10 @@ export function createServiceProxy(options: LocalProxyOptions): LocalProxy {
       synced: (family, isMorePending) => health.synced(family, isMorePending),
       wrote: (family, seconds, failed) => metrics.wrote(family, seconds, failed),
     },
+  });
+  onNode((seen) => {
+    node = seen;
+    proxy.seeNode(seen);
   });
   const text = async (): Promise<string> => {
     const to = new Exposition();

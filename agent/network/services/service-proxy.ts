@@ -3,6 +3,9 @@
  * other.
  */
 import type { Cidr, IpFamily } from '../../../api/domain/address.ts';
+import { ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
+import { own } from '../../../api/machinery/own.ts';
+import type { Node } from '../../../api/types/core/v1.gen.ts';
 import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { serviceKeyOf, type ServiceCache } from '../service-cache.ts';
@@ -41,6 +44,8 @@ export class ServiceProxy {
   readonly #options: ServiceProxyOptions;
   readonly #families: readonly FamilySync[];
   readonly #serviceHealth: ServiceHealth;
+  /** The node's; undefined when it is in none that is known. */
+  #zone: string | undefined;
   /** The invalid values of Services that were last logged. */
   readonly #problems = new Map<string, string>();
 
@@ -92,6 +97,14 @@ export class ServiceProxy {
     }
   }
 
+  /** Endpoints may be meant for the nodes of a zone. */
+  seeNode({ metadata }: Node): void {
+    const zone = own(metadata?.labels, ZONE_LABEL);
+    if (zone === this.#zone) return;
+    this.#zone = zone;
+    for (const key of this.#options.cache.services.keys()) for (const family of this.#families) family.changed(key);
+  }
+
   #serviceChanged(key: string, facts: ServiceFacts | undefined): void {
     this.#logProblems(key, facts);
     this.#options.observer.changed('service');
@@ -106,7 +119,7 @@ export class ServiceProxy {
   #entryOf(key: string, family: IpFamily): ServiceEntry | undefined {
     const { services, slices } = this.#options.cache;
     const facts = services.getByKey(key)?.facts;
-    return facts && serviceEntry(facts, slices.byIndex('service', key), family);
+    return facts && serviceEntry(facts, slices.byIndex('service', key), family, this.#zone);
   }
 
   #logProblems(key: string, facts: ServiceFacts | undefined): void {

@@ -1,3 +1,4 @@
+import { REGION_LABEL, ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Binding } from '../../../api/types/core/v1.gen.ts';
@@ -5,7 +6,7 @@ import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 
-const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
+const LABELS = [ZONE_LABEL, REGION_LABEL];
 
 type Labels = Readonly<Record<string, string>>;
 

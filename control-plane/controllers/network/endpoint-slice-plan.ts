@@ -7,7 +7,7 @@ import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { controllerReference } from '../framework/owner-references.ts';
 import { MANAGED_BY, NOT_COPIED, type SlicePlan } from './endpoint-slices.ts';
 import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
-import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+import type { Endpoint, EndpointHints, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';
 /** Upstream's --max-endpoints-per-slice. */
@@ -118,18 +118,32 @@ function endpointOf(service: Service, pod: PodView, addresses: string[], zone: s
   const serving = pod.ready;
   const terminating = pod.deleting;
   const isNamed = hostname !== '' && subdomain === service.metadata?.name && namespace === service.metadata.namespace;
+  const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
+  const hints = ready ? hintsFor(service.spec?.trafficDistribution, zone, nodeName) : undefined;
   return {
     addresses,
-    conditions: {
-      ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
-      serving,
-      terminating,
-    },
+    conditions: { ready, serving, terminating },
     ...(isNamed && { hostname }),
     targetRef: { kind: 'Pod', namespace, name, uid },
     ...(nodeName && { nodeName }),
     ...(zone && { zone }),
+    ...(hints && { hints }),
   };
+}
+
+/** Whom the endpoint is for. https://kubernetes.io/docs/concepts/services-networking/service/#traffic-distribution */
+function hintsFor(
+  distribution: string | undefined,
+  zone: string | undefined,
+  nodeName: string,
+): EndpointHints | undefined {
+  const isSameNode = distribution === 'PreferSameNode';
+  if (!isSameNode && distribution !== 'PreferSameZone' && distribution !== 'PreferClose') return undefined;
+  const hints: EndpointHints = {
+    ...(zone && { forZones: [{ name: zone }] }),
+    ...(isSameNode && nodeName && { forNodes: [{ name: nodeName }] }),
+  };
+  return hints.forZones || hints.forNodes ? hints : undefined;
 }
 
 const identityOf = ({ addresses, targetRef }: Endpoint): string => `${targetRef?.uid ?? ''} ${addresses.join(',')}`;

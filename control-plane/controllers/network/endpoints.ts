@@ -3,6 +3,7 @@
  * once. Upstream: pkg/controller/endpointslice, pkg/controller/endpoint.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
 import { objectKey, splitKey } from '../../../client/informer.ts';
@@ -19,8 +20,6 @@ import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 
 export const endpointsController: ControllerDescriptor = { name: 'endpointslice-controller', workers: 5, create };
-
-const ZONE = 'topology.kubernetes.io/zone';
 
 function create({ client, informer, queue }: ControllerContext): Controller {
   const services = informer(serviceCache);
@@ -58,7 +57,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     const slices = slicesOfAll
       .byIndex('service', key)
       .filter((slice) => isManagedBy(slice, CONTROLLER_NAME) && !slice.metadata?.deletionTimestamp);
-    const zoneOf = (nodeName: string): string | undefined => nodes.get('', nodeName)?.labels[ZONE];
+    const zoneOf = (nodeName: string): string | undefined => nodes.get('', nodeName)?.labels[ZONE_LABEL];
     const plan = reconcileEndpointSlices({ service, pods: selected, slices, zoneOf });
     await applySlicePlan(key, plan, expectations, { client, signal });
   }

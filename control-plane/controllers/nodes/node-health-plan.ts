@@ -1,4 +1,5 @@
 /** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
+import { REGION_LABEL, ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import {
   DISK_PRESSURE_TAINT,
   MEMORY_PRESSURE_TAINT,
@@ -89,7 +90,7 @@ export type EvictionMode = 'evict' | 'evict slowly' | 'hold' | 'cancel';
 
 const isReady = (node: NodeView): boolean => readyStatus(node) === 'True';
 export const zoneOf = ({ labels }: NodeView): string =>
-  `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
+  `${labels[REGION_LABEL] ?? ''}/${labels[ZONE_LABEL] ?? ''}`;
 
 /** Upstream's disruption modes: https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction */
 export function evictionMode(node: NodeView, nodes: readonly NodeView[]): EvictionMode {

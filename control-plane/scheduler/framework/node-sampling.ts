@@ -2,6 +2,7 @@
  * How many nodes are looked at for one pod: in a large cluster a part of them, in turn, finds as good a node in a fraction of the time.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/scheduler-perf-tuning/
  */
+import { REGION_LABEL, ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { NodeInfo } from './node-info.ts';
 
@@ -33,7 +34,7 @@ export class NodeSampling {
   }
 }
 
-const ZONE_LABELS = ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone'];
+const ZONE_LABELS = [REGION_LABEL, ZONE_LABEL];
 
 export const zoneOf = (labels: Readonly<Record<string, string>>): string =>
   ZONE_LABELS.map((label) => own(labels, label) ?? '').join('/');

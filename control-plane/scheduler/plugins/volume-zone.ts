@@ -1,3 +1,4 @@
+import { REGION_LABEL, ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { classOf } from '../../../api/domain/storage-class.ts';
@@ -9,14 +10,13 @@ import type { PendingPod } from '../framework/pod-info.ts';
 import { unresolvable, type Rejection } from '../framework/rejection.ts';
 
 const CONFLICT = unresolvable('node(s) had no available volume zone');
-const ZONE = 'topology.kubernetes.io/zone';
-const REGION = 'topology.kubernetes.io/region';
+
 /** Labels of volumes, each with the one that a node may have instead. */
 const LABELS: ReadonlyMap<string, string> = new Map([
-  ['failure-domain.beta.kubernetes.io/zone', ZONE],
-  ['failure-domain.beta.kubernetes.io/region', REGION],
-  [ZONE, ZONE],
-  [REGION, REGION],
+  ['failure-domain.beta.kubernetes.io/zone', ZONE_LABEL],
+  ['failure-domain.beta.kubernetes.io/region', REGION_LABEL],
+  [ZONE_LABEL, ZONE_LABEL],
+  [REGION_LABEL, REGION_LABEL],
 ]);
 const SEPARATOR = '__';
 

@@ -92,6 +92,26 @@ t.test(
   },
 );
 
+t.test('ready endpoints are meant for their zone, or their node, where the Service wants it', async (t) => {
+  const pods = [pod(1, { nodeName: 'n1' }), pod(2, { nodeName: 'n2' }), pod(3, { nodeName: 'n1', ready: false })];
+  const hints = (trafficDistribution?: string) =>
+    plan(pods, [], { ...(trafficDistribution && { trafficDistribution }) }).create[0]!.endpoints!.map(
+      (each) => each.hints,
+    );
+  const [inZone, onNode] = [{ forZones: [{ name: 'zone-a' }] }, { forNodes: [{ name: 'n2' }] }];
+  t.strictSame(hints(), [undefined, undefined, undefined]);
+  t.strictSame(hints('PreferSameZone'), [inZone, undefined, undefined], 'a node without a zone says nothing');
+  t.strictSame(hints('PreferClose'), [inZone, undefined, undefined]);
+  t.strictSame(hints('PreferSameNode'), [{ ...inZone, forNodes: [{ name: 'n1' }] }, onNode, undefined]);
+  const { create } = plan(pods, [], { trafficDistribution: 'PreferSameZone' });
+  const { update } = plan(pods, stored(create));
+  t.strictSame(
+    update[0]!.endpoints!.map((each) => each.hints),
+    [undefined, undefined, undefined],
+    'and no longer',
+  );
+});
+
 t.test('publishNotReadyAddresses makes every address ready, and headless Services have hostnames', async (t) => {
   const named = pod(1, { ready: false, hostname: 'db-0', subdomain: 'web' });
   const { create } = plan([named], [], { clusterIP: 'None', publishNotReadyAddresses: true });

@@ -17,12 +17,23 @@ export interface Endpoint {
   readonly elsewhere: boolean;
 }
 
+/** What a slice says about whom an endpoint is for: its hints. */
+export interface Preference {
+  /** Undefined when the slice names no nodes. */
+  readonly isForThisNode: boolean | undefined;
+  /** Empty when the slice names none. */
+  readonly zones: readonly string[];
+}
+
 export interface ServicePort {
   readonly label: Label;
   readonly protocol: Protocol;
   readonly port: Port;
   readonly nodePort: Port | undefined;
   readonly endpoints: readonly Endpoint[];
+  /** Those that new connections are led to, and under a Local policy, those of this node: see `usableEndpoints`. */
+  readonly cluster: readonly Endpoint[];
+  readonly local: readonly Endpoint[];
 }
 
 /** A Service in one IP family: all its addresses are of that family. */
@@ -59,10 +70,37 @@ export const localReadyCount = ({ ports }: ServiceEntry): number =>
     ports.flatMap(({ endpoints }) => endpoints.filter(({ ready, local }) => ready && local).map(({ ip }) => ip.text)),
   ).size;
 
-/**
- * The endpoints that get new connections: the ready ones; where there are none, those that still serve while they terminate.
- */
-export function usableEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+/** The ready endpoints; where there are none, those that still serve while they terminate. */
+function usableEndpoints<E extends Endpoint>(endpoints: readonly E[]): readonly E[] {
+  if (endpoints.every(({ ready }) => ready)) return endpoints;
   const ready = endpoints.filter((endpoint) => endpoint.ready);
   return ready.length ? ready : endpoints.filter((endpoint) => endpoint.serving && endpoint.terminating);
 }
+
+/**
+ * Those for this node, or else for its zone, where hints say so of every ready endpoint, and at least one is; otherwise all.
+ * https://kubernetes.io/docs/concepts/services-networking/service/#traffic-distribution
+ */
+function nearestEndpoints<E extends Endpoint & Preference>(
+  usable: readonly E[],
+  zone: string | undefined,
+): readonly E[] {
+  if (!usable.some(({ ready }) => ready)) return usable;
+  if (usable.every(({ isForThisNode }) => isForThisNode !== undefined)) {
+    const here = usable.filter(({ isForThisNode }) => isForThisNode);
+    if (here.length > 0) return here;
+  }
+  if (zone === undefined || !usable.every(({ zones }) => zones.length > 0)) return usable;
+  const inZone = usable.filter(({ zones }) => zones.includes(zone));
+  return inZone.length > 0 ? inZone : usable;
+}
+
+/** @param zone this node's; undefined when it is in none that is known. */
+export const led = <E extends Endpoint & Preference>(
+  endpoints: readonly E[],
+  zone: string | undefined,
+): Pick<ServicePort, 'endpoints' | 'cluster' | 'local'> => ({
+  endpoints,
+  cluster: nearestEndpoints(usableEndpoints(endpoints), zone),
+  local: usableEndpoints(endpoints.filter(({ local }) => local)),
+});

@@ -10,7 +10,14 @@ import { DEFAULT_AFFINITY_SECONDS } from '../../../../api/domain/session-affinit
 import { own } from '../../../../api/machinery/own.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../../api/types/discovery/v1.gen.ts';
-import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from './service-entry.ts';
+import {
+  led,
+  socketText,
+  type Endpoint,
+  type Preference,
+  type ServiceEntry,
+  type ServicePort,
+} from './service-entry.ts';
 import { asAffinitySeconds, asLabel, asPort, asProtocol, asTarget } from './service-values.ts';
 import type { AffinitySeconds, Port, Protocol } from './service-values.ts';
 
@@ -19,7 +26,10 @@ export interface ServiceFacts {
   /** One for each IP family that the Service has a cluster IP of. */
   readonly services: readonly Omit<ServiceEntry, 'ports'>[];
   /** With the names by which slices refer to them. */
-  readonly ports: readonly { readonly name: string; readonly port: Omit<ServicePort, 'endpoints'> }[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly port: Omit<ServicePort, 'endpoints' | 'cluster' | 'local'>;
+  }[];
   /** Invalid values, as sentences; the rest of the Service is served. */
   readonly problems: readonly string[];
 }
@@ -31,7 +41,7 @@ export interface SliceFacts {
   /** Undefined for slices of names. */
   readonly family: IpFamily | undefined;
   readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: Port }[];
-  readonly endpoints: readonly (Omit<Endpoint, 'port'> & { readonly hostname?: string })[];
+  readonly endpoints: readonly (Omit<Endpoint, 'port'> & Preference & { readonly hostname?: string })[];
 }
 
 /** With these labels, whatever their values, a Service belongs to another proxy, or has no address that a proxy serves. */
@@ -132,6 +142,7 @@ function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceF
 }
 
 const FAMILIES: readonly IpFamily[] = ['IPv4', 'IPv6'];
+const NO_ZONES: readonly string[] = [];
 
 export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
   const { metadata, addressType } = slice;
@@ -145,7 +156,7 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
       return protocol === undefined || port === undefined ? [] : [{ name: name ?? '', protocol, port }];
     }),
     endpoints: (family === undefined ? [] : (slice.endpoints ?? [])).flatMap(
-      ({ addresses, conditions, nodeName: node, hostname }) => {
+      ({ addresses, conditions, nodeName: node, hostname, hints }) => {
         const ip = asTarget(addresses?.[0]);
         if (!ip || ip.family !== family) return [];
         return {
@@ -155,6 +166,8 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
           terminating: conditions?.terminating ?? false,
           local: node === nodeName,
           elsewhere: node !== undefined && node !== nodeName,
+          isForThisNode: hints?.forNodes?.length ? hints.forNodes.some(({ name }) => name === nodeName) : undefined,
+          zones: hints?.forZones?.map(({ name }) => name) ?? NO_ZONES,
           ...(hostname && { hostname }),
         };
       },
@@ -165,11 +178,13 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
 /**
  * Joins a Service with its slices, of which those of other families are skipped. Undefined where the Service has no address of the
  * family. An endpoint that is in two slices for a moment counts once.
+ * @param zone this node's; undefined when it is in none that is known.
  */
 export function serviceEntry(
   { services, ports }: ServiceFacts,
   slices: readonly SliceFacts[],
   family: IpFamily,
+  zone?: string,
 ): ServiceEntry | undefined {
   const service = services.find((each) => each.family === family);
   if (!service) return undefined;
@@ -177,7 +192,7 @@ export function serviceEntry(
   return {
     ...service,
     ports: ports.map(({ name, port }) => {
-      const endpoints = new Map<string, Endpoint>();
+      const endpoints = new Map<string, Endpoint & Preference>();
       for (const slice of ofFamily) {
         for (const target of slice.ports) {
           if (target.name !== name || target.protocol !== port.protocol) continue;
@@ -188,10 +203,8 @@ export function serviceEntry(
           }
         }
       }
-      return {
-        ...port,
-        endpoints: [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port),
-      };
+      const inOrder = [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port);
+      return { ...port, ...led(inOrder, zone) };
     }),
   };
 }

@@ -8,11 +8,7 @@ import type {
   SyncResult,
 } from '../../../../agent/network/services/backends/proxy-backend.ts';
 import { proxyModes } from '../../../../agent/network/services/backends/proxy-modes.ts';
-import {
-  socketText,
-  usableEndpoints,
-  type ServiceEntry,
-} from '../../../../agent/network/services/model/service-entry.ts';
+import { socketText, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import { MemoryNft } from '../../../support/memory-nft.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
 import {
@@ -32,8 +28,8 @@ interface FakeKernel {
 }
 
 const connectionsTo = ({ clusterIP, ports }: ServiceEntry): string[] =>
-  ports.flatMap(({ port, endpoints }) =>
-    usableEndpoints(endpoints).map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
+  ports.flatMap(({ port, cluster }) =>
+    cluster.map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
   );
 
 /** Writes all Services whenever anything differs. */

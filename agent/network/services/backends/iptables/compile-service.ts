@@ -5,13 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Cidr, type IpAddress, type IpFamily } from '../../../../../api/domain/address.ts';
 import { comment, type Chains, type Rule, type RuleUnit, type Table } from '../../../netfilter/rules.ts';
-import {
-  socketText,
-  usableEndpoints,
-  type Endpoint,
-  type ServiceEntry,
-  type ServicePort,
-} from '../../model/service-entry.ts';
+import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from '../../model/service-entry.ts';
 import type { Port } from '../../model/service-values.ts';
 import { addressChain, nodePortChain, reject, rejectUnlessLocal, type Ranges } from './shared-chains.ts';
 
@@ -107,8 +101,7 @@ function compilePort(
   shared: Rule[],
 ): void {
   const id = hash(port.label, port.protocol);
-  const cluster = usableEndpoints(port.endpoints);
-  const local = usableEndpoints(port.endpoints.filter((endpoint) => endpoint.local));
+  const { cluster, local } = port;
   const internal = service.internalPolicyLocal ? local : cluster;
   const toAddress = (ip: IpAddress, table: Table, action: string, source?: Cidr): void => {
     const from = source ? `-s ${source.text} ` : '';

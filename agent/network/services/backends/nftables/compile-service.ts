@@ -4,13 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Cidr, IpAddress, IpFamily } from '../../../../../api/domain/address.ts';
-import {
-  socketText,
-  usableEndpoints,
-  type Endpoint,
-  type ServiceEntry,
-  type ServicePort,
-} from '../../model/service-entry.ts';
+import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from '../../model/service-entry.ts';
 import { endpointsMap, externalEndpointsChain, nodePortEndpointsMap, protocolOf, type Ranges } from './layout.ts';
 import { elementTail, rule, type Element, type TableUnit } from './table-unit.ts';
 
@@ -62,8 +56,7 @@ class Compiler implements TableUnit {
 
   port(port: ServicePort): void {
     const { internalPolicyLocal, clusterIP } = this.#service;
-    const cluster = usableEndpoints(port.endpoints);
-    const local = usableEndpoints(port.endpoints.filter((endpoint) => endpoint.local));
+    const { cluster, local } = port;
     for (const { ip, elsewhere } of new Set([...cluster, ...local]))
       if (!elsewhere) this.add('hairpin-connections', `${ip.text} . ${ip.text}`, undefined, undefined);
     const internal = internalPolicyLocal ? local : cluster;
