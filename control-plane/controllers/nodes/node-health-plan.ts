@@ -89,8 +89,7 @@ export function unknownConditions(
 export type EvictionMode = 'evict' | 'evict slowly' | 'hold' | 'cancel';
 
 const isReady = (node: NodeView): boolean => readyStatus(node) === 'True';
-export const zoneOf = ({ labels }: NodeView): string =>
-  `${labels[REGION_LABEL] ?? ''}/${labels[ZONE_LABEL] ?? ''}`;
+export const zoneOf = ({ labels }: NodeView): string => `${labels[REGION_LABEL] ?? ''}/${labels[ZONE_LABEL] ?? ''}`;
 
 /** Upstream's disruption modes: https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction */
 export function evictionMode(node: NodeView, nodes: readonly NodeView[]): EvictionMode {
