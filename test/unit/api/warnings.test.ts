@@ -203,10 +203,9 @@ t.test('other kinds', async (t) => {
     /^nodeTopology\.matchLabels\.failure-domain\.beta\.kubernetes\.io\/zone: deprecated since v1\.17/,
   ]);
   const policy = { spec: { ingress: [{ from: [{ ipBlock: { cidr: '2001:DB8::/64' } }] }] } };
-  t.match(
-    networkPolicies.warnings(decoded(networkPolicies, policy))[1],
+  t.match(networkPolicies.warnings(decoded(networkPolicies, policy)), [
     /^spec\.ingress\[0\]\.from\[0\]\.ipBlock\.cidr: IPv6 CIDR/,
-  );
+  ]);
 });
 
 t.test('addresses in the status of pods, Services and Ingresses', async (t) => {
