@@ -78,10 +78,20 @@ export class PodNetwork {
   }
 
   async #routeToOthers(signal: AbortSignal): Promise<void> {
-    const { client, nodeName, vxlan, vxlanPort: port, nft, bridgeName, logger, onForbidden } = this.#options;
+    const {
+      client,
+      nodeName,
+      clusterCidr,
+      vxlan,
+      vxlanPort: port,
+      nft,
+      bridgeName,
+      logger,
+      onForbidden,
+    } = this.#options;
     const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
     const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
-    const routes = new NodeRoutes({ nodeName, nodes: () => all.list(), vxlan, overlay, logger });
+    const routes = new NodeRoutes({ nodeName, clusterCidr, nodes: () => all.list(), vxlan, overlay, logger });
     all.addHandlers({
       onAdd: () => routes.wake(),
       onUpdate: (old, place) => isSame(old, place) || routes.wake(),

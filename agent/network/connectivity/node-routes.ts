@@ -43,8 +43,22 @@ function parsed({ podCidr, address }: NodeAddressing): OverlayNode | undefined {
   return { podCidr: node.podCidr, address: node.address };
 }
 
+/**
+ * Nodes write their own Node: none may take another's pods, or packets that are no pods' at all, by the range that it claims. Returns why
+ * it may not have the range.
+ */
+function claimProblem({ podCidr }: OverlayNode, cluster: Cidr, self: OverlayNode | undefined): string | undefined {
+  if (podCidr.length < cluster.length || !cluster.contains(podCidr.network))
+    return `podCIDR of node is not in the pods' range ${cluster.text}`;
+  if (self && (podCidr.contains(self.podCidr.network) || self.podCidr.contains(podCidr.network)))
+    return 'podCIDR of node overlaps with that of this node';
+  return undefined;
+}
+
 export interface NodeRoutesOptions {
   readonly nodeName: string;
+  /** Of the pods of all nodes. */
+  readonly clusterCidr: Cidr;
   readonly nodes: () => readonly NodeAddressing[];
   readonly vxlan: VxlanMode;
   readonly overlay: Pick<Overlay, 'sync'>;
@@ -86,14 +100,19 @@ export class NodeRoutes {
   }
 
   async #sync(signal: AbortSignal): Promise<void> {
-    const { nodeName, nodes, overlay } = this.#options;
-    const others: OverlayNode[] = [];
+    const { nodeName, clusterCidr, nodes, overlay } = this.#options;
+    const claims: OverlayNode[] = [];
     let self: OverlayNode | undefined;
     for (const node of nodes()) {
       const place = parsed(node);
       if (place && node.name === nodeName) self = place;
-      else if (place) others.push(place);
+      else if (place) claims.push(place);
     }
+    const others = claims.filter((claim) => {
+      const problem = claimProblem(claim, clusterCidr, self);
+      if (problem !== undefined) this.#warn(claim, problem);
+      return problem === undefined;
+    });
     const before = await ownRoutes(signal);
     const { hops, far, links } = await this.#hopsTo(others, before, signal);
     for (const dst of before.keys()) if (!hops.has(dst)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);

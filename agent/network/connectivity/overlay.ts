@@ -119,10 +119,7 @@ export class Overlay {
 
 function guardInput(nodes: readonly IpAddress[], port: number, bridgeName: string): string {
   const table = `${GUARD.family} ${GUARD.name}`;
-  const elements = nodes
-    .map(({ text }) => text)
-    .sort()
-    .join(', ');
+  const elements = [...new Set(nodes.map(({ text }) => text))].sort().join(', ');
   return `add table ${table}
 delete table ${table}
 table ${table} {

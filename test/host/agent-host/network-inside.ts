@@ -11,6 +11,7 @@ import { readSysctl } from '../../../agent/host/sysctl.ts';
 import { writeCniConfig } from '../../../agent/network/cni-config.ts';
 import { applyKernelSettings } from '../../../agent/network/kernel-settings.ts';
 import { NodeRoutes, type NodeAddressing } from '../../../agent/network/connectivity/node-routes.ts';
+import { CLUSTER_CIDR } from '../../support/service-entries.ts';
 import { eventually } from '../../support/wait.ts';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -86,12 +87,15 @@ test('routes follow the Nodes, and foreign routes are kept', async (t) => {
     { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.2' },
     { name: 'far', podCidr: '10.42.2.0/24', address: '172.31.0.2' },
     { name: 'new', podCidr: '', address: '10.9.0.4' },
+    { name: 'everything', podCidr: '0.0.0.0/0', address: '10.9.0.66' },
+    { name: 'the pods of this node', podCidr: '10.42.0.128/25', address: '10.9.0.66' },
   ];
   const warnings: unknown[] = [];
   const routes = new NodeRoutes({
     nodeName: 'self',
     nodes: () => nodes,
     vxlan: 'never',
+    clusterCidr: CLUSTER_CIDR,
     overlay: { sync: () => Promise.resolve() },
     logger: { ...logger, warn: (fields: object) => warnings.push(fields) },
   });
@@ -109,7 +113,12 @@ test('routes follow the Nodes, and foreign routes are kept', async (t) => {
   await routed(['10.42.1.0/24', '10.9.0.2'], foreign);
   t.pass('neighbours have routes, leftover routes are deleted');
   await eventually('a warning', () => warnings.length > 0);
-  t.match(warnings, [{ gateway: '172.31.0.2' }], 'a node behind a router is named once');
+  t.equal(
+    warnings.filter((fields) => (fields as { gateway: string }).gateway === '172.31.0.2').length,
+    1,
+    'a node behind a router is named once',
+  );
+  t.match(ip('route', 'show', 'default'), 'via 10.9.0.254', 'and no node takes what is not its own');
 
   nodes = [
     { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.22' },

@@ -2,6 +2,7 @@
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { NodeRoutes, type NodeAddressing, type VxlanMode } from '../../../agent/network/connectivity/node-routes.ts';
 import { Overlay } from '../../../agent/network/connectivity/overlay.ts';
+import { CLUSTER_CIDR } from '../../support/service-entries.ts';
 
 interface Arguments {
   readonly nodeName: string;
@@ -23,4 +24,4 @@ const overlay = new Overlay({
   ...{ nft: new Nft(signal), port: 8472, bridgeName: 'pods', logger },
   onMtu: (mtu) => print({ mtu }, 'overlay'),
 });
-await new NodeRoutes({ nodeName, nodes: () => nodes, vxlan, overlay, logger }).run(signal);
+await new NodeRoutes({ nodeName, clusterCidr: CLUSTER_CIDR, nodes: () => nodes, vxlan, overlay, logger }).run(signal);
