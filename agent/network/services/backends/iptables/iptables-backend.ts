@@ -6,6 +6,7 @@ import type { RuleUnit } from '../../../netfilter/rules.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { LOOPBACK_NODE_PORTS } from '../loopback-node-ports.ts';
+import { compileServices } from '../compile-services.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
 import { frameChains, JUMPS, PREFIX } from './frame.ts';
@@ -48,16 +49,7 @@ export class IptablesBackend implements ProxyBackend {
 
   async sync({ services, serviceRange }: ProxyChanges): Promise<SyncResult> {
     this.#serviceRange = serviceRange;
-    const units = new Map<string, RuleUnit | undefined>();
-    const invalid = new Map<string, Error>();
-    for (const [key, service] of services) {
-      units.set(key, undefined);
-      try {
-        if (service) units.set(key, this.#compile(service, this.#ranges));
-      } catch (error) {
-        invalid.set(key, error as Error);
-      }
-    }
+    const { units, invalid } = compileServices(services, (service) => this.#compile(service, this.#ranges));
     const { wrote, rejected } = await this.#owner.apply(units);
     return { wrote, rejected: new Map([...invalid, ...rejected]) };
   }

@@ -9,6 +9,7 @@ import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { LOOPBACK_NODE_PORTS } from '../loopback-node-ports.ts';
 import { PodForwarding } from '../pod-forwarding.ts';
+import { compileServices } from '../compile-services.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
 import { fixedChains, fixedSets, layoutMark, objectsOf, TABLES, type Ranges } from './layout.ts';
@@ -94,16 +95,7 @@ export class NftablesBackend implements ProxyBackend {
   sync({ services, serviceRange }: ProxyChanges): Promise<SyncResult> {
     return this.#exclusive(async () => {
       this.#serviceRange = serviceRange;
-      const units = new Map<string, TableUnit | undefined>();
-      const invalid = new Map<string, Error>();
-      for (const [key, service] of services) {
-        units.set(key, undefined);
-        try {
-          if (service) units.set(key, this.#compile(service, this.#ranges));
-        } catch (error) {
-          invalid.set(key, error as Error);
-        }
-      }
+      const { units, invalid } = compileServices(services, (service) => this.#compile(service, this.#ranges));
       const { wrote, rejected } = await this.#apply(units);
       const forwards = await this.#forwarding.apply();
       return { wrote: wrote || forwards, rejected: new Map([...invalid, ...rejected]) };
