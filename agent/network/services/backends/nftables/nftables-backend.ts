@@ -1,7 +1,7 @@
 /** Services in a table of nftables of their own, of which each change writes the difference in one transaction. */
 import { release } from 'node:os';
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
-import { isProgramMissing, type ProgramError } from '../../../../host/run.ts';
+import type { ProgramError } from '../../../../host/run.ts';
 import { admitAll } from '../../../netfilter/bisect.ts';
 import type { Netfilter } from '../../../netfilter/netfilter.ts';
 import { isNftRejection, type Nft } from '../../../netfilter/nft.ts';
@@ -114,12 +114,7 @@ export class NftablesBackend implements ProxyBackend {
   remove(): Promise<void> {
     return this.#exclusive(async () => {
       this.#isKnown = false;
-      try {
-        await this.#nft.removeTable(TABLES[this.family]);
-      } catch (error) {
-        // Without the program nobody has made a table.
-        if (!isProgramMissing(error)) throw error;
-      }
+      await this.#nft.removeTable(TABLES[this.family]);
       await this.#forwarding.remove();
     });
   }
