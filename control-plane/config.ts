@@ -1,5 +1,7 @@
 /** Settings of `kedge server`. */
 import { Cidr } from '../api/domain/address.ts';
+import { AddressRange } from '../api/domain/address-range.ts';
+import { isAnnounceable } from '../api/domain/load-balancer.ts';
 import { MAX_PORT } from '../api/domain/port-number.ts';
 import {
   aboveZero,
@@ -35,6 +37,8 @@ export const defaultServerConfig = {
   nodeCidrMaskSize: 24,
   clusterDomain: 'cluster.local',
   serviceNodePortRange: '30000-32767',
+  loadBalancerPools: [] as readonly string[],
+  loadBalancerReservedPorts: ['22', '2379-2380', '6443', '10249-10259'] as readonly string[],
   tokenAuthFile: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
@@ -75,6 +79,9 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   clusterDomain: 'DNS domain of the cluster',
   nodeCidrMaskSize: "prefix length of a node's subnet of the pod range",
   serviceNodePortRange: 'ports of NodePort Services',
+  loadBalancerPools:
+    'addresses for Services of type LoadBalancer, as 192.0.2.0/28 or 192.0.2.10-192.0.2.20 (docs/load-balancers.md); without any, their ports are open on the nodes',
+  loadBalancerReservedPorts: 'ports that no such Service may have on the nodes',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
@@ -127,6 +134,22 @@ const namesWhere =
     return odd === undefined ? undefined : `must list the names of ${things}, each once, not ${JSON.stringify(odd)}`;
   };
 
+function poolsProblem(texts: readonly string[], { serviceCidr, clusterCidr }: ServerConfig): string | undefined {
+  const ranges: AddressRange[] = [];
+  for (const text of texts) {
+    const range = AddressRange.parse(text);
+    const shown = JSON.stringify(text);
+    if (!range) return `must list ranges such as 192.0.2.0/28 or 192.0.2.10-192.0.2.20, not ${shown}`;
+    if (ranges.some((other) => other.overlaps(range)))
+      return `must list each address once, and ${shown} overlaps with another`;
+    const taken = [serviceCidr, clusterCidr].find((cidr) => AddressRange.parse(cidr)?.overlaps(range));
+    if (taken !== undefined) return `must not overlap with the range ${taken} of Services or pods, as ${shown} does`;
+    if (![range.first, range.last].every(isAnnounceable)) return `must list unicast addresses, not ${shown}`;
+    ranges.push(range);
+  }
+  return undefined;
+}
+
 const serverConfigRules: SettingRules<ServerConfig> = {
   dataDir: notEmpty,
   bindAddress: orEmpty(ipAddress),
@@ -144,6 +167,8 @@ const serverConfigRules: SettingRules<ServerConfig> = {
     integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, MAX_POD_PREFIX)(size, undefined),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
+  loadBalancerPools: poolsProblem,
+  loadBalancerReservedPorts: readableBy((texts) => texts.map(readPorts)),
   podSecurityEnforce: readableBy(readLevelVersion),
   podSecurityAudit: readableBy(readLevelVersion),
   podSecurityWarn: readableBy(readLevelVersion),
@@ -163,6 +188,10 @@ const serverConfigRules: SettingRules<ServerConfig> = {
 };
 
 export const serverSettings = { defaults: defaultServerConfig, help: serverConfigHelp, rules: serverConfigRules };
+
+/** Parses `22` or `10249-10259`. Throws SettingValueError. */
+export const readPorts = (text: string): { first: number; last: number } =>
+  readPortRange(text.includes('-') ? text : `${text}-${text}`);
 
 /** Parses `30000-32767`. Throws SettingValueError. */
 export function readPortRange(text: string): { first: number; last: number } {

@@ -31,6 +31,8 @@ export const CONTROLLER_NAMES = [
   'replicationcontroller-controller',
   'resourcequota-controller',
   'root-ca-certificate-publisher-controller',
+  'service-lb-announcer-controller',
+  'service-lb-controller',
   'serviceaccount-controller',
   'serviceaccount-token-controller',
   'statefulset-controller',

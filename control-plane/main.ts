@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import { backoffMs } from '../client/backoff.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
-import type { ServerConfig } from './config.ts';
+import { readPorts, type ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
@@ -149,6 +149,9 @@ async function roleOptions(
     clusterCidr,
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
+    loadBalancerPools: config.loadBalancerPools,
+    // What nodes answer on themselves, and what NodePort Services may have.
+    reservedPorts: [...config.loadBalancerReservedPorts, config.serviceNodePortRange].map(readPorts),
     scheduler,
     isBesideApiServer: access !== undefined,
     identity: access ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,

@@ -27,8 +27,15 @@ export interface RoleOptions {
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly nodeMonitorGracePeriodSeconds: number;
+  readonly loadBalancerPools: readonly string[];
+  readonly reservedPorts: readonly PortRange[];
   /** Undefined when there is no configuration file. */
   readonly scheduler: SchedulerSettings | undefined;
+}
+
+interface PortRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 /** Upstream's lease names: its scheduler and controller manager can take part in the election. */
@@ -118,5 +125,7 @@ async function runRole(
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     nodeMonitorGraceSeconds: options.nodeMonitorGracePeriodSeconds,
+    loadBalancerPools: options.loadBalancerPools,
+    isReservedPort: (port) => options.reservedPorts.some(({ first, last }) => port >= first && port <= last),
   });
 }

@@ -15,6 +15,10 @@ import { runDescriptors, type ParentLogger, type RunnerOptions } from './framewo
 import { garbageCollector } from './garbage/garbage-collector.ts';
 import { namespaceController } from './garbage/namespace.ts';
 import { podGarbageCollector } from './garbage/pod-garbage.ts';
+import { addressRanges } from '../../api/domain/address-range.ts';
+import { AddressPools } from './network/load-balancer/address-pools.ts';
+import { loadBalancerController } from './network/load-balancer/addresses.ts';
+import { announcerController } from './network/load-balancer/announcers.ts';
 import { endpointsController } from './network/endpoints.ts';
 import { sliceMirrorController } from './network/slice-mirror.ts';
 import { resourceQuotaController } from './quota/resource-quota.ts';
@@ -56,6 +60,10 @@ export interface ControllersOptions {
   readonly clusterCidr: string;
   /** Prefix length of a node's part of it. */
   readonly nodeCidrMaskSize: number;
+  /** Ranges of addresses for load balancers; none for those of the nodes. */
+  readonly loadBalancerPools: readonly string[];
+  /** Ports that no load balancer may have on the addresses of the nodes. */
+  readonly isReservedPort: (port: number) => boolean;
   /** Without a sign of life for so long, a node counts as lost. */
   readonly nodeMonitorGraceSeconds: number;
 }
@@ -72,6 +80,7 @@ export function allControllers(
   options: Omit<ControllersOptions, keyof RunnerOptions | 'selection'>,
 ): readonly ControllerDescriptor[] {
   const { rootCa, signToken, sign, clusterCidr, nodeCidrMaskSize: nodeMaskSize, nodeMonitorGraceSeconds } = options;
+  const pools = new AddressPools(addressRanges(options.loadBalancerPools));
   return [
     deploymentController,
     replicaSetController,
@@ -85,6 +94,8 @@ export function allControllers(
     horizontalPodAutoscalerController(),
     endpointsController,
     sliceMirrorController,
+    loadBalancerController({ pools, isReserved: options.isReservedPort }),
+    announcerController(pools),
     namespaceController,
     garbageCollector,
     podGarbageCollector,

@@ -1,6 +1,14 @@
 /** The caches that several controllers read: what is kept of each kind, and by what it is found. */
+import {
+  ANNOUNCING_NODE,
+  TAKEOVER_NODE,
+  announcedBy,
+  balancedPort,
+  isLoadBalanced,
+} from '../../../api/domain/load-balancer.ts';
 import { classOf } from '../../../api/domain/storage-class.ts';
 import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { own } from '../../../api/machinery/own.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { wholeObjects, type InformerDefinition } from '../framework/informer-factory.ts';
 import { byController, claimable, ownedView, type Owned } from '../framework/owner-references.ts';
@@ -22,6 +30,8 @@ import type { VolumeAttributesClass } from '../../../api/types/storage/v1.gen.ts
 /** What is kept of a Lease: node Leases change every ten seconds. */
 export interface LeaseView extends Owned {
   readonly renewTime: string;
+  /** Of a node: the addresses of load balancers that it announces. */
+  readonly announced: readonly string[];
 }
 
 const itself = <S extends Owned>(view: S): Owned => view;
@@ -49,7 +59,11 @@ export const nodeCache: InformerDefinition<Node, NodeView> = {
 
 export const leaseCache: InformerDefinition<Lease, LeaseView> = {
   resource: resources.leases,
-  select: (lease, interner) => ({ ...ownedView(lease, interner), renewTime: lease.spec?.renewTime ?? '' }),
+  select: (lease, interner) => ({
+    ...ownedView(lease, interner),
+    renewTime: lease.spec?.renewTime ?? '',
+    announced: announcedBy(lease),
+  }),
   ownedOf: itself,
 };
 
@@ -96,7 +110,16 @@ export const volumeAttachmentCache = wholeObjects(resources.volumeAttachments, {
 });
 export const storageClassCache = wholeObjects(resources.storageClasses);
 export const namespaceCache = wholeObjects(resources.namespaces);
-export const serviceCache = wholeObjects(resources.services, { namespace: byNamespace });
+export const serviceCache = wholeObjects(resources.services, {
+  namespace: byNamespace,
+  // Those that are taken, whoever gave them to the Service.
+  address: ({ spec, status }) => [
+    ...(spec?.externalIPs ?? []),
+    ...(status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []),
+  ],
+  balancedPort: (service) => (isLoadBalanced(service) ? (service.spec?.ports ?? []).map(balancedPort) : []),
+  announcer: ({ metadata }) => [ANNOUNCING_NODE, TAKEOVER_NODE].flatMap((key) => own(metadata?.annotations, key) ?? []),
+});
 export const endpointsCache = wholeObjects(resources.endpoints);
 export const endpointSliceCache = wholeObjects(resources.endpointSlices, {
   service: ({ metadata }) => [`${metadata?.namespace}/${metadata?.labels?.[SERVICE_NAME_LABEL] ?? ''}`],

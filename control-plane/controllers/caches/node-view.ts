@@ -50,3 +50,7 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     volumesInUse: status?.volumesInUse ?? NONE,
   };
 }
+
+/** `True`, `False` or `Unknown`; '' before the node has said so. */
+export const readyStatus = ({ conditions }: Pick<NodeView, 'conditions'>): string =>
+  conditions.find(({ type }) => type === 'Ready')?.status ?? '';

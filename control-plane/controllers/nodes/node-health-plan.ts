@@ -10,7 +10,7 @@ import {
   UNSCHEDULABLE_TAINT,
 } from '../../../api/domain/taints.ts';
 import { laterTime, timeOf } from '../../../api/machinery/time.ts';
-import type { NodeView } from '../caches/node-view.ts';
+import { readyStatus, type NodeView } from '../caches/node-view.ts';
 import type { NodeCondition, Taint } from '../../../api/types/core/v1.gen.ts';
 
 /** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
@@ -36,9 +36,6 @@ const OWN_NO_SCHEDULE: ReadonlySet<string> = new Set([
   UNSCHEDULABLE_TAINT,
 ]);
 const OWN_NO_EXECUTE: ReadonlySet<string> = new Set([NOT_READY_TAINT, UNREACHABLE_TAINT]);
-
-export const readyStatus = ({ conditions }: Pick<NodeView, 'conditions'>): string =>
-  conditions.find(({ type }) => type === 'Ready')?.status ?? '';
 
 /**
  * The conditions that say that nothing has been heard of the node for too long, or undefined while it is within its grace.

@@ -8,19 +8,12 @@ import { timeOf } from '../../../api/machinery/time.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { nodes as nodeResource, pods as podResource } from '../../../client/resources.gen.ts';
 import { leaseCache, nodeCache, podCache } from '../caches/definitions.ts';
-import type { NodeView } from '../caches/node-view.ts';
+import { readyStatus, type NodeView } from '../caches/node-view.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { unlessNotFound } from '../framework/outcomes.ts';
 import { watch } from '../framework/watch.ts';
 import { EvictionRateLimiter } from './eviction-rate-limiter.ts';
-import {
-  desiredTaints,
-  evictionMode,
-  needsEviction,
-  readyStatus,
-  unknownConditions,
-  zoneOf,
-} from './node-health-plan.ts';
+import { desiredTaints, evictionMode, needsEviction, unknownConditions, zoneOf } from './node-health-plan.ts';
 
 /** Upstream's --node-monitor-period. */
 const MONITOR_PERIOD_MS = 5_000;

@@ -74,6 +74,8 @@ export class ControlPlane implements AsyncDisposable {
       clusterCidr: '10.42.0.0/16',
       nodeCidrMaskSize: 24,
       nodeMonitorGraceSeconds,
+      loadBalancerPools: [],
+      isReservedPort: () => false,
     });
     return new ControlPlane(client, directory, stop, Promise.all([server, controllers]));
   }
