@@ -28,6 +28,7 @@ import { joinCluster } from './join/join-cluster.ts';
 import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
+import { AddressAnnouncer } from './network/announcer/address-announcer.ts';
 import { ClusterDnsServer, clusterDnsRecord } from './network/dns/cluster-dns.ts';
 import { DnsRules } from './network/dns/dns-rules.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
@@ -243,6 +244,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     },
   });
   if (config.serviceProxy) metrics.include(proxy.metrics);
+  const announcer = new AddressAnnouncer({ services: serviceCache.services, report: node.announce, logger });
   const clusterDns = new ClusterDnsServer({
     ...{ client, cache: serviceCache, clusterCidr, serviceCidr, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
@@ -266,6 +268,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       unusedImages.run(signal),
       evictions.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
+      announcer.run(signal),
       clusterDns.run(signal),
       policies
         ? policies.run(signal)

@@ -12,6 +12,7 @@ import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { stopOrphanedShims } from './host/shims.ts';
+import { removeAnnounced } from './network/announcer/address-announcer.ts';
 import { clusterDnsRecord, removeClusterDns } from './network/dns/cluster-dns.ts';
 import { DnsRules } from './network/dns/dns-rules.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
@@ -65,6 +66,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
   if (config.serviceProxy) await removeServiceRules(config, attempts, signal);
+  await attempt('remove addresses of load balancers', () => removeAnnounced(signal));
   await attempt('remove network policies', () => removePolicyTable(new Nft(signal)));
   await attempt('remove routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {

@@ -26,6 +26,7 @@ need iptables iptables
 need nft nftables
 need conntrack conntrack
 need ip iproute2
+need arping iputils-arping
 need kubectl kubernetes-client
 # Node.js is linked against it.
 ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"

@@ -14,7 +14,7 @@ export interface Route {
 
 interface Link {
   readonly ifname: string;
-  readonly addr_info: readonly { readonly family: string; readonly local: string; readonly scope: string }[];
+  readonly addr_info: readonly { readonly local: string; readonly metric?: number }[];
 }
 
 async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]> {
@@ -24,10 +24,25 @@ async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]
 
 export const listRoutes = (signal?: AbortSignal): Promise<Route[]> => ip<Route>(['-4', 'route', 'show'], signal);
 
-/** The IPv4 addresses of this host's links, by link name. */
-async function listAddresses(signal?: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+/**
+ * Marks addresses that the host has on behalf of load balancers: the kernel makes no use of the metric of an address that is its own
+ * whole network.
+ */
+export const ANNOUNCED_METRIC = 107;
+
+export interface LinkAddress {
+  readonly address: string;
+  readonly link: string;
+  /** 0 when it has none. */
+  readonly metric: number;
+}
+
+/** The IPv4 addresses of this host's links, in the kernel's order. */
+export async function listAddresses(signal?: AbortSignal): Promise<readonly LinkAddress[]> {
   const links = await ip<Link>(['-4', 'address', 'show'], signal);
-  return new Map(links.map(({ ifname, addr_info }) => [ifname, addr_info.map(({ local }) => local)]));
+  return links.flatMap(({ ifname: link, addr_info }) =>
+    addr_info.map(({ local: address, metric = 0 }) => ({ address, link, metric })),
+  );
 }
 
 /**
@@ -37,10 +52,9 @@ async function listAddresses(signal?: AbortSignal): Promise<ReadonlyMap<string, 
 export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
   const defaultRoute = (await listRoutes(signal)).find(({ dst }) => dst === 'default');
   if (defaultRoute?.prefsrc) return defaultRoute.prefsrc;
-  const addresses = await listAddresses(signal);
-  const onDefault = addresses.get(defaultRoute?.dev ?? '')?.[0];
-  const other = [...addresses].find(([name, found]) => name !== 'lo' && found.length > 0)?.[1][0];
-  const address = onDefault ?? other;
+  const addresses = (await listAddresses(signal)).filter(({ metric }) => metric !== ANNOUNCED_METRIC);
+  const found = addresses.find(({ link }) => link === defaultRoute?.dev) ?? addresses.find(({ link }) => link !== 'lo');
+  const address = found?.address;
   if (!address) throw new HostError('this host has no IPv4 address: give it one, and set --node-ip if it has several');
   return address;
 }

@@ -6,6 +6,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { endpointSlices, services } from '../../client/resources.gen.ts';
+import { announcedFacts } from './announcer/announced-facts.ts';
 import { dnsFacts, type DnsFacts } from './dns/dns-facts.ts';
 import { serviceFacts, sliceFacts, type ServiceFacts, type SliceFacts } from './services/model/service-facts.ts';
 
@@ -23,6 +24,8 @@ export interface CachedService {
   /** For rules. */
   readonly facts: ServiceFacts | undefined;
   readonly dns: DnsFacts;
+  /** The addresses of the load balancer that this node is to announce. */
+  readonly announced: readonly string[] | undefined;
 }
 
 /** The key of the Service that a slice belongs to. */
@@ -36,7 +39,11 @@ export class ServiceCache {
   constructor({ client, logger, nodeName, families, onForbidden }: ServiceCacheOptions) {
     this.services = new Informer({
       ...{ client, logger, resource: services },
-      select: (service) => ({ facts: serviceFacts(service, families), dns: dnsFacts(service) }),
+      select: (service) => ({
+        facts: serviceFacts(service, families),
+        dns: dnsFacts(service),
+        announced: announcedFacts(service, nodeName),
+      }),
     });
     this.slices = new Informer({
       ...{ client, logger, resource: endpointSlices, onForbidden },

@@ -1,5 +1,9 @@
-/** The node's Lease: renewed every ten seconds by default, the control plane takes the node for alive as long as it is. */
+/**
+ * The node's Lease: renewed every ten seconds by default, the control plane takes the node for alive as long as it is. While the node
+ * announces addresses of load balancers, it is renewed several times a second and lists them.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
+import { ANNOUNCED_ADDRESSES, ANNOUNCER_RENEW_MS } from '../../api/domain/load-balancer.ts';
 import { NODE_LEASE_NAMESPACE } from '../../api/domain/node-identity.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { microTimeOf } from '../../api/machinery/time.ts';
@@ -30,9 +34,23 @@ const CALL_TIMEOUT_MS = 10_000;
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   #lease: Lease | undefined;
+  #announced: readonly string[] = [];
+  #isAnnouncer = false;
+  #wake = Promise.withResolvers<void>();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
+  }
+
+  /**
+   * The node announces these addresses, which the server hears of at once.
+   * @param isAnnouncer whether the server has to notice within seconds when the node has died
+   */
+  announce(addresses: readonly string[], isAnnouncer: boolean): void {
+    const isNew = addresses.join() !== this.#announced.join() || isAnnouncer !== this.#isAnnouncer;
+    this.#announced = addresses;
+    this.#isAnnouncer = isAnnouncer;
+    if (isNew) this.#wake.resolve();
   }
 
   /** Renews until the signal is aborted; retries failures with exponential back-off. */
@@ -42,9 +60,11 @@ export class Heartbeat {
     const about = { node: nodeName };
     let failures = 0;
     while (!signal.aborted) {
+      this.#wake = Promise.withResolvers<void>();
       let waitMs = leaseSeconds * RENEWED_AFTER * 1000;
       try {
         await this.#renew(signal);
+        if (this.#isAnnouncer) waitMs = ANNOUNCER_RENEW_MS;
         failures = 0;
         outage.ended(about, 'node lease renewal recovered');
       } catch (error) {
@@ -55,8 +75,15 @@ export class Heartbeat {
         if (!isConflict(error))
           outage.failed(error, { ...about, retryMs: Math.round(waitMs) }, 'failed to renew node lease');
       }
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      await this.#pause(waitMs, signal);
     }
+  }
+
+  async #pause(waitMs: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const timer = delay(waitMs, undefined, { signal: AbortSignal.any([signal, woken.signal]) });
+    await Promise.race([timer.catch(() => undefined), this.#wake.promise]);
+    woken.abort();
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -86,6 +113,9 @@ export class Heartbeat {
   #renewed(lease: Lease | undefined): Lease {
     const { nodeName, nodeUid, leaseSeconds = LEASE_SECONDS } = this.#options;
     const uid = nodeUid();
+    const annotations = { ...lease?.metadata?.annotations };
+    delete annotations[ANNOUNCED_ADDRESSES];
+    if (this.#announced.length > 0) annotations[ANNOUNCED_ADDRESSES] = this.#announced.join(',');
     const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: uid ?? '' };
     return {
       apiVersion: 'coordination.k8s.io/v1',
@@ -94,6 +124,7 @@ export class Heartbeat {
         ...(lease?.metadata ?? { name: nodeName, namespace: NODE_LEASE_NAMESPACE }),
         // The owner reference makes the lease go with its Node.
         ...(uid && { ownerReferences: [owner] }),
+        annotations,
       },
       spec: {
         ...lease?.spec,

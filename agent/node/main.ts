@@ -36,6 +36,8 @@ export interface LocalNode {
   readonly api: NodeApiState;
   /** An event about the Node. */
   readonly record: (type: EventType, reason: string, message: string) => void;
+  /** See `Heartbeat`. */
+  readonly announce: (addresses: readonly string[], isAnnouncer: boolean) => void;
   /** Registers the Node, keeps its status up to date and renews its Lease until the signal is aborted. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -82,6 +84,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
   };
   return {
     ...{ description, reference, observer, registration, api, record },
+    announce: (addresses, isAnnouncer) => heartbeat.announce(addresses, isAnnouncer),
     async run(signal) {
       const patience = setTimeout(() => api.awaitNoLonger(), SERVING_PATIENCE_MS).unref();
       try {

@@ -237,6 +237,8 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       ],
       [/^connectivity\//, /^(connectivity\/.*|netfilter\/nft\.ts)$/],
       [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
+      [/^announcer\/announced-facts\.ts$/, /^$/],
+      [/^announcer\//, /^(announcer\/.*|service-cache\.ts)$/],
       // Pure: what is to be in the table.
       [
         /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
@@ -244,7 +246,7 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       ],
       [/^policy\//, /^(policy\/.*|netfilter\/nft\.ts|service-cache\.ts)$/],
       // What rules and DNS are both made of.
-      [/^service-cache\.ts$/, /^(dns\/dns-facts|services\/model\/service-facts)\.ts$/],
+      [/^service-cache\.ts$/, /^(announcer\/announced-facts|dns\/dns-facts|services\/model\/service-facts)\.ts$/],
       [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/nft\.ts)$/],
     ],
   ],

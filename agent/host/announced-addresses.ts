@@ -1,0 +1,61 @@
+/** Addresses that this host answers for on its networks beside its own, by iproute2 and arping(8) of iputils. IPv4. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { ANNOUNCED_METRIC, listAddresses } from './links.ts';
+import { ProgramError, run } from './run.ts';
+
+/** How long a neighbour has to answer, and how often is looked whether it has. */
+const ANSWER_MS = 700;
+const LOOK_MS = 100;
+/** What is sent without being asked, in case some of it is lost. */
+const ANNOUNCEMENTS = 3;
+
+/** The links that have them, by address. */
+export async function listAnnounced(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  const found = (await listAddresses(signal)).filter(({ metric }) => metric === ANNOUNCED_METRIC);
+  return new Map(found.map(({ address, link }) => [address, link]));
+}
+
+export async function bindAnnounced(address: string, link: string, signal: AbortSignal): Promise<void> {
+  await run('ip', ['address', 'add', `${address}/32`, 'dev', link, 'metric', String(ANNOUNCED_METRIC)], { signal });
+}
+
+/** What is not there is no error. */
+export async function unbindAnnounced(address: string, link: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('ip', ['address', 'delete', `${address}/32`, 'dev', link], { signal });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !/Cannot assign requested address|Cannot find device/.test(error.stderr))
+      throw error;
+  }
+}
+
+/** The link-layer address of the host that answers for the address; undefined when none does. This host must not have it. */
+export async function whoAnswers(address: string, link: string, signal: AbortSignal): Promise<string | undefined> {
+  await forgetNeighbour(address, link, signal);
+  try {
+    // The kernel asks, without a packet that rules could redirect.
+    await run('ip', ['neighbour', 'replace', address, 'dev', link, 'use'], { signal });
+    for (const end = performance.now() + ANSWER_MS; performance.now() < end;) {
+      await delay(LOOK_MS, undefined, { signal });
+      const { stdout } = await run('ip', ['-json', 'neighbour', 'show', 'to', address, 'dev', link], { signal });
+      const [neighbour] = JSON.parse(stdout || '[]') as readonly { readonly lladdr?: string }[];
+      if (neighbour?.lladdr !== undefined) return neighbour.lladdr;
+    }
+    return undefined;
+  } finally {
+    await forgetNeighbour(address, link, signal);
+  }
+}
+
+async function forgetNeighbour(address: string, link: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('ip', ['neighbour', 'delete', address, 'dev', link], { signal });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !error.stderr.includes('No such file')) throw error;
+  }
+}
+
+/** Tells the neighbours that the address, which this host has, is at this link: RFC 5227, section 3. */
+export async function announceToNeighbours(address: string, link: string, signal: AbortSignal): Promise<void> {
+  await run('arping', ['-q', '-U', '-c', String(ANNOUNCEMENTS), '-I', link, address], { signal });
+}

@@ -1,0 +1,126 @@
+/**
+ * Announces the addresses of load balancers that this node is to announce: it has them on the link of their network, so that the kernel
+ * answers for them, and tells the neighbours. Which node that is, the server says (`control-plane/controllers/network/load-balancer/`);
+ * an address that another host answers for is left to it until it does so no more.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../../../client/backoff.ts';
+import type { Informer } from '../../../client/informer.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { Outage } from '../../../client/outage.ts';
+import type { Service } from '../../../api/types/core/v1.gen.ts';
+import {
+  announceToNeighbours,
+  bindAnnounced,
+  listAnnounced,
+  unbindAnnounced,
+  whoAnswers,
+} from '../../host/announced-addresses.ts';
+import { wayTo } from '../../host/links.ts';
+import type { CachedService } from '../service-cache.ts';
+
+/** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
+const AGAIN_MS = 500;
+const CHECK_MS = 30_000;
+const RETRY = { initialMs: 500, maxMs: 30_000 };
+
+export interface AddressAnnouncerOptions {
+  /** Run by others. */
+  readonly services: Pick<Informer<Service, CachedService>, 'addHandlers' | 'hasSynced' | 'values'>;
+  /** Tells the server what this node announces; it has to be told often while `isNeeded`. */
+  readonly report: (announced: readonly string[], isNeeded: boolean) => void;
+  readonly logger: Logger;
+}
+
+export class AddressAnnouncer {
+  readonly #options: AddressAnnouncerOptions;
+  #wake = Promise.withResolvers<void>();
+  /** Why addresses are not announced, as it was logged last. */
+  readonly #problems = new Map<string, string>();
+
+  constructor(options: AddressAnnouncerOptions) {
+    this.#options = options;
+  }
+
+  /** Until the signal is aborted; the addresses stay then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { services, logger } = this.#options;
+    const wake = (...changed: readonly CachedService[]): void => {
+      if (changed.some(({ announced }) => announced)) this.#wake.resolve();
+    };
+    services.addHandlers({
+      onAdd: (added) => wake(added),
+      onUpdate: (old, updated) => wake(old, updated),
+      onDelete: (gone) => wake(gone),
+    });
+    await services.hasSynced();
+    const outage = new Outage({ logger });
+    for (let failures = 0; !signal.aborted;) {
+      this.#wake = Promise.withResolvers<void>();
+      try {
+        const waitMs = await this.#sync(signal);
+        failures = 0;
+        outage.ended({}, 'announcing addresses recovered');
+        await this.#pause(waitMs, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        outage.failed(error, {}, 'failed to announce addresses of load balancers');
+        await delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Resolves with when to look again though nothing happens, in ms; undefined when there is nothing to look after. */
+  async #sync(signal: AbortSignal): Promise<number | undefined> {
+    const { services, report } = this.#options;
+    const wanted = new Set([...services.values()].flatMap(({ announced }) => announced ?? []));
+    const isNeeded = wanted.size > 0;
+    const present = await listAnnounced(signal);
+    for (const [address, link] of present) if (!wanted.has(address)) await unbindAnnounced(address, link, signal);
+    const kept = [...wanted].filter((address) => present.has(address));
+    report(kept, isNeeded);
+    const missing = [...wanted].filter((address) => !present.has(address));
+    const taken = await Promise.all(missing.map((address) => this.#take(address, signal)));
+    for (const address of this.#problems.keys()) if (!wanted.has(address)) this.#problems.delete(address);
+    if (missing.length > 0) report([...kept, ...missing.filter((_, index) => taken[index])], isNeeded);
+    if (taken.includes(false)) return AGAIN_MS;
+    return isNeeded ? CHECK_MS : undefined;
+  }
+
+  /** Resolves to whether this host announces it now. */
+  async #take(address: string, signal: AbortSignal): Promise<boolean> {
+    const way = await wayTo(address, signal);
+    if (!way?.isOnLink) return this.#decline(address, 'this host is not on its network');
+    const other = await whoAnswers(address, way.dev, signal);
+    if (other !== undefined) return this.#decline(address, `${other} on ${way.dev} answers for it`);
+    await bindAnnounced(address, way.dev, signal);
+    this.#problems.delete(address);
+    this.#options.logger.info({ address, link: way.dev }, 'announcing address of load balancer');
+    // The kernel answers from now on: whoever asks need not wait until all neighbours have been told.
+    void announceToNeighbours(address, way.dev, signal).catch((error: unknown) => {
+      const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
+      if (!signal.aborted) this.#options.logger.warn({ err: error, address }, consequence);
+    });
+    return true;
+  }
+
+  #decline(address: string, problem: string): false {
+    if (this.#problems.get(address) !== problem)
+      this.#options.logger.warn({ address, problem }, 'not announcing address of load balancer');
+    this.#problems.set(address, problem);
+    return false;
+  }
+
+  async #pause(waitMs: number | undefined, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const ended = AbortSignal.any([signal, over.signal]);
+    const timer = delay(waitMs ?? 2 ** 31 - 1, undefined, { signal: ended, ref: waitMs !== undefined });
+    await Promise.race([this.#wake.promise, timer.catch(() => undefined)]);
+    over.abort();
+  }
+}
+
+/** Removes them all from the host, as `kedge reset` does. */
+export async function removeAnnounced(signal: AbortSignal): Promise<void> {
+  for (const [address, link] of await listAnnounced(signal)) await unbindAnnounced(address, link, signal);
+}
