@@ -106,6 +106,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     problems: await applyKernelSettings(logger),
     awaitsApi: (await certificates.read('serving')) === undefined,
     volumesInUse: () => attachments.report(),
+    deviceAmounts: () => devices.amounts(),
   });
   const { capacity, allocatable } = node.description;
   node.record('Normal', 'Starting', 'Starting kubelet.');
@@ -137,12 +138,13 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   node.registration.onNode((seen) => csi.seeNode(seen));
   node.registration.onReported(({ volumesInUse = [] }) => attachments.reported(volumesInUse));
   using devices = await createDevices({
-    ...{ client, nodeName: name, dataDir, metrics, logger },
+    ...{ client, nodeName: name, dataDir, kubeletDir: config.kubeletDir, metrics, logger },
     onPodChange: (podUid) => workers.get(podUid)?.wake(),
+    onAmounts: () => node.registration.wake(),
   });
   const plugins = new PluginRegistrations({
     ...{ directory: csi.registrations, logger },
-    handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers },
+    handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers, DevicePlugin: devices.plugins },
   });
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
   // Services: for their rules, their names and the variables of pods.
@@ -168,7 +170,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const pods = createPodManager(
     {
       ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, logger },
-      devices: devices.claims,
+      devices: devices.ofPods,
       policies: policies ?? NO_PROTECTION,
       ...podSettings(config),
       dns,

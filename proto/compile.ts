@@ -8,6 +8,7 @@ const NAMES = [
   'containerd-events-v1',
   'containerd-tasks-v1',
   'csi-v1',
+  'device-plugin-v1beta1',
   'dra-v1',
   'dra-v1beta1',
   'dra-health-v1alpha1',

@@ -44,7 +44,7 @@ const isFor = ({ requestNames }: PreparedDevice, request: string | undefined): b
 /** What drivers are sent. */
 const referenceTo = ({ namespace, name, uid }: ClaimReference): ClaimReference => ({ namespace, name, uid });
 
-export class DeviceClaims implements PodDevices {
+export class DeviceClaims implements Omit<PodDevices, 'devicesOf'> {
   readonly #options: DeviceClaimsOptions;
   readonly #records = new Map<string, ClaimRecord>();
   /** The uids of claims that have been prepared in this life of the agent: a driver may have forgotten what it did for another. */
@@ -199,6 +199,7 @@ export class DeviceClaims implements PodDevices {
     this.#countClaims();
   }
 
+  /** The ids of the CDI devices that the container gets, of claims that are prepared. Prepares them otherwise, and throws when it cannot. */
   async cdiDevicesOf(pod: Pod, container: Container, signal: AbortSignal): Promise<readonly string[]> {
     const used = requestsUsedBy(pod, container);
     if (used.length === 0) return [];

@@ -1,35 +1,48 @@
-/** Composition of the devices room: dynamic resource allocation on the node. */
+/** Composition of the devices room: dynamic resource allocation on the node, and device plugins. */
 import { join } from 'node:path';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { PluginHandler } from '../plugins/plugin-registrations.ts';
+import { AllDevices } from './all-devices.ts';
 import { ClaimRecords } from './claim-records.ts';
 import { DeviceClaims, type DeviceMetrics } from './device-claims.ts';
 import { DeviceHealth } from './device-health.ts';
 import { DraDrivers } from './dra-drivers.ts';
 import type { DraCallMetrics } from './dra-plugin.ts';
+import type { PodDevices } from './pod-devices.ts';
+import { DeviceRecords } from './plugins/device-records.ts';
+import { DeviceResources, type DeviceAmounts } from './plugins/device-resources.ts';
+import { PluginServer } from './plugins/plugin-server.ts';
 import { SliceCleanup } from './slice-cleanup.ts';
 
 export interface DevicesOptions {
   readonly client: ApiClient;
   readonly nodeName: string;
   readonly dataDir: string;
+  /** `/var/lib/kubelet` of real hosts. */
+  readonly kubeletDir: string;
   readonly metrics?: DeviceMetrics & DraCallMetrics;
   /** The status of the pod's devices has changed. */
   readonly onPodChange: (podUid: string) => void;
+  /** The node has other amounts of the resources of device plugins. */
+  readonly onAmounts: () => void;
   readonly logger: Logger;
 }
 
 export interface Devices extends Disposable {
-  readonly claims: DeviceClaims;
+  readonly ofPods: PodDevices;
   /** Of plugins of the type DRAPlugin. */
   readonly drivers: PluginHandler;
-  /** Removes ResourceSlices of drivers that have gone, until the signal is aborted. */
+  /** Of those of the type DevicePlugin. */
+  readonly plugins: PluginHandler;
+  /** What the node has of the resources of device plugins. */
+  readonly amounts: () => DeviceAmounts;
+  /** Has device plugins register, and removes ResourceSlices of drivers that have gone, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export async function createDevices(options: DevicesOptions): Promise<Devices> {
-  const { client, nodeName, dataDir, metrics, onPodChange, logger } = options;
+  const { client, nodeName, dataDir, kubeletDir, metrics, onPodChange, onAmounts, logger } = options;
   const health: DeviceHealth = new DeviceHealth({
     onChange: (driver) => {
       for (const uid of claims.podsUsing(driver)) onPodChange(uid);
@@ -45,10 +58,19 @@ export async function createDevices(options: DevicesOptions): Promise<Devices> {
   const plugin = (driver: string) => drivers.plugin(driver);
   const healthOf: DeviceHealth['of'] = (...device) => health.of(...device);
   const claims = await DeviceClaims.open({ client, records, plugin, metrics, healthOf });
+  const resources = await DeviceResources.open({
+    records: new DeviceRecords(join(dataDir, 'plugin-devices'), logger),
+    ...{ onAmounts, onHealth: onPodChange, logger },
+  });
+  const plugins = new PluginServer({ directory: join(kubeletDir, 'device-plugins'), resources, logger });
   return {
-    ...{ claims, drivers },
-    run: (signal) => cleanup.run(signal),
+    ...{ ofPods: new AllDevices(claims, resources), drivers, plugins },
+    amounts: () => resources.amounts,
+    run: async (signal) => {
+      await Promise.all([cleanup.run(signal), plugins.run(signal)]);
+    },
     [Symbol.dispose]: () => {
+      resources[Symbol.dispose]();
       drivers[Symbol.dispose]();
       health[Symbol.dispose]();
     },

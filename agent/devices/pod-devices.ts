@@ -1,5 +1,19 @@
-/** The interface of pods' devices for pod workers. */
+/** The interface of pods' devices for pod workers: those that DRA drivers prepare, and those of device plugins. */
 import type { Container, Pod, ResourceStatus } from '../../api/types/core/v1.gen.ts';
+
+/** What a container gets besides its own. */
+export interface DevicesOfContainer {
+  /** Ids of CDI devices: https://github.com/cncf-tags/container-device-interface */
+  readonly cdiDevices: readonly string[];
+  readonly envs: ReadonlyMap<string, string>;
+  readonly mounts: readonly { readonly containerPath: string; readonly hostPath: string; readonly readonly: boolean }[];
+  readonly devices: readonly {
+    readonly containerPath: string;
+    readonly hostPath: string;
+    readonly permissions: string;
+  }[];
+  readonly annotations: ReadonlyMap<string, string>;
+}
 
 export interface PodDevices {
   /**
@@ -7,9 +21,9 @@ export interface PodDevices {
    * FailedPrepareDynamicResources event.
    */
   prepare(pod: Pod, signal: AbortSignal): Promise<void>;
-  /** The ids of the CDI devices that the container gets, of claims that are prepared. Prepares them otherwise, and throws when it cannot. */
-  cdiDevicesOf(pod: Pod, container: Container, signal: AbortSignal): Promise<readonly string[]>;
-  /** The `allocatedResourcesStatus` of each container that claims something, by its name. */
+  /** What the container gets, before each start. Allocates or prepares what is not yet, and throws when it cannot. */
+  devicesOf(pod: Pod, container: Container, signal: AbortSignal): Promise<DevicesOfContainer>;
+  /** The `allocatedResourcesStatus` of each container that has devices, by its name. */
   statusOf(pod: Pod): ReadonlyMap<string, ResourceStatus[]>;
   /** Whether a driver may have prepared something for the pod, by an earlier agent too. */
   holds(podUid: string): boolean;

@@ -29,6 +29,7 @@ const WELL: NodeObservation = {
   features: {},
   nodeApi: { status: 'False', reason: 'Hollow', message: 'a hollow node has no node API' },
   volumesInUse: [],
+  devices: { capacity: {}, allocatable: {} },
 };
 
 export interface HollowNodesOptions {

@@ -8,7 +8,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { NodeApiState } from './node-api-state.ts';
 import { NodeObserver } from './node-observer.ts';
 import { NodeRegistration } from './node-registration.ts';
-import type { NodeDescription } from './node-status.ts';
+import type { NodeDescription, NodeObservation } from './node-status.ts';
 import type { ObjectReference, Taint } from '../../api/types/core/v1.gen.ts';
 
 export interface LocalNodeOptions extends DescribeOptions {
@@ -21,6 +21,8 @@ export interface LocalNodeOptions extends DescribeOptions {
   readonly awaitsApi: boolean;
   /** Attached volumes that may not be detached from the node. */
   readonly volumesInUse: () => readonly string[];
+  /** Of the resources of device plugins. */
+  readonly deviceAmounts: () => NodeObservation['devices'];
   readonly cri: CriClient;
   readonly client: ApiClient;
   readonly events: EventRecorder;
@@ -59,6 +61,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
     events,
     logger,
     volumesInUse,
+    deviceAmounts,
   } = options;
   const description = await describeNode(options);
   // As by the kubelet, the uid in events about the Node is its name: there may be no Node yet.
@@ -67,7 +70,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
     events.event(reference, type, reason, message);
   const api = new NodeApiState(options.awaitsApi);
   const observer = new NodeObserver({
-    ...{ cri, thresholds, dataDir, volumesInUse },
+    ...{ cri, thresholds, dataDir, volumesInUse, deviceAmounts },
     nodeApi: (nowMs) => api.verdict(nowMs),
     problems: () => (api.problem === undefined ? problems : [...problems, api.problem]),
   });

@@ -22,6 +22,7 @@ export interface NodeObserverOptions {
   readonly problems: () => readonly string[];
   readonly nodeApi: (nowMs: number) => ConditionVerdict;
   readonly volumesInUse: () => readonly string[];
+  readonly deviceAmounts: () => NodeObservation['devices'];
 }
 
 /** Pulls are rare, and the list is long. */
@@ -57,6 +58,7 @@ export class NodeObserver {
       features: this.#features,
       nodeApi,
       volumesInUse,
+      devices: this.#options.deviceAmounts(),
     };
   }
 

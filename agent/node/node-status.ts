@@ -39,6 +39,8 @@ export interface NodeObservation {
   readonly nodeApi: ConditionVerdict;
   /** Attached volumes that may not be detached. */
   readonly volumesInUse: readonly string[];
+  /** Of the resources of device plugins. */
+  readonly devices: { readonly capacity: ResourceList; readonly allocatable: ResourceList };
 }
 
 export interface Capacity {
@@ -157,8 +159,8 @@ export function nodeStatus(
       { type: 'InternalIP', address },
       { type: 'Hostname', address: name },
     ],
-    allocatable: { ...allocatable },
-    capacity: { ...capacity },
+    allocatable: { ...observation.devices.allocatable, ...allocatable },
+    capacity: { ...observation.devices.capacity, ...capacity },
     conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),
     daemonEndpoints: { kubeletEndpoint: { Port: port } },
     features: { ...observation.features },

@@ -68,12 +68,13 @@ export class NodePlugin<Request> {
         (call: ServerUnaryCall<Request, object>, callback: sendUnaryData<object>) =>
           void this.#answer(name, call.request, answer, callback),
       ]);
-      server.addService(
-        definitions[service] as ServiceDefinition,
-        Object.fromEntries(handlers) as Record<string, never>,
-      );
+      const streaming = streams.find((stream) => stream.service === service)?.methods;
+      server.addService(definitions[service] as ServiceDefinition, {
+        ...(Object.fromEntries(handlers) as Record<string, never>),
+        ...(streaming as Record<string, never>),
+      });
     }
-    for (const { descriptor: of, service, methods } of streams)
+    for (const { descriptor: of, service, methods } of streams.filter((stream) => !(stream.service in services)))
       server.addService(fromJSON(of, OPTIONS)[service] as ServiceDefinition, methods as Record<string, never>);
     await new Promise<void>((resolve, reject) => {
       server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>

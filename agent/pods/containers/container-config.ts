@@ -1,6 +1,7 @@
 /** The ContainerConfig of a container. Pure. */
 import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
+import type { DevicesOfContainer } from '../../devices/pod-devices.ts';
 import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, decodeUtf8 } from './byte-text.ts';
@@ -22,7 +23,8 @@ export interface ContainerInput {
   /** Volumes, and the agent's own files for the container. */
   readonly mounts: readonly ContainerMount[];
   readonly devices?: readonly ContainerDevice[];
-  readonly cdiDevices?: readonly string[];
+  /** What drivers and plugins of devices add; its own variables and mounts come after these, and win. */
+  readonly extra?: DevicesOfContainer;
   readonly host: ResourceHost;
   readonly targetId?: string;
 }
@@ -43,11 +45,14 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     image,
     environment,
     mounts,
-    devices = [],
-    cdiDevices = [],
+    devices: own = [],
+    extra,
     host,
     targetId,
   } = input;
+  const devices = [...(extra?.devices ?? []), ...own];
+  const cdiDevices = extra?.cdiDevices ?? [];
+  const added = [...(extra?.envs ?? [])].filter(([name]) => !environment.has(name));
   const variables = new Map([...environment].map(([name, value]) => [name, byteText(value)]));
   const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expandWord(word, variables));
   return {
@@ -56,12 +61,21 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     command: expanded(container.command),
     args: expanded(container.args),
     workingDir: container.workingDir ?? '',
-    envs: [...environment].map(([key, value]) => ({ key, value })),
-    mounts: mounts.map(criMount),
+    envs: [
+      ...added.map(([key, value]) => ({ key, value: Buffer.from(value) })),
+      ...[...environment].map(([key, value]) => ({ key, value })),
+    ],
+    mounts: [
+      ...(extra?.mounts ?? []).map((mount) => criMount({ ...mount, propagation: 'private' })),
+      ...mounts.map(criMount),
+    ],
     ...(devices.length > 0 && { devices }),
     ...(cdiDevices.length > 0 && { CDIDevices: cdiDevices.map((name) => ({ name })) }),
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
+    annotations: {
+      ...Object.fromEntries(extra?.annotations ?? []),
+      ...containerAnnotations(pod, container, restartCount, backOffSeconds),
+    },
     logPath: containerLogPath(container.name, restartCount),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../../api/kinds/core/container-defaults.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { VolumeError } from '../../volumes/framework/volume-type.ts';
+import type { DevicesOfContainer } from '../../devices/pod-devices.ts';
 import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
@@ -101,7 +102,7 @@ async function create(
     if (error instanceof VolumeError) throw configError(error.message);
     throw error;
   }
-  const cdiDevices = await claimedDevices(pod, container, dependencies, signal);
+  const extra = await devicesOf(pod, container, dependencies, signal);
   const request = containerConfig({
     pod,
     container,
@@ -109,7 +110,7 @@ async function create(
     backOffSeconds,
     image,
     environment,
-    ...{ mounts, devices, cdiDevices },
+    ...{ mounts, devices, extra },
     host: dependencies.resourceHost,
     targetId: target?.id,
   });
@@ -129,25 +130,25 @@ async function create(
   });
 }
 
-/** The CDI devices of the container's claims. Throws StartError when it would run without one of them. */
-async function claimedDevices(
+/** What drivers and plugins of devices give the container. Throws StartError when it would run without a part of it. */
+async function devicesOf(
   pod: Pod,
   container: AnyContainer,
   { cri, devices }: PodDependencies,
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  let ids: readonly string[];
+): Promise<DevicesOfContainer> {
+  let extra: DevicesOfContainer;
   try {
-    ids = await devices.cdiDevicesOf(pod, container, signal);
+    extra = await devices.devicesOf(pod, container, signal);
   } catch (error) {
     signal.throwIfAborted();
     throw configError((error as Error).message);
   }
-  if (ids.length > 0 && !(await cri.injectsCdiDevices({ signal })))
+  if (extra.cdiDevices.length > 0 && !(await cri.injectsCdiDevices({ signal })))
     throw configError(
       'the container runtime does not inject CDI devices: that needs containerd 1.7 or later, with enable_cdi = true',
     );
-  return ids;
+  return extra;
 }
 
 async function start(

@@ -141,6 +141,7 @@ test('a node whose serving certificate is not approved reports it in a condition
       ...{ problems: [], pressure: {}, images: [], features: { supplementalGroupsPolicy: false } },
       nodeApi: state.verdict(Date.now()),
       volumesInUse: [],
+      devices: { capacity: {}, allocatable: {} },
     }),
   });
   const stop = new AbortController();

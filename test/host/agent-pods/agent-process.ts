@@ -65,7 +65,9 @@ const { objects, volumes } = await createVolumes({
 });
 const devices = await createDevices({
   ...{ client, nodeName: NODE, dataDir: settings.directory, logger },
+  kubeletDir: path.join(settings.directory, 'kubelet'),
   onPodChange: (uid) => workers.get(uid)?.wake(),
+  onAmounts: () => undefined,
 });
 const serviceInformer = new Informer({ client, resource: services, logger, select: dnsFacts });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
@@ -75,7 +77,7 @@ const manager = createPodManager(
     cri,
     images: new ImageService({ cri }),
     volumes,
-    devices: devices.claims,
+    devices: devices.ofPods,
     policies: NO_PROTECTION,
     objects,
     client,

@@ -160,6 +160,7 @@ test('the node registers, updates its status, registers again when deleted, and 
     features: { supplementalGroupsPolicy: false },
     nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
     volumesInUse: [],
+    devices: { capacity: {}, allocatable: {} },
   };
   const recorded: string[][] = [];
   const registration = new NodeRegistration({

@@ -58,6 +58,7 @@ const calm: NodeObservation = {
   features: { supplementalGroupsPolicy: false },
   nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
   volumesInUse: [],
+  devices: { capacity: {}, allocatable: {} },
 };
 
 test("conditions have upstream's messages and keep lastTransitionTime; conditions of others are kept", async (t) => {

@@ -1,0 +1,206 @@
+/**
+ * The resources that device plugins provide: their devices, and who has which. A resource that was ever provided stays known, so that a
+ * container waits for its plugin instead of running without its devices.
+ */
+import type { ResourceList } from '../../../api/domain/resource-names.ts';
+import { isExtendedResource } from '../../../api/domain/resource-names.ts';
+import type { Container, Pod, ResourceStatus } from '../../../api/types/core/v1.gen.ts';
+import { quantityValue } from '../../../api/machinery/quantity.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { KeyedLocks } from '../keyed-locks.ts';
+import { candidates, choose } from './choose-devices.ts';
+import type { DeviceAnswer, DevicePlugin } from './device-plugin.ts';
+import type { DeviceRecords, HeldDevices } from './device-records.ts';
+import { DeviceRefusal } from './device-refusal.ts';
+
+/** How long the devices of a plugin that has gone still count, as unhealthy: upstream's endpointStopGracePeriod. */
+const GONE_MS = 5 * 60_000;
+
+export interface DeviceResourcesOptions {
+  readonly records: Pick<DeviceRecords, 'read' | 'write' | 'remove'>;
+  /** The node has other amounts of a resource. */
+  readonly onAmounts: () => void;
+  /** Devices of these pods are healthy no more, or again. */
+  readonly onHealth: (podUid: string) => void;
+  readonly logger: Logger;
+}
+
+interface Resource {
+  plugin: DevicePlugin | undefined;
+  /** With whether they are healthy. */
+  devices: ReadonlyMap<string, boolean>;
+  expiry?: NodeJS.Timeout;
+}
+
+/** What the node has of the resources: all devices, and the healthy ones. */
+export interface DeviceAmounts {
+  readonly capacity: ResourceList;
+  readonly allocatable: ResourceList;
+}
+
+const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
+
+export class DeviceResources implements Disposable {
+  readonly #options: DeviceResourcesOptions;
+  readonly #resources = new Map<string, Resource>();
+  /** By the uid of the pod. */
+  readonly #held: Map<string, readonly HeldDevices[]>;
+  readonly #locks = new KeyedLocks();
+
+  private constructor(options: DeviceResourcesOptions, held: Map<string, readonly HeldDevices[]>) {
+    this.#options = options;
+    this.#held = held;
+    for (const { resource } of [...held.values()].flat())
+      this.#resources.set(resource, { plugin: undefined, devices: new Map() });
+  }
+
+  /** Knows what earlier agents have given to pods. */
+  static async open(options: DeviceResourcesOptions): Promise<DeviceResources> {
+    return new DeviceResources(options, await options.records.read());
+  }
+
+  /** The plugin replaces an earlier one of its resource. */
+  attach(plugin: DevicePlugin): void {
+    const before = this.#resources.get(plugin.resource);
+    before?.plugin?.[Symbol.dispose]();
+    clearTimeout(before?.expiry);
+    this.#resources.set(plugin.resource, { plugin, devices: before?.devices ?? new Map() });
+  }
+
+  /** What the plugin, which may have been replaced by now, says of its devices. */
+  listed(plugin: DevicePlugin, devices: ReadonlyMap<string, boolean>): void {
+    const resource = this.#resources.get(plugin.resource);
+    if (resource?.plugin === plugin) this.#change(plugin.resource, resource, devices);
+  }
+
+  /** Its devices count as unhealthy, and after a while not at all. */
+  detach(plugin: DevicePlugin): void {
+    plugin[Symbol.dispose]();
+    const resource = this.#resources.get(plugin.resource);
+    if (resource?.plugin !== plugin) return;
+    resource.plugin = undefined;
+    resource.expiry = setTimeout(() => this.#change(plugin.resource, resource, new Map()), GONE_MS).unref();
+    this.#change(plugin.resource, resource, new Map([...resource.devices.keys()].map((id) => [id, false])));
+  }
+
+  #change(name: string, resource: Resource, devices: ReadonlyMap<string, boolean>): void {
+    const before = resource.devices;
+    const changed = new Set([...before, ...devices].flatMap(([id]) => (before.get(id) === devices.get(id) ? [] : id)));
+    if (changed.size === 0) return;
+    resource.devices = devices;
+    const healthy = [...devices.values()].filter(Boolean).length;
+    this.#options.logger.info({ resource: name, devices: devices.size, healthy }, 'devices of plugin changed');
+    this.#options.onAmounts();
+    for (const [podUid, held] of this.#held)
+      if (held.some((one) => one.resource === name && one.ids.some((id) => changed.has(id))))
+        this.#options.onHealth(podUid);
+  }
+
+  get amounts(): DeviceAmounts {
+    const all = [...this.#resources];
+    const counted = (of: (healthy: boolean) => boolean): ResourceList =>
+      Object.fromEntries(all.map(([name, { devices }]) => [name, String([...devices.values()].filter(of).length)]));
+    return { capacity: counted(() => true), allocatable: counted((isHealthy) => isHealthy) };
+  }
+
+  holds(podUid: string): boolean {
+    return this.#held.has(podUid);
+  }
+
+  podUids(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
+  statusOf(pod: Pod): ReadonlyMap<string, ResourceStatus[]> {
+    const found = new Map<string, ResourceStatus[]>();
+    for (const { container, resource, ids } of this.#held.get(uidOf(pod)) ?? []) {
+      const devices = this.#resources.get(resource)?.devices;
+      const resources = ids.map((resourceID) => {
+        const isHealthy = devices?.get(resourceID);
+        return { resourceID, health: isHealthy === undefined ? 'Unknown' : isHealthy ? 'Healthy' : 'Unhealthy' };
+      });
+      found.set(container, [...(found.get(container) ?? []), { name: resource, resources }]);
+    }
+    return found;
+  }
+
+  async release(podUid: string): Promise<void> {
+    if (!this.#held.has(podUid)) return;
+    await this.#options.records.remove(podUid);
+    this.#held.delete(podUid);
+  }
+
+  /**
+   * Gives the container the devices that its limits name, those that it has had already if there are any. Idempotent; to be called before
+   * each start. Throws DeviceRefusal when there are not enough, and with the words of the plugin.
+   */
+  async devicesOf(pod: Pod, container: Container, signal: AbortSignal): Promise<readonly DeviceAnswer[]> {
+    const answers: DeviceAnswer[] = [];
+    for (const [resource, amount] of Object.entries(container.resources?.limits ?? {})) {
+      const needed = isExtendedResource(resource) && this.#resources.has(resource) ? quantityValue(amount) : 0;
+      if (needed === 0 || isFromClaim(pod, container, resource)) continue;
+      const held = await this.#locks.run([resource], signal, () =>
+        this.#give(pod, container, { resource, needed }, signal),
+      );
+      await this.#resources.get(resource)?.plugin?.beforeStart(held.ids, signal);
+      answers.push(held.answer);
+    }
+    return answers;
+  }
+
+  async #give(
+    pod: Pod,
+    container: Container,
+    { resource: name, needed }: { readonly resource: string; readonly needed: number },
+    signal: AbortSignal,
+  ): Promise<HeldDevices> {
+    const own = this.#held.get(uidOf(pod)) ?? [];
+    const before = own.find((one) => one.container === container.name && one.resource === name);
+    if (before) return before;
+    const { plugin, devices = new Map<string, boolean>() } = this.#resources.get(name) ?? {};
+    const taken = new Set([...this.#held.values()].flat().flatMap((one) => (one.resource === name ? one.ids : [])));
+    const found = candidates({ needed, devices, taken, reusable: passedOn(pod, container, own, name) });
+    if (!plugin) throw new DeviceRefusal(`the device plugin of ${name} is not registered`);
+    if (found.available.length < needed)
+      throw new DeviceRefusal(
+        `requested number of devices unavailable for ${name}. Requested: ${needed}, Available: ${found.available.length}`,
+      );
+    const preferred = await plugin.preferred(found.available, found.mustInclude, needed, signal);
+    const ids = choose(needed, found, preferred);
+    const answer = await plugin.allocate(ids, signal);
+    const held: HeldDevices = { container: container.name, resource: name, ids, answer };
+    const all = [...(this.#held.get(uidOf(pod)) ?? []), held];
+    await this.#options.records.write(uidOf(pod), all);
+    this.#held.set(uidOf(pod), all);
+    return held;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { plugin, expiry } of this.#resources.values()) {
+      plugin?.[Symbol.dispose]();
+      clearTimeout(expiry);
+    }
+  }
+}
+
+/** The scheduler has made a ResourceClaim for it: a DRA driver provides the devices. */
+const isFromClaim = ({ status }: Pod, container: Container, resource: string): boolean =>
+  (status?.extendedResourceClaimStatus?.requestMappings ?? []).some(
+    ({ containerName, resourceName }) => containerName === container.name && resourceName === resource,
+  );
+
+/** The devices of init containers that have ended when the container starts, unless another one of the pod has them by now. */
+function passedOn(pod: Pod, { name }: Container, own: readonly HeldDevices[], resource: string): ReadonlySet<string> {
+  const ended = new Set(containersThatEnd(pod, name));
+  const idsOf = (isWanted: (container: string) => boolean): ReadonlySet<string> =>
+    new Set(own.filter((one) => one.resource === resource && isWanted(one.container)).flatMap(({ ids }) => ids));
+  return idsOf((container) => ended.has(container)).difference(idsOf((container) => !ended.has(container)));
+}
+
+/** The init containers before the container that have ended when it starts. */
+function containersThatEnd({ spec }: Pod, name: string): readonly string[] {
+  const inits = spec?.initContainers ?? [];
+  const own = inits.findIndex((init) => init.name === name);
+  const before = own < 0 ? inits : inits.slice(0, own);
+  return before.flatMap((init) => (init.restartPolicy === 'Always' ? [] : init.name));
+}

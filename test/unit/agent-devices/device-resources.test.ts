@@ -1,0 +1,182 @@
+import t from 'tap';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
+import { candidates, choose } from '../../../agent/devices/plugins/choose-devices.ts';
+import type { DeviceAnswer, DevicePlugin } from '../../../agent/devices/plugins/device-plugin.ts';
+import type { HeldDevices } from '../../../agent/devices/plugins/device-records.ts';
+import { DeviceResources } from '../../../agent/devices/plugins/device-resources.ts';
+import { silent } from '../../server/apiserver/server.ts';
+
+const RESOURCE = 'example.com/widget';
+const { signal } = new AbortController();
+const NOTHING: DeviceAnswer = { envs: {}, mounts: [], devices: [], annotations: {}, cdiDevices: [] };
+
+t.test('devices are chosen', (t) => {
+  const devices = new Map([
+    ['c', true],
+    ['a', true],
+    ['b', true],
+    ['sick', false],
+  ]);
+  const chosen = (needed: number, taken: string[], reusable: string[] = [], preferred: string[] = []) => {
+    const found = candidates({ needed, devices, taken: new Set(taken), reusable: new Set(reusable) });
+    return choose(needed, found, preferred).join(' ');
+  };
+  t.equal(chosen(2, []), 'a b');
+  t.equal(chosen(2, ['a']), 'b c');
+  t.equal(chosen(3, ['a']), 'b c', 'fewer when there are not enough; none is unhealthy');
+  t.equal(chosen(2, ['a', 'c'], ['c']), 'c b', 'what is passed on comes first');
+  t.equal(chosen(1, ['a', 'c'], ['a', 'c']), 'a');
+  t.equal(chosen(2, [], [], ['c', 'b']), 'c b', 'as the plugin prefers');
+  t.equal(chosen(2, ['c'], [], ['c', 'sick', 'unknown', 'b']), 'b a', 'but nothing that is not to be had');
+  t.equal(chosen(2, [], [], ['b', 'b']), 'b a');
+  t.end();
+});
+
+/** Records in memory, and a plugin that answers with the ids that it was asked for. */
+async function start(kept = new Map<string, readonly HeldDevices[]>()) {
+  const woken: string[] = [];
+  const asked: string[] = [];
+  const resources = await DeviceResources.open({
+    records: {
+      read: async () => new Map(kept),
+      write: async (uid, held) => void kept.set(uid, held),
+      remove: async (uid) => void kept.delete(uid),
+    },
+    onAmounts: () => undefined,
+    onHealth: (uid) => woken.push(uid),
+    logger: silent,
+  });
+  const plugin = (): DevicePlugin => {
+    const stub: Pick<DevicePlugin, 'resource' | 'allocate' | 'preferred' | 'beforeStart'> & Disposable = {
+      resource: RESOURCE,
+      allocate: async (ids) => {
+        asked.push(ids.join(' '));
+        return { ...NOTHING, envs: { IDS: ids.join(' ') } };
+      },
+      preferred: async () => undefined,
+      beforeStart: async () => undefined,
+      [Symbol.dispose]: () => undefined,
+    };
+    return stub as DevicePlugin;
+  };
+  return { resources, woken, asked, kept, plugin };
+}
+
+const container = (name: string, amount: number, more: Partial<Container> = {}): Container => ({
+  ...{ name, image: 'i', resources: { limits: { [RESOURCE]: String(amount), 'example.com/other': '1' } } },
+  ...more,
+});
+const podOf = (uid: string, containers: Container[], initContainers: Container[] = []): Pod => ({
+  metadata: { uid, name: uid, namespace: 'default' },
+  spec: { containers, initContainers },
+});
+const healthy = (...ids: string[]): ReadonlyMap<string, boolean> => new Map(ids.map((id) => [id, true]));
+
+t.test('init containers pass on what they had, sidecars keep it', async (t) => {
+  const { resources, plugin } = await start();
+  t.teardown(() => resources[Symbol.dispose]());
+  const one = plugin();
+  resources.attach(one);
+  resources.listed(one, healthy('a', 'b', 'c'));
+  const [init, sidecar, main] = [
+    container('init', 2),
+    container('sidecar', 1, { restartPolicy: 'Always' }),
+    container('main', 2),
+  ];
+  const pod = podOf('p', [main], [init, sidecar]);
+  const idsOf = async (of: Container): Promise<string | undefined> =>
+    (await resources.devicesOf(pod, of, signal))[0]?.envs['IDS'];
+  t.equal(await idsOf(init), 'a b');
+  t.equal(await idsOf(sidecar), 'a');
+  t.equal(await idsOf(main), 'b c');
+});
+
+t.test('two containers never have the same device', async (t) => {
+  const { resources, plugin } = await start();
+  t.teardown(() => resources[Symbol.dispose]());
+  const one = plugin();
+  resources.attach(one);
+  resources.listed(one, healthy('a', 'b', 'c', 'd'));
+  const pods = ['p', 'q', 'r', 's', 't'].map((uid) => podOf(uid, [container('main', 1)]));
+  const outcomes = await Promise.allSettled(
+    pods.map((pod) => resources.devicesOf(pod, pod.spec!.containers[0]!, signal)),
+  );
+  const given = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value[0]!.envs['IDS'] : []));
+  t.strictSame(given.sort(), ['a', 'b', 'c', 'd']);
+  const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+  t.match(refused?.reason, {
+    message: `requested number of devices unavailable for ${RESOURCE}. Requested: 1, Available: 0`,
+  });
+  await resources.release('p');
+  t.equal((await resources.devicesOf(pods[4]!, pods[4]!.spec!.containers[0]!, signal)).length, 1);
+});
+
+t.test('the next agent goes on with what is on record', async (t) => {
+  const first = await start();
+  const plugin = first.plugin();
+  first.resources.attach(plugin);
+  first.resources.listed(plugin, healthy('a', 'b'));
+  const [p, q] = [podOf('p', [container('main', 1)]), podOf('q', [container('main', 1)])];
+  await first.resources.devicesOf(p, p.spec!.containers[0]!, signal);
+  first.resources[Symbol.dispose]();
+
+  const next = await start(first.kept);
+  t.teardown(() => next.resources[Symbol.dispose]());
+  t.ok(next.resources.holds('p'));
+  t.equal(
+    (await next.resources.devicesOf(p, p.spec!.containers[0]!, signal))[0]?.envs['IDS'],
+    'a',
+    'without the plugin',
+  );
+  await t.rejects(next.resources.devicesOf(q, q.spec!.containers[0]!, signal), {
+    message: `the device plugin of ${RESOURCE} is not registered`,
+  });
+  const again = next.plugin();
+  next.resources.attach(again);
+  next.resources.listed(again, healthy('a', 'b'));
+  t.equal((await next.resources.devicesOf(q, q.spec!.containers[0]!, signal))[0]?.envs['IDS'], 'b');
+  t.strictSame(next.asked, ['b']);
+});
+
+t.test('amounts and health follow the plugin', async (t) => {
+  const { resources, plugin, woken } = await start();
+  t.teardown(() => resources[Symbol.dispose]());
+  const one = plugin();
+  resources.attach(one);
+  resources.listed(one, healthy('a', 'b'));
+  const pod = podOf('p', [container('main', 1)]);
+  await resources.devicesOf(pod, pod.spec!.containers[0]!, signal);
+  resources.listed(
+    one,
+    new Map([
+      ['a', true],
+      ['b', false],
+    ]),
+  );
+  t.strictSame(woken, [], 'the device of nobody');
+  t.match(resources.amounts, { capacity: { [RESOURCE]: '2' }, allocatable: { [RESOURCE]: '1' } });
+  const newer = plugin();
+  resources.attach(newer);
+  resources.listed(one, new Map());
+  t.match(resources.amounts, { capacity: { [RESOURCE]: '2' } }, 'the earlier plugin is heard no more');
+  resources.detach(newer);
+  t.match(resources.amounts, { capacity: { [RESOURCE]: '2' }, allocatable: { [RESOURCE]: '0' } });
+  t.strictSame(woken, ['p']);
+  t.match(resources.statusOf(pod).get('main'), [
+    { name: RESOURCE, resources: [{ resourceID: 'a', health: 'Unhealthy' }] },
+  ]);
+});
+
+t.test('resources of no plugin, and those that a claim provides, are nobody’s business', async (t) => {
+  const { resources, plugin } = await start();
+  t.teardown(() => resources[Symbol.dispose]());
+  const pod = podOf('p', [container('main', 1)]);
+  t.strictSame(await resources.devicesOf(pod, pod.spec!.containers[0]!, signal), []);
+  resources.attach(plugin());
+  const mapping = { containerName: 'main', resourceName: RESOURCE, requestName: 'r' };
+  const claimed = {
+    ...pod,
+    status: { extendedResourceClaimStatus: { resourceClaimName: 'c', requestMappings: [mapping] } },
+  };
+  t.strictSame(await resources.devicesOf(claimed, pod.spec!.containers[0]!, signal), []);
+});
