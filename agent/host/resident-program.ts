@@ -6,19 +6,28 @@ import { withDeadline } from '../../client/deadline.ts';
 /** What a program writes without being asked must not fill this process. */
 const MAX_UNREAD_CHARACTERS = 4 * 1024 * 1024;
 
-/** Does not keep this process from ending while nobody waits for it; the program ends with its stdin. */
+export interface ResidentProgramOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Called with what the program writes to stdout, in chunks of any size; dropped when absent. */
+  readonly onStdout?: (text: string) => void;
+  /** Called once, with why the program has ended. */
+  readonly onEnd?: (reason: Error) => void;
+}
+
+/** Does not keep this process from ending while nobody waits for it. A program that reads its stdin ends with this process. */
 export class ResidentProgram implements Disposable {
   readonly #program: string;
   readonly #child: ChildProcessWithoutNullStreams;
   #stderr = '';
   #waiting: { readonly end: string; readonly settle: PromiseWithResolvers<string> } | undefined;
   #ended: Error | undefined;
+  readonly #onEnd: ResidentProgramOptions['onEnd'];
 
-  /** What the program writes to stdout is dropped. */
-  constructor(program: string, args: readonly string[], env?: NodeJS.ProcessEnv) {
+  constructor(program: string, args: readonly string[], { env, onStdout, onEnd }: ResidentProgramOptions = {}) {
     this.#program = program;
+    this.#onEnd = onEnd;
     this.#child = spawn(program, args, { stdio: 'pipe', ...(env && { env }) });
-    this.#child.stdout.resume();
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => onStdout?.(text));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.#child.on('error', (error) => this.#fail(error));
     this.#child.on('exit', (code, signal) => this.#fail(new Error(`${program} ended with ${signal ?? code}`)));
@@ -56,8 +65,7 @@ export class ResidentProgram implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#ended ??= new Error(`${this.#program} has been stopped`);
-    this.#child.kill('SIGKILL');
+    this.#end(new Error(`${this.#program} has been stopped`));
   }
 
   #read(text: string): void {
@@ -68,9 +76,15 @@ export class ResidentProgram implements Disposable {
   }
 
   #fail(error: Error): void {
-    this.#ended ??= error;
     this.#waiting?.settle.reject(error);
+    this.#end(error);
+  }
+
+  #end(reason: Error): void {
     this.#child.kill('SIGKILL');
+    if (this.#ended) return;
+    this.#ended = reason;
+    this.#onEnd?.(reason);
   }
 
   #keepAlive(isWanted: boolean): void {

@@ -1,6 +1,7 @@
 /** Runs a program on the host: an argument list, never a shell. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { Excerpt, excerptOf } from './excerpt.ts';
 
 export interface RunOptions {
   /** Written to the program's stdin. */
@@ -11,14 +12,24 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Called with the output as it arrives, in chunks of any size; it is not collected then. */
   readonly onStdout?: (text: string) => void;
+  /** The program is killed when it writes more characters than this to stdout, unless `onStdout` takes them. */
+  readonly maxStdout?: number;
 }
 
 export interface RunResult {
   readonly stdout: string;
+  /** Of a longer one, the beginning and the end. */
   readonly stderr: string;
 }
 
-/** A program that did not exit with 0; `cause` is why it was not started. The message includes its stderr. */
+/** The rules of tens of thousands of Services are some ten millions of characters. */
+const MAX_STDOUT = 256 * 1024 * 1024;
+/** Of what a program says is wrong, from its beginning and from its end: to be read by this process. */
+const STDERR_PART = 16 * 1024;
+/** And by people, in logs and events. */
+const MESSAGE_PART = 1024;
+
+/** A program that did not exit with 0; `cause` is why it was not started. The message includes its stderr, shortened. */
 export class ProgramError extends Error {
   override readonly name = 'ProgramError';
   readonly exitCode: number | null;
@@ -31,7 +42,8 @@ export class ProgramError extends Error {
     stderr: string,
     options?: ErrorOptions,
   ) {
-    super(`${[program, ...args].join(' ')}: ${how}${stderr.trim() && `: ${stderr.trim()}`}`, options);
+    const said = excerptOf(stderr.trim(), MESSAGE_PART);
+    super(`${[program, ...args].join(' ')}: ${how}${said && `: ${said}`}`, options);
     this.exitCode = exitCode;
     this.stderr = stderr;
   }
@@ -75,20 +87,26 @@ function ended(
   child: ChildProcessWithoutNullStreams,
   program: string,
   args: readonly string[],
-  { input, timeoutMs, onStdout }: RunOptions,
+  { input, timeoutMs, onStdout, maxStdout = MAX_STDOUT }: RunOptions,
 ): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', onStdout ?? ((text: string) => (stdout += text)));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', (error) =>
-      reject(new ProgramError(program, args, null, error.message, stderr, { cause: error })),
-    );
+    const stderr = new Excerpt(STDERR_PART);
+    const fail = (code: number | null, how: string, options?: ErrorOptions): void =>
+      reject(new ProgramError(program, args, code, how, String(stderr), options));
+    const collect = (text: string): void => {
+      if (stdout.length + text.length <= maxStdout) stdout += text;
+      else {
+        fail(null, `wrote more than ${maxStdout} characters to stdout`);
+        leaveBehind(child);
+      }
+    };
+    child.stdout.setEncoding('utf8').on('data', onStdout ?? collect);
+    child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.add(text));
+    child.on('error', (error) => fail(null, error.message, { cause: error }));
     child.on('close', (code, killedBy) => {
-      if (code === 0) return resolve({ stdout, stderr });
-      const how = killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;
-      reject(new ProgramError(program, args, code, how, stderr));
+      if (code === 0) resolve({ stdout, stderr: String(stderr) });
+      else fail(code, killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`);
     });
     // For a program that exits without reading its input the exit code counts, not the broken pipe.
     child.stdin.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && reject(error));

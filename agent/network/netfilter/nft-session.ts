@@ -60,7 +60,7 @@ export class NftSession {
       this.#program = undefined;
     }
     if (this.#program || this.#isUnusable) return this.#program;
-    const program = new ResidentProgram('nft', ARGS, { ...process.env, HOME });
+    const program = new ResidentProgram('nft', ARGS, { env: { ...process.env, HOME } });
     this.#lines = 0;
     try {
       this.#isUnusable = (await this.#exchange(program, '', START_LIMIT_MS)) !== '';
