@@ -14,7 +14,7 @@ import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts
 import { compileService } from './compile-service.ts';
 import { fixedChains, fixedSets, layoutMark, objectsOf, TABLES, type Ranges } from './layout.ts';
 import { TableLedger, type TableChange } from './table-ledger.ts';
-import { changeCommands, emptyTableCommands, readTable, tableCommands } from './table-text.ts';
+import { changeCommands, emptyTableCommands, readTable, tableCommands, usesKnownMaps } from './table-text.ts';
 import type { TableUnit, TableUnits } from './table-unit.ts';
 
 export interface NftablesBackendOptions {
@@ -185,7 +185,12 @@ export class NftablesBackend implements ProxyBackend {
   }
 
   async #writePending(outcome: Outcome): Promise<void> {
-    const change = this.#ledger.pending();
+    let change = this.#ledger.pending();
+    if (change && !this.#isMissing && usesKnownMaps(change)) {
+      this.#isMissing = true;
+      this.#ledger.adopt(NOTHING);
+      change = this.#ledger.pending();
+    }
     if (!change) return;
     const table = TABLES[this.family];
     await this.#nft.applyCommands([

@@ -27,6 +27,20 @@ export function changeCommands({ family, name: table }: NftTable, change: TableC
   return lines;
 }
 
+/**
+ * Whether rules are added that look up addresses and ports in a map which the kernel has already: somebody has flushed the chain of that
+ * map. nft(8) does not accept them (1.0.6: `conflicting protocols specified: tcp vs. th`) unless the map is made in the same transaction.
+ */
+export const usesKnownMaps = ({ addSets, rules }: TableChange): boolean =>
+  rules.values().some((texts) =>
+    texts.some((text) =>
+      / map @(\S+)/
+        .exec(text)
+        ?.slice(1)
+        .some((name) => !addSets.has(name)),
+    ),
+  );
+
 /** The table, which may be there. */
 export const tableCommands = ({ family, name }: NftTable): string[] => [`add table ${family} ${name}`];
 
