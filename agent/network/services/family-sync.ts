@@ -6,7 +6,7 @@ import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
-import { UdpFlows } from './conntrack/conntrack.ts';
+import { StaleFlows } from './conntrack/stale-flows.ts';
 import { flowsOf } from './conntrack/udp-flows.ts';
 import type { ServiceHealth } from './health/service-health.ts';
 import type { KernelTuning } from './kernel-tuning.ts';
@@ -56,8 +56,7 @@ export class FamilySync {
   readonly #retired: Set<ProxyBackend>;
   /** Services that the kernel rejects. */
   readonly #leftOut = new Set<string>();
-  readonly #udpFlows: UdpFlows;
-  #flowsChanged = true;
+  readonly #staleFlows: StaleFlows;
   #serviceRange: Cidr | undefined;
   #isForeignRange = false;
   /** Whether the kernel's settings are as the rules need them. */
@@ -68,7 +67,15 @@ export class FamilySync {
   constructor(options: FamilySyncOptions) {
     this.#options = options;
     this.#retired = new Set(options.retired);
-    this.#udpFlows = new UdpFlows(options.backend.family);
+    this.#staleFlows = new StaleFlows({
+      family: options.backend.family,
+      services: () => this.#entries.values(),
+      logger: options.logger,
+    });
+    options.watch.onRemoved(options.backend.watched, () => {
+      this.#isSuspect = true;
+      this.#wake();
+    });
   }
 
   get family(): IpFamily {
@@ -105,7 +112,7 @@ export class FamilySync {
         continue;
       }
       await this.#removeRetired(signal);
-      await this.#deleteStaleFlows(signal);
+      this.#staleFlows.delete(signal);
       if (this.#dirty.size === 0) await this.#idle(signal);
     }
   }
@@ -113,13 +120,14 @@ export class FamilySync {
   #remember(changes: Changes): void {
     for (const [key, entry] of changes) {
       this.#options.serviceHealth.update(key, this.family, entry);
-      if (flowsOf(this.#entries.get(key)) !== flowsOf(entry)) this.#flowsChanged = true;
+      const hadFlows = flowsOf(this.#entries.get(key));
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
     }
   }
 
   /** Throws what the backend throws, which keeps the changes for the next time. */
+    await this.#staleFlows.settled();
   async #sync(changes: Changes): Promise<void> {
     const { backend, tuning, logger, observer } = this.#options;
     const startedAt = process.uptime();
@@ -128,6 +136,7 @@ export class FamilySync {
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
       // Rules that were found in force are synced, too.
       if (wrote || !this.#tuned) observer.wrote(this.family, seconds(), false);
+      if (hadFlows !== flowsOf(entry)) this.#staleFlows.changed();
       observer.synced(this.family, this.#dirty.size > 0);
       logger.debug(
         { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
@@ -190,17 +199,6 @@ export class FamilySync {
     }
   }
 
-  async #deleteStaleFlows(signal: AbortSignal): Promise<void> {
-    if (!this.#flowsChanged) return;
-    this.#flowsChanged = false;
-    try {
-      await this.#udpFlows.reconcile(this.#entries.values(), signal);
-    } catch (error) {
-      this.#flowsChanged = true;
-      if (!signal.aborted) this.#options.logger.warn({ err: error }, 'failed to delete stale UDP conntrack entries');
-    }
-  }
-
   /** Waits for a change, or for a check to find something to do. */
   async #idle(signal: AbortSignal): Promise<void> {
     const changed = new Promise<boolean>((resolve) => (this.#wake = () => resolve(true)));
@@ -226,6 +224,6 @@ export class FamilySync {
       return this.#dirty.size > 0;
     }
     if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');
-    return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged || this.#retired.size > 0;
+    return !this.#tuned || this.#dirty.size > 0 || this.#retired.size > 0;
   }
 }

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../../agent/host/run.ts';
 import { UdpFlows } from '../../../agent/network/services/conntrack/conntrack.ts';
+import { expectedFlows } from '../../../agent/network/services/conntrack/udp-flows.ts';
 import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { backendOf, enterNamespace, makeNode, makePods, NODE_ADDRESS } from './pod-namespaces.ts';
@@ -44,7 +45,7 @@ function startAgent(mode: ProxyMode, { knowsRange = true } = {}) {
   const backend = backendOf(mode);
   return async (entry: ServiceEntry | undefined): Promise<void> => {
     await backend.sync({ services: new Map([['default/dns', entry]]), serviceRange });
-    await flows.reconcile(entry ? [entry] : [], signal);
+    await flows.reconcile(() => expectedFlows(entry ? [entry] : []), signal);
   };
 }
 

@@ -2,17 +2,7 @@
 import type { IpFamily } from '../../../../api/domain/address.ts';
 import { ownAddresses } from '../../../host/own-addresses.ts';
 import { ProgramError, run } from '../../../host/run.ts';
-import type { ServiceEntry } from '../model/service-entry.ts';
-import {
-  unionOf,
-  isEmpty,
-  isLocalAddress,
-  isStale,
-  parseFlow,
-  expectedFlows,
-  type UdpFlow,
-  type ExpectedFlows,
-} from './udp-flows.ts';
+import { unionOf, isEmpty, isLocalAddress, isStale, parseFlow, type UdpFlow, type ExpectedFlows } from './udp-flows.ts';
 
 /** A table of a million entries is printed in a few seconds. */
 const TIME_LIMIT_MS = 60_000;
@@ -34,14 +24,17 @@ export class UdpFlows {
     this.#family = family;
   }
 
-  /** The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then. */
-  async reconcile(services: Iterable<ServiceEntry>, signal: AbortSignal): Promise<void> {
-    const wanted = expectedFlows(services);
+  /**
+   * The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then.
+   * @param wantedNow asked again before each flow is deleted: it may have become one that is wanted
+   */
+  async reconcile(wantedNow: () => ExpectedFlows, signal: AbortSignal): Promise<void> {
+    const wanted = wantedNow();
     this.#before = unionOf(this.#before, wanted);
     const isNeeded = !isEmpty(this.#before);
     for (let pass = 0; isNeeded && pass < MAX_PASSES; pass++) {
       const stale = await this.#staleFlows(wanted, signal);
-      for (const flow of stale) await deleteFlows(flow, signal);
+      for (const flow of stale) if (this.#isStale(flow, wantedNow())) await deleteFlows(flow, signal);
       if (stale.length < MAX_PAIRS) break;
     }
     this.#before = wanted;
@@ -55,12 +48,15 @@ export class UdpFlows {
       this.#family,
       (flow) => {
         if (stale.size >= MAX_PAIRS) return;
-        if (isStale(flow, wanted, this.#before, (address) => isLocalAddress(addresses, address)))
-          stale.set(Object.values(flow).join(), flow);
+        if (this.#isStale(flow, wanted, addresses)) stale.set(Object.values(flow).join(), flow);
       },
       signal,
     );
     return [...stale.values()];
+  }
+
+  #isStale(flow: UdpFlow, wanted: ExpectedFlows, hostAddresses = ownAddresses()): boolean {
+    return isStale(flow, wanted, this.#before, (address) => isLocalAddress(hostAddresses, address));
   }
 }
 

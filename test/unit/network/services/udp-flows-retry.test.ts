@@ -3,6 +3,7 @@ import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
 import { UdpFlows } from '../../../../agent/network/services/conntrack/conntrack.ts';
+import { expectedFlows } from '../../../../agent/network/services/conntrack/udp-flows.ts';
 import { entryOf } from '../../../support/service-entries.ts';
 
 const SCRIPT = `#!/bin/sh
@@ -26,14 +27,20 @@ test('flows of a Service that existed only while conntrack failed are deleted wh
   const flows = new UdpFlows('IPv4');
   const shape = { clusterIP: '10.43.0.10', protocol: 'UDP', port: 53, targetPort: 5353 } as const;
 
-  await t.rejects(flows.reconcile([entryOf({ ...shape, endpoints: ['10.42.0.2'] })], signal), { message: /no memory/ });
-  await t.rejects(flows.reconcile([], signal), { message: /no memory/ });
+  await t.rejects(
+    flows.reconcile(() => expectedFlows([entryOf({ ...shape, endpoints: ['10.42.0.2'] })]), signal),
+    { message: /no memory/ },
+  );
+  await t.rejects(
+    flows.reconcile(() => expectedFlows([]), signal),
+    { message: /no memory/ },
+  );
   await rm(path.join(directory, 'fail'));
-  await flows.reconcile([], signal);
+  await flows.reconcile(() => expectedFlows([]), signal);
   const deleted = path.join(directory, 'deleted');
   t.match(await readFile(deleted, 'utf8'), /--orig-dst 10.43.0.10 --orig-port-dst 53 --reply-src 10.42.0.2/);
 
   await writeFile(deleted, '');
-  await flows.reconcile([], signal);
+  await flows.reconcile(() => expectedFlows([]), signal);
   t.equal(await readFile(deleted, 'utf8'), '', 'compared Services are forgotten');
 });
