@@ -35,6 +35,7 @@ import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
+import { NftWatch } from './network/netfilter/rule-watch.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { NetworkPolicies, NO_PROTECTION } from './network/policy/network-policies.ts';
 import { PolicyTable, removePolicyTable } from './network/policy/policy-table.ts';
@@ -113,6 +114,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // The network between pods, here and on the other nodes.
   const nft = new Nft(signal);
+  const ruleWatch = new NftWatch(nft, logger);
   const onForbidden = proxierRightMissing(logger);
   const network = new PodNetwork({
     ...{ client, nodeName: name, clusterCidr, onForbidden, logger },
@@ -121,7 +123,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     mtu: config.bridgeMtu,
     stateDir: config.cniStateDir,
     hostRoutes: config.hostRoutes,
-    ...{ vxlan: config.vxlan, vxlanPort: config.vxlanPort, nft },
+    ...{ vxlan: config.vxlan, vxlanPort: config.vxlanPort, nft, watch: ruleWatch },
     onConfigured: () => node.registration.wake(),
     onNodeDeleted: () => node.registration.forget(),
   });
@@ -157,6 +159,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ? new NetworkPolicies({
         ...{ client, events, logger, nodeName: name, services: serviceCache.services },
         table: new PolicyTable(nft, config.bridgeName),
+        watch: ruleWatch,
         localPods: () => workers.addresses(),
         localPodsKnown: () => pods.known,
         record: (type, reason, message) => node.record(type, reason, message),
@@ -236,6 +239,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       serviceCidr,
       host: proxyHost,
       mode: proxyMode,
+      watch: ruleWatch,
       writeProcess,
     },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
@@ -261,6 +265,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       configuration.confirm(signal),
       network.run(signal),
       serviceCache.run(signal),
+      ruleWatch.run(signal),
       localPaths.run(signal),
       nfsDirectories.run(signal),
       csi.run(signal),

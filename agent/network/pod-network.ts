@@ -11,6 +11,7 @@ import { writeCniConfig, type CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodeAddressing, type VxlanMode } from './connectivity/node-routes.ts';
 import { Overlay } from './connectivity/overlay.ts';
 import type { Nft } from './netfilter/nft.ts';
+import { NO_WATCH, type RuleWatch } from './netfilter/rule-watch.ts';
 import type { Node } from '../../api/types/core/v1.gen.ts';
 
 export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
@@ -25,6 +26,8 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly vxlan: VxlanMode;
   readonly vxlanPort: number;
   readonly nft: Nft;
+  /** Run by others. */
+  readonly watch?: RuleWatch;
   /** Called when the CNI configuration has been written: the runtime is about to have a network. */
   readonly onConfigured: () => void;
   /** Called when this host's Node was deleted. */
@@ -86,6 +89,7 @@ export class PodNetwork {
       vxlanPort: port,
       nft,
       bridgeName,
+      watch = NO_WATCH,
       logger,
       onForbidden,
     } = this.#options;
@@ -93,6 +97,7 @@ export class PodNetwork {
     const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
     const routes = new NodeRoutes({ nodeName, clusterCidr, nodes: () => all.list(), vxlan, overlay, logger });
     all.addHandlers({
+    watch.onRemoved(overlay.watched, () => routes.wake());
       onAdd: () => routes.wake(),
       onUpdate: (old, place) => isSame(old, place) || routes.wake(),
       onDelete: () => routes.wake(),

@@ -29,6 +29,8 @@ interface Hop {
   readonly gateway: string;
   /** The overlay's; undefined for what the gateway's address says. */
   readonly dev?: string;
+/** How often it is checked that nobody has removed routes, the overlay or its guard. */
+const CHECK_INTERVAL_MS = 60_000;
 }
 
 const directHop = ({ address }: OverlayNode): Hop => ({ gateway: address.text });
@@ -83,6 +85,7 @@ export class NodeRoutes {
   /** Keeps the routes in sync until the signal is aborted; they stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
     const outage = new Outage(this.#options);
+      const woken = new AbortController();
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     for (let failures = 0; !signal.aborted;) {
       this.#wake = Promise.withResolvers<void>();
@@ -90,8 +93,11 @@ export class NodeRoutes {
         await this.#sync(signal);
         failures = 0;
         outage.ended({}, 'route sync recovered');
-        await Promise.race([this.#wake.promise, stopped]);
+        const quiet = delay(CHECK_INTERVAL_MS, undefined, { signal: woken.signal, ref: false }).catch(() => undefined);
+        await Promise.race([this.#wake.promise, stopped, quiet]);
       } catch (error) {
+      } finally {
+        woken.abort();
         if (signal.aborted) return;
         outage.failed(error, {}, 'failed to sync routes to pods on other nodes');
         await delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined);

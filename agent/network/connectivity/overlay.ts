@@ -9,6 +9,7 @@ import { deleteLink } from '../../host/links.ts';
 import { isProgramMissing } from '../../host/run.ts';
 import { ensureVxlan, replaceVxlanPeers, type VxlanPeer } from '../../host/vxlan.ts';
 import type { Nft, NftTable } from '../netfilter/nft.ts';
+import type { WatchedChain } from '../netfilter/rule-watch.ts';
 
 export interface OverlayNode {
   readonly podCidr: Cidr;
@@ -42,6 +43,7 @@ const VNI = 107;
 const OVERHEAD_BYTES = 50;
 /** Locally administered, unicast; four octets of the address follow. */
 const MAC_PREFIX = '0a:6b';
+const GUARD_CHAIN = 'input';
 const GUARD: NftTable = { family: 'inet', name: 'kedge-overlay' };
 const OCTETS = [24, 16, 8, 0];
 
@@ -58,6 +60,9 @@ const peerOf = (node: OverlayNode): VxlanPeer => ({
 });
 
 export class Overlay {
+  readonly watched: readonly WatchedChain[] = ['input', 'forward'].map((chain) => ({
+    ...{ family: GUARD.family, table: GUARD.name, chain },
+  }));
   readonly #options: OverlayOptions;
   #mtu: number | undefined;
   /** Whether there may be a link, of this process or of an earlier one. */
@@ -104,8 +109,9 @@ export class Overlay {
   async #guard(nodes: readonly IpAddress[]): Promise<void> {
     const { nft, port, bridgeName, logger } = this.#options;
     const input = guardInput(nodes, port, bridgeName);
-    if (input === this.#guarded) return;
     try {
+      // Another program may have flushed it.
+      if (input === this.#guarded && (await nft.hasRules(GUARD, GUARD_CHAIN))) return;
       await nft.apply(input);
       this.#guarded = input;
     } catch (error) {
@@ -124,7 +130,7 @@ function guardInput(nodes: readonly IpAddress[], port: number, bridgeName: strin
 delete table ${table}
 table ${table} {
   set nodes { type ipv4_addr; elements = { ${elements} }; }
-  chain input {
+  chain ${GUARD_CHAIN} {
     type filter hook input priority filter - 10;
     udp dport ${port} ip saddr != @nodes counter drop comment "not from a node"
   }

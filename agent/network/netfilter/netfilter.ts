@@ -17,6 +17,7 @@ import {
   type OwnerChange,
 } from './iptables.ts';
 import { isEmpty, Ledger } from './ledger.ts';
+import type { WatchedChain } from './rule-watch.ts';
 import { TABLES, type OwnerSpec, type Rule, type RuleUnit, type RuleUnits } from './rules.ts';
 
 export interface ApplyResult {
@@ -70,6 +71,7 @@ export class Netfilter {
     const owner = new Owner(spec);
     this.#owners.push(owner);
     return {
+      watched: spec.jumps.map(({ table, chain }) => ({ family: NFT_FAMILIES[this.family], table, chain })),
       apply: (units) => this.#apply(owner, units),
       verify: () => this.#exclusive(() => this.#verify(owner)),
       remove: () => this.#exclusive(() => this.#remove(owner)),
@@ -215,8 +217,13 @@ export class Netfilter {
   }
 }
 
+/** As nftables calls the families, whose tables iptables-nft uses. */
+const NFT_FAMILIES: Readonly<Record<IpFamily, WatchedChain['family']>> = { IPv4: 'ip', IPv6: 'ip6' };
+
 /** What an owner does with its rules. All methods throw ProgramError when the kernel cannot be accessed. */
 export interface NetfilterOwner {
+  /** The chains that have its jumps. */
+  readonly watched: readonly WatchedChain[];
   /**
    * Adds, changes and removes units, together with what other owners ask for meanwhile. When this throws, the units are kept,
    * and the next call compares all of them with what the kernel has.

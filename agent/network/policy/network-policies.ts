@@ -16,6 +16,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import { networkPolicies } from '../../../client/resources.gen.ts';
 import type { SourcedPod } from '../../pods/sources/pod-source.ts';
+import { NO_WATCH, type RuleWatch } from '../netfilter/rule-watch.ts';
 import type { ServiceCache } from '../service-cache.ts';
 import { compile } from './compile.ts';
 import { PeerCache } from './peer-cache.ts';
@@ -32,7 +33,9 @@ export interface LocalPod {
 
 export interface NetworkPoliciesOptions {
   readonly client: ApiClient;
-  readonly table: Pick<PolicyTable, 'apply' | 'verify' | 'forget'>;
+  readonly table: Pick<PolicyTable, 'apply' | 'verify' | 'forget' | 'watched'>;
+  /** Run by others. */
+  readonly watch?: RuleWatch;
   readonly nodeName: string;
   /** The pods of this node. */
   readonly localPods: () => Iterable<LocalPod>;
@@ -63,8 +66,12 @@ export const NO_PROTECTION: PodProtection = { protect: () => Promise.resolve() }
 const PROTECTION_LIMIT_MS = 10_000;
 /** How often it is looked whether somebody has flushed the table; a look takes some 30 ms of CPU time. */
 const CHECK_INTERVAL_MS = 5_000;
-/** After so many of them the whole table is written: others may have changed what `verify` does not look at. */
-const CHECKS_PER_REWRITE = 60;
+/** Where removed rules are noticed at once. */
+const WATCHED_CHECK_INTERVAL_MS = 60_000;
+/** Programs that remove rules all the time must not keep this one looking. */
+const CHECK_PAUSE_MS = 1_000;
+/** How often the whole table is written: others may have changed what `verify` does not look at. */
+const REWRITE_INTERVAL_MS = 300_000;
 const RETRY = { initialMs: 500, maxMs: 5_000 };
 /** For each millisecond that compiling takes, unless the start of a pod waits. */
 const REST = 9;
@@ -86,14 +93,27 @@ export class NetworkPolicies implements PodProtection {
   #inForce: ReadonlyMap<string, string> | undefined;
   #waiting: Waiter[] = [];
   #isDirty = true;
+  /** Whether rules may have been removed since the table was looked at. */
+  #isSuspect = false;
+  #checkedAtMs = performance.now();
+  /** When the whole table was last written for what `verify` does not see. */
+  #writtenAtMs = performance.now();
+  /** Until then, changes are collected. */
+  #restsUntilMs = 0;
+  readonly #watch: RuleWatch;
   #wake: () => void = () => undefined;
   #isForbidden = false;
   #failure = 'the policies of the cluster are not known yet';
 
   constructor(options: NetworkPoliciesOptions) {
     this.#options = options;
-    const { client, logger } = options;
+    const { client, logger, table, watch = NO_WATCH } = options;
     this.#outage = new Outage({ logger, level: 'error' });
+    this.#watch = watch;
+    watch.onRemoved(table.watched, () => {
+      this.#isSuspect = true;
+      this.#wake();
+    });
     this.#policies = new Informer({
       ...{ client, logger, resource: networkPolicies, select: policyFacts },
       onForbidden: () => this.#forbidden(),
@@ -197,13 +217,17 @@ export class NetworkPolicies implements PodProtection {
 
   async #keep(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    let restsUntilMs = 0;
-    for (let checks = 0; !signal.aborted;) {
-      if (this.#isDirty) {
-        if (this.#waiting.length === 0) await this.#pause(restsUntilMs - performance.now(), signal);
+    this.#checkedAtMs = this.#writtenAtMs = performance.now();
+    while (!signal.aborted) {
+      // Pods that change all the time must not keep a table that was removed from being noticed.
+      if (failures === 0 && this.#checkIsDueInMs() <= 0) await this.#check();
+      const restMs = this.#isDirty && this.#waiting.length > 0 ? 0 : this.#restsUntilMs - performance.now();
+      if (!this.#isDirty) await this.#pause(this.#checkIsDueInMs(), signal);
+      else if (restMs > 0) await this.#pause(Math.min(restMs, this.#checkIsDueInMs()), signal);
+      else
         try {
           const tookMs = await this.#sync(signal);
-          restsUntilMs = performance.now() + Math.min(REST * tookMs, MAX_REST_MS);
+          this.#restsUntilMs = performance.now() + Math.min(REST * tookMs, MAX_REST_MS);
           this.#recovered();
           failures = 0;
         } catch (error) {
@@ -212,11 +236,12 @@ export class NetworkPolicies implements PodProtection {
           this.#failed(error as Error);
           await this.#pause(backoffMs(RETRY, ++failures), signal);
         }
-      } else {
-        await this.#pause(CHECK_INTERVAL_MS, signal);
-        if (!signal.aborted && !this.#isDirty) await this.#check(++checks % CHECKS_PER_REWRITE === 0);
-      }
     }
+  }
+
+  #checkIsDueInMs(): number {
+    const intervalMs = this.#watch.isWatching ? WATCHED_CHECK_INTERVAL_MS : CHECK_INTERVAL_MS;
+    return this.#checkedAtMs + (this.#isSuspect ? CHECK_PAUSE_MS : intervalMs) - performance.now();
   }
 
   /** Until then, or until something has changed that cannot wait. */
@@ -225,7 +250,7 @@ export class NetworkPolicies implements PodProtection {
     const isQuiet = !this.#isDirty;
     const woken = new AbortController();
     this.#wake = () => {
-      if (isQuiet || this.#waiting.length > 0) woken.abort();
+      if (isQuiet || this.#isSuspect || this.#waiting.length > 0) woken.abort();
     };
     const over = AbortSignal.any([signal, woken.signal]);
     await delay(ms, undefined, { signal: over, ref: false }).catch(() => undefined);
@@ -314,15 +339,23 @@ export class NetworkPolicies implements PodProtection {
     this.#options.logger.info({}, 'nodes may list NetworkPolicies now: they are in force');
   }
 
-  async #check(rewrites: boolean): Promise<void> {
+  async #check(): Promise<void> {
     const { table, logger } = this.#options;
+    this.#isSuspect = false;
     try {
       if (await table.verify()) {
-        if (!rewrites) return;
+        if (performance.now() - this.#writtenAtMs < REWRITE_INTERVAL_MS) return;
         table.forget();
-      } else logger.warn({}, 'the table of network policies was removed by another program, restoring it');
+        this.#writtenAtMs = performance.now();
+      } else {
+        logger.warn({}, 'the table of network policies was removed by another program, restoring it');
+        // Pods that are to be isolated are not.
+        this.#restsUntilMs = 0;
+      }
     } catch (error) {
       this.#failed(error as Error);
+    } finally {
+      this.#checkedAtMs = performance.now();
     }
     this.#isDirty = true;
   }

@@ -1,5 +1,6 @@
 /** The table of policies in this host's kernel: written as the difference from what it had, or whole when that is not known. */
 import type { Nft, NftTable } from '../netfilter/nft.ts';
+import type { WatchedChain } from '../netfilter/rule-watch.ts';
 import { wholeTable } from './frame.ts';
 import { changes, NO_CONTENT, type TableContent } from './table-content.ts';
 
@@ -7,9 +8,14 @@ const TABLE: NftTable = { family: 'inet', name: 'kedge-policy' };
 const NAME = `${TABLE.family} ${TABLE.name}`;
 /** One that leads to all others: whoever flushes the table, or all tables, has emptied it. */
 const PROBED_CHAIN = 'forward';
+/** Others come and go with policies. */
+const WATCHED_CHAINS = ['forward', 'input'];
 
 /** All methods throw ProgramError when nft(8) fails; then what was in force before still is. */
 export class PolicyTable {
+  readonly watched: readonly WatchedChain[] = WATCHED_CHAINS.map((chain) => ({
+    ...{ family: TABLE.family, table: TABLE.name, chain },
+  }));
   readonly #nft: Nft;
   readonly #bridge: string;
   /** What the kernel has; undefined when that is not known. */

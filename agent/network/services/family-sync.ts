@@ -5,6 +5,7 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
+import type { RuleWatch } from '../netfilter/rule-watch.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
 import { StaleFlows } from './conntrack/stale-flows.ts';
 import { flowsOf } from './conntrack/udp-flows.ts';
@@ -27,6 +28,7 @@ export interface FamilySyncOptions {
   /** Of other modes, in the same family. */
   readonly retired: readonly ProxyBackend[];
   readonly tuning: Pick<KernelTuning, 'apply'>;
+  readonly watch: RuleWatch;
   readonly serviceHealth: Pick<ServiceHealth, 'update'>;
   /** The Service as it is now; undefined for none. */
   readonly entryOf: (key: string) => ServiceEntry | undefined;
@@ -40,8 +42,12 @@ export interface FamilySyncOptions {
 
 /** How often it is checked that a reloaded firewall has not removed our rules. */
 const CHECK_INTERVAL_MS = 60_000;
-/** After so many checks, the Services that are left out are tried again. */
-const CHECKS_PER_RETRY = 5;
+/** Where removed rules are noticed at once: for elements of sets, and for what the watch may have missed. */
+const WATCHED_CHECK_INTERVAL_MS = 300_000;
+/** Programs that remove rules all the time must not keep this one reading them. */
+const CHECK_PAUSE_MS = 1_000;
+/** How often the Services that are left out are tried again. */
+const RETRY_LEFT_OUT_MS = 300_000;
 const RETRY = { initialMs: 500, maxMs: 30_000 };
 /** The one Service that every cluster has: its address is the first of the range. */
 const API_SERVICE = 'default/kubernetes';
@@ -61,7 +67,10 @@ export class FamilySync {
   #isForeignRange = false;
   /** Whether the kernel's settings are as the rules need them. */
   #tuned = false;
-  #checks = 0;
+  /** Whether rules may have been removed since they were checked. */
+  #isSuspect = false;
+  #checkedAtMs = performance.now();
+  #retriedAtMs = performance.now();
   #wake: () => void = () => undefined;
 
   constructor(options: FamilySyncOptions) {
@@ -95,7 +104,10 @@ export class FamilySync {
     const outage = new Outage({ logger, level: 'error' });
     const fields = { ipFamily: this.family };
     let failures = 0;
+    this.#checkedAtMs = performance.now();
     while (!signal.aborted) {
+      // Changes that come all the time must not keep removed rules from being noticed.
+      if (this.#tuned && this.#checkIsDueInMs() <= 0) await this.#check();
       const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
       this.#dirty.clear();
       this.#remember(changes);
@@ -115,6 +127,7 @@ export class FamilySync {
       this.#staleFlows.delete(signal);
       if (this.#dirty.size === 0) await this.#idle(signal);
     }
+    await this.#staleFlows.settled();
   }
 
   #remember(changes: Changes): void {
@@ -123,11 +136,11 @@ export class FamilySync {
       const hadFlows = flowsOf(this.#entries.get(key));
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
+      if (hadFlows !== flowsOf(entry)) this.#staleFlows.changed();
     }
   }
 
   /** Throws what the backend throws, which keeps the changes for the next time. */
-    await this.#staleFlows.settled();
   async #sync(changes: Changes): Promise<void> {
     const { backend, tuning, logger, observer } = this.#options;
     const startedAt = process.uptime();
@@ -136,7 +149,6 @@ export class FamilySync {
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
       // Rules that were found in force are synced, too.
       if (wrote || !this.#tuned) observer.wrote(this.family, seconds(), false);
-      if (hadFlows !== flowsOf(entry)) this.#staleFlows.changed();
       observer.synced(this.family, this.#dirty.size > 0);
       logger.debug(
         { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
@@ -201,27 +213,36 @@ export class FamilySync {
 
   /** Waits for a change, or for a check to find something to do. */
   async #idle(signal: AbortSignal): Promise<void> {
-    const changed = new Promise<boolean>((resolve) => (this.#wake = () => resolve(true)));
-    for (;;) {
-      const timeout = new AbortController();
-      const stop = AbortSignal.any([timeout.signal, signal]);
-      const quiet = delay(CHECK_INTERVAL_MS, false, { signal: stop, ref: false }).catch(() => true);
-      const isOver = await Promise.race([changed, quiet]);
-      timeout.abort();
-      if (isOver || signal.aborted || (await this.#check())) return;
+    while (!signal.aborted && this.#dirty.size === 0) {
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      const over = AbortSignal.any([woken.signal, signal]);
+      await delay(this.#checkIsDueInMs(), undefined, { signal: over, ref: false }).catch(() => undefined);
+      this.#wake = () => undefined;
+      if (!signal.aborted && this.#checkIsDueInMs() <= 0 && (await this.#check())) return;
     }
+  }
+
+  #checkIsDueInMs(): number {
+    const intervalMs = this.#options.watch.isWatching ? WATCHED_CHECK_INTERVAL_MS : CHECK_INTERVAL_MS;
+    return this.#checkedAtMs + (this.#isSuspect ? CHECK_PAUSE_MS : intervalMs) - performance.now();
   }
 
   /** Returns whether there is something to do. */
   async #check(): Promise<boolean> {
     const { backend, logger } = this.#options;
-    this.#checks++;
-    if (this.#checks % CHECKS_PER_RETRY === 0) for (const key of this.#leftOut) this.#dirty.add(key);
+    this.#isSuspect = false;
+    if (performance.now() - this.#retriedAtMs >= RETRY_LEFT_OUT_MS) {
+      this.#retriedAtMs = performance.now();
+      for (const key of this.#leftOut) this.#dirty.add(key);
+    }
     try {
       this.#tuned = await backend.verify();
     } catch (error) {
       logger.warn({ err: error }, 'failed to check service rules');
       return this.#dirty.size > 0;
+    } finally {
+      this.#checkedAtMs = performance.now();
     }
     if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');
     return !this.#tuned || this.#dirty.size > 0 || this.#retired.size > 0;

@@ -8,6 +8,7 @@ import { own } from '../../../api/machinery/own.ts';
 import type { Node } from '../../../api/types/core/v1.gen.ts';
 import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { NO_WATCH, type RuleWatch } from '../netfilter/rule-watch.ts';
 import { serviceKeyOf, type ServiceCache } from '../service-cache.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
 import { FamilySync, type SyncObserver } from './family-sync.ts';
@@ -29,6 +30,8 @@ export interface ServiceProxyOptions {
   readonly nodeName: string;
   /** One for each IP family that this node has Services of. */
   readonly backends: readonly ProxyBackend[];
+  /** Run by others. */
+  readonly watch?: RuleWatch;
   /** Of modes that this node may have had before: what these have left is removed once the rules are in force. */
   readonly retired?: readonly ProxyBackend[];
   /** The range that Services get their addresses from, as configured on this node. */
@@ -65,6 +68,7 @@ export class ServiceProxy {
       (backend) =>
         new FamilySync({
           ...options,
+          watch: options.watch ?? NO_WATCH,
           ...{ backend, tuning, serviceHealth: this.#serviceHealth },
           retired: retired.filter(({ family }) => family === backend.family),
           serviceCidr: serviceCidr?.family === backend.family ? serviceCidr : undefined,

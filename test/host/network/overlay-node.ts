@@ -1,5 +1,6 @@
 /** A node's routes and its overlay, in the network namespace that it is started in, until SIGTERM. Its arguments are JSON. */
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
+import { NftWatch } from '../../../agent/network/netfilter/rule-watch.ts';
 import { NodeRoutes, type NodeAddressing, type VxlanMode } from '../../../agent/network/connectivity/node-routes.ts';
 import { Overlay } from '../../../agent/network/connectivity/overlay.ts';
 import { CLUSTER_CIDR } from '../../support/service-entries.ts';
@@ -19,9 +20,13 @@ process.on('SIGTERM', () => {
   stop.abort();
 });
 const print = (fields: object, message: string): void => console.log(JSON.stringify({ message, ...fields }));
-const logger = { debug() {}, info: print, warn: print, error: print };
+const logger = { debug: print, info: print, warn: print, error: print };
+const nft = new Nft(signal);
+const watch = new NftWatch(nft, logger);
 const overlay = new Overlay({
-  ...{ nft: new Nft(signal), port: 8472, bridgeName: 'pods', logger },
+  ...{ nft, port: 8472, bridgeName: 'pods', logger },
   onMtu: (mtu) => print({ mtu }, 'overlay'),
 });
-await new NodeRoutes({ nodeName, clusterCidr: CLUSTER_CIDR, nodes: () => nodes, vxlan, overlay, logger }).run(signal);
+const routes = new NodeRoutes({ nodeName, clusterCidr: CLUSTER_CIDR, nodes: () => nodes, vxlan, overlay, logger });
+watch.onRemoved(overlay.watched, () => routes.wake());
+await Promise.all([routes.run(signal), watch.run(signal)]);

@@ -149,6 +149,11 @@ t.test('pods on nodes of different networks reach each other, and keep their add
   await inject(a.pod, '10.91.2.2');
   await eventually('a pod to be ignored', async () => (await dropped(a.host, 'forward')) === 1);
   t.ok(await a.pod.pings('10.42.2.5'), 'nodes go on');
+  await eventually('removed rules to be reported', () => a.agent.lines.some((line) => line.includes('nft monitor')));
+  await a.host.run('nft', 'flush', 'ruleset');
+  const guards = async (): Promise<boolean> =>
+    (await a.host.run('nft', 'list', 'ruleset')).includes('udp dport 8472 ip saddr != @nodes');
+  await eventually('the guard that somebody has flushed', guards, 10);
 
   // A restart changes nothing; a node that moves to another address is followed.
   const before = await a.host.ip('-details', 'link', 'show', 'kedge.vxlan');

@@ -6,6 +6,7 @@ import type { Cidr } from '../../../../api/domain/address.ts';
 import { isProgramMissing } from '../../../host/run.ts';
 import type { Netfilter, NetfilterOwner } from '../../netfilter/netfilter.ts';
 import { comment, type Rule } from '../../netfilter/rules.ts';
+import type { WatchedChain } from '../../netfilter/rule-watch.ts';
 
 /** Packets with this bit leave with the node's address (kube-proxy's default masquerade bit 14). */
 export const MASQUERADE_MARK = '0x4000';
@@ -33,6 +34,10 @@ export class PodForwarding {
       ...{ name: 'pod forwarding', prefix: CHAIN, jumps: [JUMP] },
       frame: (table) => new Map(table === 'filter' ? [[CHAIN, rules]] : []),
     });
+  }
+
+  get watched(): readonly WatchedChain[] {
+    return this.#owner.watched;
   }
 
   /** Returns whether the kernel had to be changed. */

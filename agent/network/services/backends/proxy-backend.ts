@@ -3,6 +3,7 @@
  * `test/support/proxy-backend-contract.ts`.
  */
 import type { Cidr, IpFamily } from '../../../../api/domain/address.ts';
+import type { WatchedChain } from '../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../kernel-tuning.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
 
@@ -24,6 +25,8 @@ export interface ProxyBackend {
   readonly family: IpFamily;
   /** Settings that the rules need, made each time after they were found missing and have been written. */
   readonly sysctls: readonly Sysctl[];
+  /** When these lose rules, another program may have removed what was written. */
+  readonly watched: readonly WatchedChain[];
   /**
    * Brings the kernel from what the calls before asked for to what this one asks for. No Service can keep another out. Throws
    * when the kernel cannot be changed at all; the changes are kept then, and the next call makes them.

@@ -2,6 +2,7 @@
 import { ConnectionError } from '../../../../client/connection-error.ts';
 import { test, type Test } from 'tap';
 import { NetworkPolicies, type LocalPod } from '../../../../agent/network/policy/network-policies.ts';
+import { NO_WATCH } from '../../../../agent/network/netfilter/rule-watch.ts';
 import { NO_CONTENT, type TableContent } from '../../../../agent/network/policy/table-content.ts';
 import { ServiceCache } from '../../../../agent/network/service-cache.ts';
 import { forbiddenRequest } from '../../../../api/machinery/status-error.ts';
@@ -32,6 +33,7 @@ class RecordingClient extends ApiClient {
 }
 
 class RecordingTable {
+  readonly watched = [];
   readonly contents: TableContent[] = [];
   isBroken = false;
   isThere = true;
@@ -41,7 +43,9 @@ class RecordingTable {
     this.contents.push(content);
     return true;
   }
+  verified = 0;
   async verify(): Promise<boolean> {
+    this.verified++;
     return this.isThere;
   }
   forget(): void {
@@ -59,7 +63,13 @@ const POLICY = policyOf({ podSelector: { matchLabels: { app: 'web' } }, policyTy
 
 async function start(
   t: Test,
-  { refused = [] as readonly string[], isDown = false, policies = [POLICY], protectionLimitMs = 30_000 } = {},
+  {
+    refused = [] as readonly string[],
+    isDown = false,
+    policies = [POLICY],
+    protectionLimitMs = 30_000,
+    watch = NO_WATCH,
+  } = {},
 ) {
   const api = await MemoryApi.start();
   for (const policy of policies) api.put('networkpolicies', policy);
@@ -73,7 +83,7 @@ async function start(
   const known = Promise.withResolvers<void>();
   const { services } = new ServiceCache({ client, logger: silent, nodeName: 'node-0', families: ['IPv4'] });
   const subject = new NetworkPolicies({
-    ...{ client, table, services, logger: silent, nodeName: 'node-0', protectionLimitMs },
+    ...{ client, table, watch, services, logger: silent, nodeName: 'node-0', protectionLimitMs },
     localPods: () => local,
     localPodsKnown: () => known.promise,
     events: { event: (_, __, reason, message) => void said.push(`${reason}: ${message}`) },
@@ -199,6 +209,24 @@ test('a table that somebody has flushed is written again', async (t) => {
   const written = table.contents.length;
   table.isThere = false;
   await eventually('the table again', () => table.contents.length > written, 10);
+});
+
+test('a table that somebody has flushed is written again at once where that is noticed, also while changes rest', async (t) => {
+  let removed: () => void = () => undefined;
+  const watch = { isWatching: true, onRemoved: (_: unknown, listener: () => void) => void (removed = listener) };
+  const { table, known, local } = await start(t, { watch });
+  known.resolve();
+  local.push({ pod: POD, addresses: ['10.42.0.2'] });
+  await eventually('the table', () => table.isolated.length === 1);
+  for (const isThere of [true, false]) {
+    const written = table.contents.length;
+    table.isThere = isThere;
+    const verified = table.verified;
+    removed();
+    await eventually('a look', () => table.verified > verified, 10);
+    if (!isThere) await eventually('the table again', () => table.contents.length > written, 10);
+    else t.equal(table.contents.length, written, 'it was a rule of somebody else');
+  }
 });
 
 test('what is invalid in a policy is said in its events', async (t) => {

@@ -36,6 +36,7 @@ const connectionsTo = ({ clusterIP, ports }: ServiceEntry): string[] =>
 class FakeBackend implements ProxyBackend {
   readonly family = 'IPv4';
   readonly sysctls = [];
+  readonly watched = [];
   readonly #kernel: FakeKernel;
   readonly #wanted = new Map<string, string[]>();
   #written: Map<string, string[]> | undefined;

@@ -108,6 +108,7 @@ test('IPv6 UDP flows are parsed, and stale once their endpoint is removed', asyn
 class RecordingBackend implements ProxyBackend {
   readonly family: IpFamily;
   readonly sysctls = [];
+  readonly watched = [];
   readonly services = new Map<string, ServiceEntry>();
   range: ProxyChanges['serviceRange'];
   calls = 0;

@@ -3,6 +3,7 @@ import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import { isProgramMissing } from '../../../../host/run.ts';
 import type { Netfilter, NetfilterOwner } from '../../../netfilter/netfilter.ts';
 import type { RuleUnit } from '../../../netfilter/rules.ts';
+import type { WatchedChain } from '../../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { LOOPBACK_NODE_PORTS } from '../loopback-node-ports.ts';
@@ -41,6 +42,10 @@ export class IptablesBackend implements ProxyBackend {
       jumps: JUMPS[this.family],
       frame: (table, shared) => frameChains(table, shared, this.#ranges),
     });
+  }
+
+  get watched(): readonly WatchedChain[] {
+    return this.#owner.watched;
   }
 
   get #ranges(): Ranges {

@@ -5,6 +5,7 @@ import type { ProgramError } from '../../../../host/run.ts';
 import { admitAll } from '../../../netfilter/bisect.ts';
 import type { Netfilter } from '../../../netfilter/netfilter.ts';
 import { isNftRejection, type Nft } from '../../../netfilter/nft.ts';
+import type { WatchedChain } from '../../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { LOOPBACK_NODE_PORTS } from '../loopback-node-ports.ts';
@@ -86,6 +87,12 @@ export class NftablesBackend implements ProxyBackend {
       chainReleaseMs,
       now: () => performance.now(),
     });
+  }
+
+  get watched(): readonly WatchedChain[] {
+    const { family, name: table } = TABLES[this.family];
+    const chains = fixedChains(this.family, this.#ranges).keys();
+    return [...Array.from(chains, (chain) => ({ family, table, chain })), ...this.#forwarding.watched];
   }
 
   get #ranges(): Ranges {

@@ -1,0 +1,64 @@
+/** The programs by which the agent changes the kernel fail, hang, or talk without end. */
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import t from 'tap';
+import { run } from '../../../agent/host/run.ts';
+import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import { MemoryApi } from '../../support/memory-api.ts';
+import { eventually } from '../../support/wait.ts';
+import { enterNamespace, makeNode, makePods } from './pod-namespaces.ts';
+import { programBefore, putEndpoints, putService, said, startProxyProcess } from './proxies.ts';
+
+enterNamespace();
+
+const [POD, OTHER] = ['10.42.0.2', '10.42.0.3'];
+const SERVER = `require('net').createServer((s) => s.on('error', () => {}).end(process.argv[1])).listen(8080, () => console.log('up'))`;
+const PROGRAMS: Readonly<Record<ProxyMode, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
+/** What one line of the log may have: a program's beginning and end, and the stack. */
+const MAX_LOGGED = 8 * 1024;
+/** Rules of an unhindered proxy are changed in less than one. */
+const SOON_S = 10;
+
+t.before(async () => {
+  await makeNode();
+  await makePods(t, [POD, OTHER], SERVER);
+});
+t.afterEach(() => run('nft', ['flush', 'ruleset']));
+
+const MEGABYTES = `yes 'the kernel is out of order, and this is why it is' | head -c 8000000 >&2`;
+
+for (const mode of PROXY_MODES) {
+  t.test(
+    `${mode}: a program that fails with megabytes of errors fills no log, and is used again when it works`,
+    async (t) => {
+      await using api = await MemoryApi.start();
+      putService(api, 'web', { clusterIP: '10.43.0.5', endpoints: [POD] });
+      const script = `cd "$(dirname "$0")"; if [ -e broken ]; then ${MEGABYTES}; exit 1; fi`;
+      const directory = await programBefore(t, PROGRAMS[mode], script);
+      await writeFile(path.join(directory, 'broken'), '');
+      const proxy = startProxyProcess(t, api, mode, directory);
+      const failures = () => proxy.lines.filter(({ message }) => message === 'failed to sync service rules');
+      await eventually('failures', () => failures().length > 1);
+      for (const line of proxy.lines) t.ok(JSON.stringify(line).length < MAX_LOGGED, 'a line of the log is short');
+      t.match(JSON.stringify(failures()[0]), /the kernel is out of order/);
+      await rm(path.join(directory, 'broken'));
+      await eventually('the rules', async () => (await said('10.43.0.5')) === POD);
+      await proxy.end('SIGTERM');
+    },
+  );
+
+  t.test(`${mode}: a conntrack that hangs does not keep Services from changing`, async (t) => {
+    await using api = await MemoryApi.start();
+    putService(api, 'web', { clusterIP: '10.43.0.5', endpoints: [POD] });
+    putService(api, 'dns', { clusterIP: '10.43.0.6', endpoints: [POD], protocol: 'UDP' });
+    const directory = await programBefore(t, 'conntrack', 'cd "$(dirname "$0")"; echo >> asked; exec sleep 1000');
+    const proxy = startProxyProcess(t, api, mode, directory);
+    await eventually('conntrack to be asked', () => run('test', ['-e', path.join(directory, 'asked')]));
+    for (const endpoint of [OTHER, POD]) {
+      putEndpoints(api, 'web', [endpoint]);
+      putEndpoints(api, 'dns', [endpoint], 'UDP');
+      await eventually('the change', async () => (await said('10.43.0.5')) === endpoint, SOON_S);
+    }
+    await proxy.end('SIGTERM');
+  });
+}
