@@ -66,11 +66,12 @@ export interface Way {
   readonly isOnLink: boolean;
 }
 
-/** How this host reaches the address of another host; undefined when it does not, or has that address itself. */
+/** How this host reaches the address of another host; undefined when it does not, or where it is no other host's alone. */
 export async function wayTo(address: string, signal?: AbortSignal): Promise<Way | undefined> {
   try {
     const [route] = await ip<Route & { type?: string }>(['-4', 'route', 'get', address], signal);
-    if (route?.dev === undefined || route.type === 'local') return undefined;
+    // Others are `local` and `broadcast`.
+    if (route?.dev === undefined || (route.type ?? 'unicast') !== 'unicast') return undefined;
     return { dev: route.dev, isOnLink: route.gateway === undefined };
   } catch (error) {
     if (error instanceof ProgramError && /unreachable|No route to host|prohibited/i.test(error.stderr))

@@ -42,6 +42,7 @@ const addressingOf = ({ metadata, spec, status }: Node): NodeAddressing => ({
   name: metadata?.name ?? '',
   podCidr: spec?.podCIDR ?? '',
   address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
+  since: String(metadata?.creationTimestamp ?? ''),
 });
 
 const isSame = (a: NodeAddressing, b: NodeAddressing): boolean => a.podCidr === b.podCidr && a.address === b.address;
@@ -88,16 +89,16 @@ export class PodNetwork {
       vxlan,
       vxlanPort: port,
       nft,
-      bridgeName,
       watch = NO_WATCH,
+      bridgeName,
       logger,
       onForbidden,
     } = this.#options;
     const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
     const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
     const routes = new NodeRoutes({ nodeName, clusterCidr, nodes: () => all.list(), vxlan, overlay, logger });
-    all.addHandlers({
     watch.onRemoved(overlay.watched, () => routes.wake());
+    all.addHandlers({
       onAdd: () => routes.wake(),
       onUpdate: (old, place) => isSame(old, place) || routes.wake(),
       onDelete: () => routes.wake(),

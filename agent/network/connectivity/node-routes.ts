@@ -6,8 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cidr, IpAddress } from '../../../api/domain/address.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { compareText } from '../../../api/machinery/compare-text.ts';
 import { Outage } from '../../../client/outage.ts';
 import { deleteRoute, linkMtu, listRoutes, replaceRoute, wayTo, type Route } from '../../host/links.ts';
+import { ProgramError } from '../../host/run.ts';
+import { ClaimedRanges } from './claimed-ranges.ts';
 import { gatewayOf, OVERLAY_LINK, type Overlay, type OverlayNode } from './overlay.ts';
 
 /** What is kept of a Node for routes. */
@@ -15,6 +18,8 @@ export interface NodeAddressing {
   readonly name: string;
   readonly podCidr: string;
   readonly address: string;
+  /** When the node came into being, in RFC 3339. */
+  readonly since: string;
 }
 
 /** Which nodes are reached by VXLAN. */
@@ -24,13 +29,13 @@ export type VxlanMode = (typeof VXLAN_MODES)[number];
 /** The protocol number of the agent's routes; the kernel and iproute2 give it no meaning of their own. */
 export const ROUTE_PROTOCOL = 107;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
+/** How often it is checked that nobody has removed routes, the overlay or its guard. */
+const CHECK_INTERVAL_MS = 60_000;
 
 interface Hop {
   readonly gateway: string;
   /** The overlay's; undefined for what the gateway's address says. */
   readonly dev?: string;
-/** How often it is checked that nobody has removed routes, the overlay or its guard. */
-const CHECK_INTERVAL_MS = 60_000;
 }
 
 const directHop = ({ address }: OverlayNode): Hop => ({ gateway: address.text });
@@ -45,17 +50,9 @@ function parsed({ podCidr, address }: NodeAddressing): OverlayNode | undefined {
   return { podCidr: node.podCidr, address: node.address };
 }
 
-/**
- * Nodes write their own Node: none may take another's pods, or packets that are no pods' at all, by the range that it claims. Returns why
- * it may not have the range.
- */
-function claimProblem({ podCidr }: OverlayNode, cluster: Cidr, self: OverlayNode | undefined): string | undefined {
-  if (podCidr.length < cluster.length || !cluster.contains(podCidr.network))
-    return `podCIDR of node is not in the pods' range ${cluster.text}`;
-  if (self && (podCidr.contains(self.podCidr.network) || self.podCidr.contains(podCidr.network)))
-    return 'podCIDR of node overlaps with that of this node';
-  return undefined;
-}
+/** Where others claim the same, it is of the node that was there first. */
+const bySeniority = (a: NodeAddressing, b: NodeAddressing): number =>
+  compareText(a.since, b.since) || compareText(a.name, b.name);
 
 export interface NodeRoutesOptions {
   readonly nodeName: string;
@@ -85,10 +82,10 @@ export class NodeRoutes {
   /** Keeps the routes in sync until the signal is aborted; they stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
     const outage = new Outage(this.#options);
-      const woken = new AbortController();
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     for (let failures = 0; !signal.aborted;) {
       this.#wake = Promise.withResolvers<void>();
+      const woken = new AbortController();
       try {
         await this.#sync(signal);
         failures = 0;
@@ -96,29 +93,24 @@ export class NodeRoutes {
         const quiet = delay(CHECK_INTERVAL_MS, undefined, { signal: woken.signal, ref: false }).catch(() => undefined);
         await Promise.race([this.#wake.promise, stopped, quiet]);
       } catch (error) {
-      } finally {
-        woken.abort();
         if (signal.aborted) return;
         outage.failed(error, {}, 'failed to sync routes to pods on other nodes');
         await delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined);
+      } finally {
+        woken.abort();
       }
     }
   }
 
   async #sync(signal: AbortSignal): Promise<void> {
-    const { nodeName, clusterCidr, nodes, overlay } = this.#options;
-    const claims: OverlayNode[] = [];
-    let self: OverlayNode | undefined;
-    for (const node of nodes()) {
-      const place = parsed(node);
-      if (place && node.name === nodeName) self = place;
-      else if (place) claims.push(place);
-    }
-    const others = claims.filter((claim) => {
-      const problem = claimProblem(claim, clusterCidr, self);
-      if (problem !== undefined) this.#warn(claim, problem);
-      return problem === undefined;
-    });
+    const { nodeName, nodes, overlay } = this.#options;
+    const all = nodes();
+    const own = all.find(({ name }) => name === nodeName);
+    const self = own && parsed(own);
+    const others = this.#claims(
+      self,
+      all.filter((node) => node !== own),
+    );
     const before = await ownRoutes(signal);
     const { hops, far, links } = await this.#hopsTo(others, before, signal);
     for (const dst of before.keys()) if (!hops.has(dst)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
@@ -131,7 +123,41 @@ export class NodeRoutes {
     const present = await ownRoutes(signal);
     for (const [dst, hop] of hops) {
       if (hop.dev !== undefined && !self) continue;
-      if (!leadsTo(present.get(dst), hop)) await replaceRoute({ dst, ...hop, protocol: ROUTE_PROTOCOL }, signal);
+      if (!leadsTo(present.get(dst), hop)) await this.#replaceRoute(dst, hop, signal);
+    }
+  }
+
+  /**
+   * Nodes write their own Node: none may take another's pods, or packets that are no pods' at all, by the range that it claims. Returns
+   * those whose claims are good.
+   */
+  #claims(self: OverlayNode | undefined, others: readonly NodeAddressing[]): OverlayNode[] {
+    const { clusterCidr: cluster } = this.#options;
+    const claimed = new ClaimedRanges();
+    if (self) claimed.add(self.podCidr);
+    return [...others].sort(bySeniority).flatMap((node) => {
+      const claim = parsed(node);
+      if (!claim) return [];
+      const { podCidr } = claim;
+      if (podCidr.length < cluster.length || !cluster.contains(podCidr.network))
+        this.#warn(claim, `podCIDR of node is not in the pods' range ${cluster.text}`);
+      else if (!claimed.add(podCidr)) this.#warn(claim, 'podCIDR of node overlaps with that of another');
+      else return [claim];
+      return [];
+    });
+  }
+
+  /** What is wrong with one node's address keeps no other from getting its route. */
+  async #replaceRoute(dst: string, hop: Hop, signal: AbortSignal): Promise<void> {
+    try {
+      await replaceRoute({ dst, ...hop, protocol: ROUTE_PROTOCOL }, signal);
+    } catch (error) {
+      if (!(error instanceof ProgramError) || error.exitCode === null) throw error;
+      const fields = { gateway: hop.gateway, podCIDR: dst, err: error };
+      this.#options.logger.warn(
+        fields,
+        'kernel rejects the route to a node: pods on it are unreachable from this node',
+      );
     }
   }
 

@@ -83,12 +83,12 @@ test('routes follow the Nodes, and foreign routes are kept', async (t) => {
   t.equal(await detectNodeIp(), '10.9.0.1');
 
   let nodes: NodeAddressing[] = [
-    { name: 'self', podCidr: '10.42.0.0/24', address: '10.9.0.1' },
-    { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.2' },
-    { name: 'far', podCidr: '10.42.2.0/24', address: '172.31.0.2' },
-    { name: 'new', podCidr: '', address: '10.9.0.4' },
-    { name: 'everything', podCidr: '0.0.0.0/0', address: '10.9.0.66' },
-    { name: 'the pods of this node', podCidr: '10.42.0.128/25', address: '10.9.0.66' },
+    { name: 'self', podCidr: '10.42.0.0/24', address: '10.9.0.1', since: '2026' },
+    { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.2', since: '2026' },
+    { name: 'far', podCidr: '10.42.2.0/24', address: '172.31.0.2', since: '2026' },
+    { name: 'new', podCidr: '', address: '10.9.0.4', since: '2026' },
+    { name: 'everything', podCidr: '0.0.0.0/0', address: '10.9.0.66', since: '2026' },
+    { name: 'the pods of this node', podCidr: '10.42.0.128/25', address: '10.9.0.66', since: '2026' },
   ];
   const warnings: unknown[] = [];
   const routes = new NodeRoutes({
@@ -121,8 +121,8 @@ test('routes follow the Nodes, and foreign routes are kept', async (t) => {
   t.match(ip('route', 'show', 'default'), 'via 10.9.0.254', 'and no node takes what is not its own');
 
   nodes = [
-    { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.22' },
-    { name: 'x', podCidr: '10.42.3.0/24', address: '10.9.0.3' },
+    { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.22', since: '2026' },
+    { name: 'x', podCidr: '10.42.3.0/24', address: '10.9.0.3', since: '2026' },
   ];
   routes.wake();
   await routed(['10.42.1.0/24', '10.9.0.22'], ['10.42.3.0/24', '10.9.0.3'], foreign);

@@ -63,10 +63,10 @@ class Host {
 }
 
 const NODES: readonly NodeAddressing[] = [
-  { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2' },
-  { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.2.2' },
-  { name: 'unreachable', podCidr: '10.42.3.0/24', address: '203.0.113.9' },
-  { name: 'new', podCidr: '', address: '10.91.1.9' },
+  { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2', since: '2026' },
+  { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.2.2', since: '2026' },
+  { name: 'unreachable', podCidr: '10.42.3.0/24', address: '203.0.113.9', since: '2026' },
+  { name: 'new', podCidr: '', address: '10.91.1.9', since: '2026' },
 ];
 
 interface Node {
@@ -182,10 +182,51 @@ t.test('pods on nodes of different networks reach each other, and keep their add
   await alone.end();
 });
 
+/** What nodes may write of themselves. */
+const HOSTILE: readonly (readonly [podCidr: string, address: string])[] = [
+  ['10.42.10.0/24', '127.0.0.1'],
+  ['10.42.11.0/24', '0.0.0.0'],
+  ['10.42.12.0/24', '224.0.0.1'],
+  ['10.42.13.0/24', '255.255.255.255'],
+  ['10.42.14.0/24', '169.254.169.254'],
+  ['10.42.15.0/24', '10.91.1.2'],
+  ['10.42.16.9/24', '10.91.2.2'],
+  ['10.42.17.0/24', '10.42.2.5'],
+  ['10.42.18.0/24', '10.91.1.255'],
+  ['10.42.19.0/32', '10.91.2.9'],
+  ['10.42.2.0/24', '10.91.1.66'],
+  ['10.42.2.0/25', '10.91.1.67'],
+  ['10.42.2.5/32', '10.91.1.68'],
+  ['10.42.0.0/17', '10.91.1.69'],
+  ['fd00::/64', 'fd00::1'],
+  ['::ffff:10.42.20.0/120', '::ffff:10.91.1.70'],
+  ['; reboot', '$(reboot)'],
+];
+
+t.test('what other nodes claim keeps no node from another', async (t) => {
+  const { a } = await startNetwork(t, 'auto');
+  await eventually('the pods to reach each other', () => a.pod.pings('10.42.2.5'));
+  await a.agent.end();
+  const hostile = HOSTILE.map(([podCidr, address], index) => ({
+    ...{ name: `hostile-${index}`, podCidr, address, since: '2027' },
+  }));
+  for (const nodes of [
+    [...hostile, ...NODES],
+    [...NODES, ...hostile],
+  ]) {
+    await a.host.run('ip', 'route', 'flush', 'proto', '107');
+    const agent = await startAgent(t, a.host, 'a', 'auto', nodes);
+    await eventually('the other node', () => a.pod.pings('10.42.2.5'));
+    t.match(await a.host.ip('-4', 'route', 'get', '10.42.2.5'), /via 10\.42\.2\.0 dev kedge\.vxlan/);
+    t.notMatch(agent.lines.join('\n'), 'failed to sync');
+    await agent.end();
+  }
+});
+
 t.test('neighbours use the overlay where it is wanted for all', async (t) => {
   const nodes: NodeAddressing[] = [
-    { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2' },
-    { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.1.3' },
+    { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2', since: '2026' },
+    { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.1.3', since: '2026' },
   ];
   const a = await Host.create(t, 'a');
   const b = await Host.create(t, 'b');
