@@ -34,17 +34,20 @@ export class ProgramError extends Error {
   override readonly name = 'ProgramError';
   readonly exitCode: number | null;
   readonly stderr: string;
+  /** Whether it was killed, at its time limit or by the kernel for want of memory: it may have asked too much at once. */
+  readonly wasKilled: boolean;
   constructor(
     program: string,
     args: readonly string[],
     exitCode: number | null,
     how: string,
     stderr: string,
-    options?: ErrorOptions,
+    { wasKilled = false, ...options }: ErrorOptions & { wasKilled?: boolean } = {},
   ) {
     const said = excerptOf(stderr.trim(), MESSAGE_PART);
     super(`${[program, ...args].join(' ')}: ${how}${said && `: ${said}`}`, options);
     this.exitCode = exitCode;
+    this.wasKilled = wasKilled;
     this.stderr = stderr;
   }
 }
@@ -92,7 +95,7 @@ function ended(
   return new Promise((resolve, reject) => {
     let stdout = '';
     const stderr = new Excerpt(STDERR_PART);
-    const fail = (code: number | null, how: string, options?: ErrorOptions): void =>
+    const fail = (code: number | null, how: string, options?: ConstructorParameters<typeof ProgramError>[5]): void =>
       reject(new ProgramError(program, args, code, how, String(stderr), options));
     const collect = (text: string): void => {
       if (stdout.length + text.length <= maxStdout) stdout += text;
@@ -106,7 +109,8 @@ function ended(
     child.on('error', (error) => fail(null, error.message, { cause: error }));
     child.on('close', (code, killedBy) => {
       if (code === 0) resolve({ stdout, stderr: String(stderr) });
-      else fail(code, killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`);
+      else if (killedBy) fail(code, `killed by ${killedBy} (limit ${timeoutMs} ms)`, { wasKilled: true });
+      else fail(code, `exit code ${code}`);
     });
     // For a program that exits without reading its input the exit code counts, not the broken pipe.
     child.stdin.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && reject(error));

@@ -19,6 +19,8 @@ export class MemoryNft extends Nft {
   readonly inputs: string[] = [];
   /** Commands with this text are rejected. */
   rejects: string | undefined;
+  /** It takes too long with more characters than this. */
+  maxInput = Infinity;
   /** The program cannot be run. */
   isBroken = false;
 
@@ -33,6 +35,8 @@ export class MemoryNft extends Nft {
   override async applyCommands(commands: readonly string[]): Promise<void> {
     this.inputs.push(commands.join('\n'));
     this.#access();
+    if ((this.inputs.at(-1)?.length ?? 0) > this.maxInput)
+      throw new ProgramError('nft', ['-f', '-'], null, 'killed by SIGKILL', '', { wasKilled: true });
     const tables = structuredClone(this.#tables);
     for (const line of commands) execute(tables, line, this.rejects);
     this.#tables = tables;

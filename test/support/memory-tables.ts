@@ -21,6 +21,8 @@ export class MemoryTables extends Iptables {
   readonly inputs: string[] = [];
   /** Rules with this text are rejected. */
   rejects: string | undefined;
+  /** It takes too long with more characters than this. */
+  maxInput = Infinity;
   /** The program cannot be run. */
   isBroken = false;
   /** Awaited by each transaction before it is judged. */
@@ -44,6 +46,8 @@ export class MemoryTables extends Iptables {
   override async restore(input: string): Promise<void> {
     this.inputs.push(input);
     await this.gate;
+    if (input.length > this.maxInput)
+      throw new ProgramError('iptables-restore', [], null, 'killed by SIGKILL', '', { wasKilled: true });
     if (this.isBroken) throw programFailed(null, 'not found');
     let name: Table = 'nat';
     let chains: Chains = new Map();

@@ -1,5 +1,5 @@
 /** How one item that is rejected is kept from keeping out all others that share a transaction with it. */
-import type { ProgramError } from '../../host/run.ts';
+import { ProgramError } from '../../host/run.ts';
 
 /** A transaction that is tried with some items. */
 export interface Trial<Item> {
@@ -9,6 +9,8 @@ export interface Trial<Item> {
   leaveOut(item: Item, error: ProgramError): Promise<void>;
   /** Whether the error judges the items: others of them may pass. */
   isRejection(error: unknown): error is ProgramError;
+  /** Called after the program was killed at a transaction. Resolves to whether smaller ones pass. Throws when nothing does. */
+  isTooMuch(): Promise<boolean>;
 }
 
 /** Puts all items in force, less those that are rejected alone. Throws what is no rejection: nothing can be written at all. */
@@ -19,10 +21,14 @@ export async function admitAll<Item>(items: readonly Item[], trial: Trial<Item>)
     await trial.admit(items);
     return;
   } catch (error) {
-    if (!trial.isRejection(error)) throw error;
-    if (items.length === 1) return trial.leaveOut(first, error);
+    if (!trial.isRejection(error) && !(await isTooMuch(error, trial))) throw error;
+    if (items.length === 1) return trial.leaveOut(first, error as ProgramError);
   }
+  // Smaller transactions take less time: one after the other passes, or the one item that takes too long is alone.
   const middle = Math.ceil(items.length / 2);
   await admitAll(items.slice(0, middle), trial);
   await admitAll(items.slice(middle), trial);
 }
+
+const isTooMuch = async <Item>(error: unknown, trial: Trial<Item>): Promise<boolean> =>
+  error instanceof ProgramError && error.wasKilled && (await trial.isTooMuch());

@@ -5,7 +5,7 @@
  * alone. Open connections are not affected by any of it.
  */
 import type { IpFamily } from '../../../api/domain/address.ts';
-import type { ProgramError } from '../../host/run.ts';
+import { ProgramError } from '../../host/run.ts';
 import { admitAll } from './bisect.ts';
 import {
   isMissing,
@@ -116,6 +116,7 @@ export class Netfilter {
         admit: (some) => this.#admit(some, outcome),
         leaveOut: (item, error) => this.#leaveOut(item, error, outcome),
         isRejection,
+        isTooMuch: () => this.#answers(),
       });
     } catch (error) {
       for (const owner of queue.keys()) outcome.failed.set(owner, error as Error);
@@ -128,6 +129,13 @@ export class Netfilter {
       if (error) result.reject(error);
       else result.resolve({ wrote: outcome.wrote.has(owner), rejected: outcome.rejected.get(owner) ?? new Map() });
     }
+  }
+
+  /** Whether the program works at all. */
+  async #answers(): Promise<boolean> {
+    const [jump] = this.#owners.flatMap(({ spec }) => spec.jumps);
+    if (jump) await this.#iptables.has(jump);
+    return jump !== undefined;
   }
 
   /** Puts the items in force; what was in force before is when this throws. */
@@ -172,8 +180,8 @@ export class Netfilter {
     } catch (error) {
       for (const [owner, { change, jumps }] of changes) {
         owner.ledger.failed(change);
-        // One table may have been written all the same: no jump must be there twice.
-        if (jumps.length > 0) owner.isKnown = false;
+        // One table may have been written all the same: no jump must be there twice, and no doubt be a reason to write more.
+        if (jumps.length > 0 || (error instanceof ProgramError && error.wasKilled)) owner.isKnown = false;
       }
       throw error;
     }

@@ -98,7 +98,11 @@ async function withShortErrors<T>(action: () => Promise<T>): Promise<T> {
       .slice(0, MAX_ERROR_LINES)
       .map((line) => line.slice(0, MAX_ERROR_LINE))
       .join('\n');
-    throw new ProgramError('nft', [], error.exitCode, `exit code ${error.exitCode}`, stderr, { cause: error.cause });
+    const { exitCode, cause, wasKilled } = error;
+    throw new ProgramError('nft', [], exitCode, wasKilled ? 'killed' : `exit code ${exitCode}`, stderr, {
+      cause,
+      wasKilled,
+    });
   }
 }
 

@@ -148,6 +148,7 @@ export class NftablesBackend implements ProxyBackend {
         admit: (some) => this.#admit(some, outcome),
         leaveOut: (item, error) => this.#leaveOut(item, error, outcome),
         isRejection: isNftRejection,
+        isTooMuch: () => this.#answers(),
       });
       return outcome;
     } catch (error) {
@@ -156,6 +157,13 @@ export class NftablesBackend implements ProxyBackend {
       this.#isKnown = false;
       throw error;
     }
+  }
+
+  /** Whether the program works at all; what one that was killed has written is read. */
+  async #answers(): Promise<boolean> {
+    await this.#nft.applyCommands(tableCommands(TABLES[this.family]));
+    await this.#read();
+    return true;
   }
 
   /** Puts the items in force; what was in force before is when this throws. */
