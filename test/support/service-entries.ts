@@ -76,7 +76,7 @@ export function entryOf(shape: Shape = {}): ServiceEntry {
     },
     NODE_NAME,
   );
-  const entry = facts && serviceEntry(facts, [slice], family, shape.zone);
+  const entry = facts && serviceEntry(facts, [slice], family, { nodeName: NODE_NAME, zone: shape.zone });
   if (!entry) throw new Error('a Service without rules');
   return entry;
 }

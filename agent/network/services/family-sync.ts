@@ -132,12 +132,23 @@ export class FamilySync {
 
   #remember(changes: Changes): void {
     for (const [key, entry] of changes) {
+      if (entry && entry.portsLeftOut > 0 && this.#entries.get(key)?.portsLeftOut !== entry.portsLeftOut)
+        this.#tellOfSize(entry);
       this.#options.serviceHealth.update(key, this.family, entry);
       const hadFlows = flowsOf(this.#entries.get(key));
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
       if (hadFlows !== flowsOf(entry)) this.#staleFlows.changed();
     }
+  }
+
+  #tellOfSize({ namespace, name, uid, ports, portsLeftOut }: ServiceEntry): void {
+    const { events, logger, nodeName } = this.#options;
+    const counts = `${ports.length} of ${ports.length + portsLeftOut} ports`;
+    logger.warn({ service: `${namespace}/${name}` }, `service is too large, only ${counts} are served`);
+    const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
+    const message = `Only ${counts} are served on node ${nodeName}: with all of their addresses and endpoints, they are too many.`;
+    events.event(regarding, 'Warning', 'ServiceTooLarge', message);
   }
 
   /** Throws what the backend throws, which keeps the changes for the next time. */

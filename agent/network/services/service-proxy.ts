@@ -123,7 +123,8 @@ export class ServiceProxy {
   #entryOf(key: string, family: IpFamily): ServiceEntry | undefined {
     const { services, slices } = this.#options.cache;
     const facts = services.getByKey(key)?.facts;
-    return facts && serviceEntry(facts, slices.byIndex('service', key), family, this.#zone);
+    const from = { nodeName: this.#options.nodeName, zone: this.#zone };
+    return facts && serviceEntry(facts, slices.byIndex('service', key), family, from);
   }
 
   #logProblems(key: string, facts: ServiceFacts | undefined): void {

@@ -55,6 +55,8 @@ export interface ServiceEntry {
   /** Where load balancers ask whether this node has endpoints; undefined when they do not. */
   readonly healthCheckNodePort: Port | undefined;
   readonly ports: readonly ServicePort[];
+  /** How many more ports it has, which are not served because all together are too much. */
+  readonly portsLeftOut: number;
 }
 
 /** `10.42.0.5:8080`, `[fd00::5]:8080` */

@@ -18,13 +18,14 @@ import {
   type ServiceEntry,
   type ServicePort,
 } from './service-entry.ts';
+import { MAX_PAIRS, shareOf } from './service-limits.ts';
 import { asAffinitySeconds, asLabel, asPort, asProtocol, asTarget } from './service-values.ts';
 import type { AffinitySeconds, Port, Protocol } from './service-values.ts';
 
 /** What is kept of a Service. */
 export interface ServiceFacts {
   /** One for each IP family that the Service has a cluster IP of. */
-  readonly services: readonly Omit<ServiceEntry, 'ports'>[];
+  readonly services: readonly Omit<ServiceEntry, 'ports' | 'portsLeftOut'>[];
   /** With the names by which slices refer to them. */
   readonly ports: readonly {
     readonly name: string;
@@ -175,36 +176,65 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
   };
 }
 
+/** From where on this node's traffic goes. */
+export interface Viewpoint {
+  readonly nodeName?: string;
+  /** Undefined when the node is in none that is known. */
+  readonly zone?: string | undefined;
+}
+
 /**
  * Joins a Service with its slices, of which those of other families are skipped. Undefined where the Service has no address of the
  * family. An endpoint that is in two slices for a moment counts once.
- * @param zone this node's; undefined when it is in none that is known.
  */
 export function serviceEntry(
   { services, ports }: ServiceFacts,
   slices: readonly SliceFacts[],
   family: IpFamily,
-  zone?: string,
+  { nodeName = '', zone }: Viewpoint = {},
 ): ServiceEntry | undefined {
   const service = services.find((each) => each.family === family);
   if (!service) return undefined;
-  const ofFamily = slices.filter((slice) => slice.family === family);
-  return {
-    ...service,
-    ports: ports.map(({ name, port }) => {
-      const endpoints = new Map<string, Endpoint & Preference>();
-      for (const slice of ofFamily) {
-        for (const target of slice.ports) {
-          if (target.name !== name || target.protocol !== port.protocol) continue;
-          for (const endpoint of slice.endpoints) {
-            const key = socketText(endpoint.ip, target.port);
-            const known = endpoints.get(key);
-            if (!known || (!known.ready && endpoint.ready)) endpoints.set(key, { ...endpoint, port: target.port });
-          }
-        }
-      }
-      const inOrder = [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port);
-      return { ...port, ...led(inOrder, zone) };
-    }),
-  };
+  const targets = targetsByPort(slices.filter((slice) => slice.family === family));
+  const outside = service.externalIPs.length + service.loadBalancerIPs.length;
+  const filtered = service.loadBalancerIPs.length * (service.loadBalancerSources?.length ?? 0);
+  const joined: ServicePort[] = [];
+  let pairs = 0;
+  for (const { name, port } of ports) {
+    const { endpoints, cluster, local } = led(endpointsOf(targets.get(targetKey(name, port.protocol)) ?? []), zone);
+    const shares = { cluster: shareOf(cluster, nodeName), local: shareOf(local, nodeName) };
+    const frontends = 1 + outside + (port.nodePort === undefined ? 0 : 1);
+    pairs += frontends * (1 + shares.cluster.length) + filtered;
+    if (pairs > MAX_PAIRS) break;
+    joined.push({ ...port, endpoints, ...shares });
+  }
+  return { ...service, ports: joined, portsLeftOut: ports.length - joined.length };
+}
+
+/** A slice that has the port, and its number there. */
+interface Target {
+  readonly slice: SliceFacts;
+  readonly port: Port;
+}
+
+const targetKey = (name: string, protocol: Protocol): string => `${protocol} ${name}`;
+
+function targetsByPort(slices: readonly SliceFacts[]): ReadonlyMap<string, readonly Target[]> {
+  const targets = new Map<string, Target[]>();
+  for (const slice of slices)
+    for (const { name, protocol, port } of slice.ports)
+      targets.getOrInsertComputed(targetKey(name, protocol), () => []).push({ slice, port });
+  return targets;
+}
+
+function endpointsOf(targets: readonly Target[]): (Endpoint & Preference)[] {
+  const endpoints = new Map<string, Endpoint & Preference>();
+  for (const { slice, port } of targets) {
+    for (const endpoint of slice.endpoints) {
+      const key = socketText(endpoint.ip, port);
+      const known = endpoints.get(key);
+      if (!known || (!known.ready && endpoint.ready)) endpoints.set(key, { ...endpoint, port });
+    }
+  }
+  return [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port);
 }

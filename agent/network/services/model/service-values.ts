@@ -2,7 +2,7 @@
  * The values that rules are made of, each parsed once from a field of an object. Backends accept these types only, so that no text
  * of an object can reach the kernel's rules unparsed.
  */
-import { IpAddress } from '../../../../api/domain/address.ts';
+import { Cidr, IpAddress } from '../../../../api/domain/address.ts';
 import { isPortNumber } from '../../../../api/domain/port-number.ts';
 import { MAX_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
 
@@ -34,6 +34,9 @@ export function asLabel(namespace: string, name: string, port: string): Label | 
   return LABEL.test(label) ? (label as Label) : undefined;
 }
 
+/** "This network", and all hosts of the link: a Service there would take DHCP's packets. */
+const NOBODYS: readonly Cidr[] = ['0.0.0.0/8', '255.255.255.255/32'].flatMap((text) => Cidr.parse(text) ?? []);
+
 /**
  * An address to which packets of others may be led: not one that means each host itself or its own link. Redirected packets
  * pass the rule that guards the addresses of loopback.
@@ -41,5 +44,5 @@ export function asLabel(namespace: string, name: string, port: string): Label | 
 export function asTarget(text: string | undefined): IpAddress | undefined {
   const address = IpAddress.parse(text ?? '');
   if (!address || address.isUnspecified || address.isLoopback || address.isMulticast) return undefined;
-  return address.isLinkLocalUnicast ? undefined : address;
+  return address.isLinkLocalUnicast || NOBODYS.some((range) => range.contains(address)) ? undefined : address;
 }
