@@ -2,6 +2,7 @@
  * A program nft(8) that stays: starting it takes several times as long as a small transaction does. Its interactive mode makes a
  * transaction of each line, and says nothing unless something is wrong.
  */
+import { DeadlineError } from '../../../client/deadline.ts';
 import { ProgramError } from '../../host/run.ts';
 import { ResidentProgram } from '../../host/resident-program.ts';
 
@@ -48,7 +49,9 @@ export class NftSession {
     } catch (error) {
       this.#program = undefined;
       if (this.#signal.aborted) throw error;
-      throw new ProgramError('nft', ARGS, null, (error as Error).message, '', { cause: error });
+      // A line at which it crashes is one that it cannot take; one that hangs says nothing of the line.
+      const wasKilled = !(error instanceof DeadlineError);
+      throw new ProgramError('nft', ARGS, null, (error as Error).message, '', { cause: error, wasKilled });
     }
     if (errors !== '') throw new ProgramError('nft', ARGS, 1, 'rejected', errors);
     return true;

@@ -62,3 +62,37 @@ for (const mode of PROXY_MODES) {
     await proxy.end('SIGTERM');
   });
 }
+
+/** Crashes at rules with the address, whether they come as a file or line by line. */
+const CRASHES: Readonly<Record<ProxyMode, string>> = {
+  nftables: `
+    real=/usr/sbin/nft
+    crash() { kill -SEGV $$; exit 1; }
+    case $* in
+    '-f -') input=$(cat); case $input in *10.43.0.66*) crash;; esac; printf '%s\\n' "$input" | exec $real -f -; exit;;
+    -i) while IFS= read -r line; do case $line in *10.43.0.66*) crash;; esac; printf '%s\\n' "$line"; done | $real -i; exit;;
+    esac`,
+  iptables: `
+    input=$(cat); case $input in *10.43.0.66*) kill -SEGV $$;; esac
+    printf '%s\\n' "$input" | exec /usr/sbin/iptables-restore "$@"; exit`,
+};
+
+for (const mode of PROXY_MODES) {
+  t.test(`${mode}: a program that crashes at the rules of one Service keeps no other from being changed`, async (t) => {
+    await using api = await MemoryApi.start();
+    putService(api, 'web', { clusterIP: '10.43.0.5', endpoints: [POD] });
+    putService(api, 'crashing', { clusterIP: '10.43.0.66', endpoints: [POD] });
+    const proxy = startProxyProcess(t, api, mode, await programBefore(t, PROGRAMS[mode], CRASHES[mode]));
+    await eventually('the other Service', async () => (await said('10.43.0.5')) === POD);
+    putEndpoints(api, 'web', [OTHER]);
+    await eventually('its change', async () => (await said('10.43.0.5')) === OTHER);
+    t.match(
+      JSON.stringify(proxy.lines),
+      /service rules rejected by kernel, skipping service","service":"default\/crashing/,
+    );
+    putService(api, 'late', { clusterIP: '10.43.0.7', endpoints: [POD] });
+    putEndpoints(api, 'crashing', [OTHER]);
+    await eventually('a new one that comes with a change of it', async () => (await said('10.43.0.7')) === POD);
+    await proxy.end('SIGTERM');
+  });
+}
