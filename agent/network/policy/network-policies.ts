@@ -233,6 +233,8 @@ export class NetworkPolicies implements PodProtection {
         } catch (error) {
           if (signal.aborted) return;
           this.#isDirty = true;
+          // From here on, the pause between attempts is what counts.
+          this.#restsUntilMs = 0;
           this.#failed(error as Error);
           await this.#pause(backoffMs(RETRY, ++failures), signal);
         }

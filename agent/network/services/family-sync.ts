@@ -228,7 +228,7 @@ export class FamilySync {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       const over = AbortSignal.any([woken.signal, signal]);
-      await delay(this.#checkIsDueInMs(), undefined, { signal: over, ref: false }).catch(() => undefined);
+      await delay(Math.max(0, this.#checkIsDueInMs()), undefined, { signal: over, ref: false }).catch(() => undefined);
       this.#wake = () => undefined;
       if (!signal.aborted && this.#checkIsDueInMs() <= 0 && (await this.#check())) return;
     }
