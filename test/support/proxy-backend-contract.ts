@@ -1,7 +1,7 @@
 /** What every backend of the service proxy has to do, as a table of tests. */
 import type { Test } from 'tap';
 import type { ProxyBackend } from '../../agent/network/services/backends/proxy-backend.ts';
-import { readTable } from '../../agent/network/services/backends/nftables/table-text.ts';
+import { readTable } from '../../agent/network/netfilter/nft-table/table-text.ts';
 import { socketText, type ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
 import { IpAddress, type IpFamily } from '../../api/domain/address.ts';
 import { entryOf, IPV6_SERVICE_CIDR, SERVICE_CIDR, type Shape } from './service-entries.ts';

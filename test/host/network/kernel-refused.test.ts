@@ -10,7 +10,7 @@ import type { Ranges } from '../../../agent/network/services/backends/iptables/s
 import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
 import { compileService as compileToElements } from '../../../agent/network/services/backends/nftables/compile-service.ts';
 import { NftablesBackend } from '../../../agent/network/services/backends/nftables/nftables-backend.ts';
-import { elementTail, rule, type TableUnit } from '../../../agent/network/services/backends/nftables/table-unit.ts';
+import { elementTail, rule, type TableUnit } from '../../../agent/network/netfilter/nft-table/table-unit.ts';
 import type { ProxyBackend } from '../../../agent/network/services/backends/proxy-backend.ts';
 import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { ServiceCache } from '../../../agent/network/service-cache.ts';

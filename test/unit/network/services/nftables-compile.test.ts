@@ -1,9 +1,9 @@
 /** What a Service is in the table of nftables, by table. */
 import t from 'tap';
 import { compileService } from '../../../../agent/network/services/backends/nftables/compile-service.ts';
-import { fixedChains, fixedSets, objectsOf } from '../../../../agent/network/services/backends/nftables/layout.ts';
-import { TableLedger, type LedgerOptions } from '../../../../agent/network/services/backends/nftables/table-ledger.ts';
-import { changeCommands, readTable } from '../../../../agent/network/services/backends/nftables/table-text.ts';
+import { BASE_CHAINS, fixedChains, fixedSets, objectsOf } from '../../../../agent/network/services/backends/nftables/layout.ts';
+import { TableLedger, type LedgerOptions } from '../../../../agent/network/netfilter/nft-table/table-ledger.ts';
+import { changeCommands, readTable } from '../../../../agent/network/netfilter/nft-table/table-text.ts';
 import type { ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import {
   CLUSTER_CIDR,
@@ -197,7 +197,7 @@ function writer(ledger: TableLedger) {
     ledger.put(new Map(Object.entries(services).map(([key, entry]) => [key, entry && compileService(entry, RANGES)])));
     const change = ledger.pending();
     if (change) ledger.written(change);
-    return change ? changeCommands(TABLE, change).map(plain) : [];
+    return change ? changeCommands(TABLE, BASE_CHAINS, change).map(plain) : [];
   };
 }
 const many = Object.fromEntries(
@@ -274,7 +274,7 @@ t.test('what a program lists that is not understood is taken for nothing that is
   const ledger = new TableLedger(options());
   ledger.put(new Map([['a', compileService(entryOf({ endpoints: [here] }), RANGES)]]));
   t.strictSame([...ledger.adopt(state).keys()], ['a']);
-  const input = changeCommands(TABLE, ledger.pending()!)
+  const input = changeCommands(TABLE, BASE_CHAINS, ledger.pending()!)
     .map((line) => `${line}\n`)
     .join('');
   t.match(input, 'delete element ip kube-proxy service-ips { 10.43.0.5 . tcp . 80 }');

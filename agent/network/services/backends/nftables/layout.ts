@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import type { NftTable } from '../../../netfilter/nft.ts';
 import { MASQUERADE_MARK } from '../pod-forwarding.ts';
-import { rule, type Chains, type Declarations } from './table-unit.ts';
+import { rule, type Chains, type Declarations, type Objects } from '../../../netfilter/nft-table/table-unit.ts';
 
 /** Of pods and of Services, in one IP family. */
 export interface Ranges {
@@ -169,10 +169,6 @@ export const nodePortEndpointsMap = (count: number): string => `nodeport-endpoin
 /** The chain for connections that are masqueraded. */
 export const externalEndpointsChain = (count: number): string => `external-endpoints-${count}`;
 
-export interface Objects {
-  readonly sets: Declarations;
-  readonly chains: Chains;
-}
 const NOTHING: Objects = { sets: new Map(), chains: new Map() };
 
 /** All protocols that Services have: the kernel translates ports of these alone. */

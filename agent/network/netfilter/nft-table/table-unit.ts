@@ -15,6 +15,12 @@ export type Declarations = ReadonlyMap<string, string>;
 /** Chains by name: rules of `rule`. */
 export type Chains = ReadonlyMap<string, readonly string[]>;
 
+/** What comes and goes together. */
+export interface Objects {
+  readonly sets: Declarations;
+  readonly chains: Chains;
+}
+
 /** The part of one object (a Service). A transaction that the kernel rejects is bisected by units. */
 export interface TableUnit {
   readonly sets: Declarations;

@@ -1,11 +1,13 @@
 /** A table as text: what is written for nft(8), and what it prints. */
-import type { NftTable } from '../../../netfilter/nft.ts';
-import { BASE_CHAINS } from './layout.ts';
+import type { NftTable } from '../nft.ts';
 import type { TableChange, TableState } from './table-ledger.ts';
-import { elementTail } from './table-unit.ts';
+import { elementTail, type Chains } from './table-unit.ts';
 
-/** Commands that make the change in one transaction, a line each. */
-export function changeCommands({ family, name: table }: NftTable, change: TableChange): string[] {
+/**
+ * Commands that make the change in one transaction, a line each.
+ * @param hooks of the chains that the kernel itself leads to
+ */
+export function changeCommands({ family, name: table }: NftTable, hooks: Chains, change: TableChange): string[] {
   const of = `${family} ${table}`;
   const lines: string[] = [];
   for (const [name, declaration] of change.addSets) {
@@ -13,7 +15,7 @@ export function changeCommands({ family, name: table }: NftTable, change: TableC
     lines.push(`add ${kind} ${of} ${name} ${body}`);
   }
   for (const name of change.addChains) {
-    const hook = BASE_CHAINS.get(name);
+    const hook = hooks.get(name);
     lines.push(hook ? `add chain ${of} ${name} { ${hook.join(' ')} }` : `add chain ${of} ${name}`);
   }
   for (const [container, keys] of change.removeElements)
