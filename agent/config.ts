@@ -20,6 +20,7 @@ import {
 } from '../daemon/setting-rules.ts';
 import { caHashProblem, serverProblem } from './join/join-format.ts';
 import { VXLAN_MODES, type VxlanMode } from './network/connectivity/node-routes.ts';
+import { IPVS_SCHEDULERS, type IpvsScheduler } from './network/services/backends/ipvs/ipvs-scheduler.ts';
 import { PROXY_MODES, type ProxyMode } from './network/services/backends/proxy-mode.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
@@ -67,6 +68,8 @@ export const defaultAgentConfig = {
   vxlanPort: 8472,
   serviceProxy: true,
   proxyMode: '' as ProxyMode | '',
+  ipvsScheduler: 'rr' as IpvsScheduler,
+  ipvsStrictArp: false,
   proxyHealthPort: 10256,
   proxyMetricsAddress: '127.0.0.1',
   proxyMetricsPort: 10249,
@@ -114,7 +117,9 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   vxlanPort: 'UDP port of VXLAN, the same on all nodes',
   serviceProxy: 'run the service proxy on this node',
   networkPolicy: 'enforce NetworkPolicies for the pods of this node',
-  proxyMode: `how the service proxy programs the kernel: ${PROXY_MODES.join(' or ')}; nftables when empty, or iptables where the host lacks something that it takes`,
+  proxyMode: `how the service proxy programs the kernel: ${PROXY_MODES.join(', ')}; nftables when empty, or iptables where the host lacks something that it takes`,
+  ipvsScheduler: `how proxy mode ipvs chooses an endpoint: ${IPVS_SCHEDULERS.join(', ')}`,
+  ipvsStrictArp: 'in proxy mode ipvs, answer ARP on each link for its own addresses only, not for those of Services',
   proxyHealthPort: 'port of /healthz and /livez of the service proxy, for load balancers; 0 for none',
   proxyMetricsAddress: 'address that the metrics of the service proxy are served at',
   proxyMetricsPort: 'port of the metrics of the service proxy, without TLS; 0 for none',
@@ -175,6 +180,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   vxlan: oneOf(...VXLAN_MODES),
   vxlanPort: integerFrom(1, MAX_PORT),
   proxyMode: orEmpty(oneOf(...PROXY_MODES)),
+  ipvsScheduler: oneOf(...IPVS_SCHEDULERS),
   proxyHealthPort: integerFrom(0, MAX_PORT),
   proxyMetricsAddress: ipAddress,
   proxyMetricsPort: integerFrom(0, MAX_PORT),

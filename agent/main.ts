@@ -40,7 +40,8 @@ import { PodNetwork } from './network/pod-network.ts';
 import { NetworkPolicies, NO_PROTECTION } from './network/policy/network-policies.ts';
 import { PolicyTable, removePolicyTable } from './network/policy/policy-table.ts';
 import { ServiceCache } from './network/service-cache.ts';
-import { availableProxyMode } from './network/services/backends/proxy-modes.ts';
+import { ipvsHost } from './network/services/backends/ipvs/ipvs-host.ts';
+import { availableProxyMode, requireProxyMode } from './network/services/backends/proxy-modes.ts';
 import { createServiceProxy } from './network/services/main.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
@@ -228,8 +229,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // Services: their rules in the tables of netfilter, and their names in DNS.
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
-  const proxyHost = { clusterCidr, netfilter, nft };
+  const ipvsSettings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
+  const ipvs = ipvsHost(clusterCidr.family, ipvsSettings, signal);
+  const proxyHost = { clusterCidr, netfilter, nft, ipvs };
   const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
+  if (config.serviceProxy) await requireProxyMode(proxyMode, proxyHost);
   const proxy = createServiceProxy({
     ...{
       cache: serviceCache,

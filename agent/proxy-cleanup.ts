@@ -7,6 +7,7 @@ import type { AgentConfig } from './config.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
+import { DEFAULT_IPVS, ipvsHost } from './network/services/backends/ipvs/ipvs-host.ts';
 import { proxyModes } from './network/services/backends/proxy-modes.ts';
 import { restoreKernel } from './network/services/kernel-tuning.ts';
 
@@ -27,7 +28,8 @@ export async function removeServiceRules({ dataDir }: DataDir, attempts: Attempt
   await attempts.make('restore kernel settings', () => restoreKernel(resolve(dataDir)));
   for (const [mode, backendOf] of Object.entries(proxyModes)) {
     const netfilter = new Netfilter(new Iptables(ANY_ADDRESS.family, signal));
-    const backend = backendOf({ clusterCidr: ANY_ADDRESS, netfilter, nft: new Nft(signal) });
+    const ipvs = ipvsHost(ANY_ADDRESS.family, DEFAULT_IPVS, signal);
+    const backend = backendOf({ clusterCidr: ANY_ADDRESS, netfilter, nft: new Nft(signal), ipvs });
     await attempts.make(`remove service rules of mode ${mode}`, () => backend.remove());
   }
 }

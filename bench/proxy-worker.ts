@@ -3,6 +3,7 @@ import { Iptables } from '../agent/network/netfilter/iptables.ts';
 import { Netfilter } from '../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../agent/network/netfilter/nft.ts';
 import type { ProxyBackend } from '../agent/network/services/backends/proxy-backend.ts';
+import { DEFAULT_IPVS, ipvsHost } from '../agent/network/services/backends/ipvs/ipvs-host.ts';
 import { PROXY_MODES } from '../agent/network/services/backends/proxy-mode.ts';
 import { proxyModes } from '../agent/network/services/backends/proxy-modes.ts';
 import type { ServiceEntry } from '../agent/network/services/model/service-entry.ts';
@@ -31,6 +32,7 @@ const start = (): ProxyBackend =>
   proxyModes[mode]({
     ...{ clusterCidr: CLUSTER_CIDR, nft: new Nft(signal) },
     netfilter: new Netfilter(new Iptables('IPv4', signal)),
+    ipvs: ipvsHost('IPv4', DEFAULT_IPVS, signal),
   });
 
 /** Of two endpoints that no other Service has. */

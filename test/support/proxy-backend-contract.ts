@@ -179,6 +179,12 @@ export function tableConnectionsOf(objects: readonly unknown[] | undefined): str
   return found.sort();
 }
 
+/** The new connections that virtual servers as `ipvsadm --save` prints them make. Node ports are not asked for. */
+export function serverConnectionsOf(saved: string): string[] {
+  const reals = saved.matchAll(/^-a -[tu] (\S+) -r (\S+) -m -w [1-9]/gm);
+  return Array.from(reals, ([, frontend = '', real = '']) => `${frontend} -> ${real}`).sort();
+}
+
 /** The connections that rules as iptables-save prints them make: from dispatch to the Service's chain, and on to the endpoints. */
 export function connectionsOf(saved: string): string[] {
   const found: string[] = [];

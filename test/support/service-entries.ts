@@ -28,7 +28,7 @@ export interface EndpointShape {
 export interface Shape {
   readonly name?: string;
   readonly clusterIP?: string;
-  readonly protocol?: 'TCP' | 'UDP';
+  readonly protocol?: 'TCP' | 'UDP' | 'SCTP';
   readonly port?: number;
   readonly targetPort?: number;
   readonly nodePort?: number;

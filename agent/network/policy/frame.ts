@@ -8,6 +8,8 @@ const FAMILIES: readonly IpFamily[] = ['IPv4', 'IPv6'];
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 /** Before the rules of Services and firewalls, and after all translation of destinations. */
 const HOOK_PRIORITY = 'filter - 5';
+/** After IPVS (at 99), which takes packets to Services away from the host: those come by the output hook then, translated. */
+const INPUT_PRIORITY = '105';
 const NEIGHBOUR_DISCOVERY =
   'icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept';
 
@@ -20,7 +22,8 @@ const judgedByHeader = (direction: Direction, family: IpFamily): string =>
 
 const chain = (name: string, ...lines: readonly string[]): string =>
   `  chain ${name} {\n    ${lines.join('\n    ')}\n  }\n`;
-const hook = (name: string): string => `type filter hook ${name} priority ${HOOK_PRIORITY}; policy accept;`;
+const hook = (name: string, priority = HOOK_PRIORITY): string =>
+  `type filter hook ${name} priority ${priority}; policy accept;`;
 
 /**
  * One transaction that puts a table with this content in the place of any that is there: packets see the one or the other.
@@ -64,11 +67,22 @@ function baseChains(table: string, bridge: string): string {
     // From pods to their own node; from the node to its pods everything is allowed: the replies here are of the node's connections.
     chain(
       'input',
-      hook('input'),
+      hook('input', INPUT_PRIORITY),
       NEIGHBOUR_DISCOVERY,
       linkLocal,
       `${withoutConnection} goto no-connection-to-node`,
       ...ofConnection('egress'),
+    ),
+    // What IPVS leads to pods, with the client's address still. The node's own packets, and its replies, are allowed.
+    chain(
+      'output',
+      hook('output'),
+      'ct direction reply accept',
+      'fib saddr type local accept',
+      `${withoutConnection} goto no-connection`,
+      ...FAMILIES.map((family) => `${selfMatch(family)} accept`),
+      ...ofConnection('egress'),
+      ...ofConnection('ingress'),
     ),
   ].join('')}}\n`;
 }

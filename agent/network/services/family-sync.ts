@@ -157,6 +157,7 @@ export class FamilySync {
     const startedAt = process.uptime();
     const seconds = (): number => process.uptime() - startedAt;
     try {
+      if (!this.#tuned && backend.prerequisites) await tuning.apply(backend.prerequisites);
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
       // Rules that were found in force are synced, too.
       if (wrote || !this.#tuned) observer.wrote(this.family, seconds(), false);
@@ -209,12 +210,12 @@ export class FamilySync {
     }
   }
 
-  /** Both modes serve until then, so that no connection finds neither. Those that are open stay: the kernel has translated them. */
+  /** Both modes serve until then, so that no connection finds neither. Those that are open stay, and what they need with them. */
   async #removeRetired(signal: AbortSignal): Promise<void> {
     for (const backend of this.#retired) {
       try {
-        await backend.remove();
-        this.#retired.delete(backend);
+        const isOver = backend.retire ? await backend.retire() : await backend.remove().then(() => true);
+        if (isOver) this.#retired.delete(backend);
       } catch (error) {
         if (!signal.aborted)
           this.#options.logger.warn({ err: error }, 'failed to remove service rules of another proxy mode');

@@ -11,6 +11,8 @@ const BUCKETS = Array.from({ length: 15 }, (_, index) => 2 ** index / 1000);
 const FAILURES: Readonly<Record<ProxyMode, string>> = {
   iptables: 'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
   nftables: 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
+  // It has none for this mode: the name is that of the others.
+  ipvs: 'kubeproxy_sync_proxy_rules_ipvs_sync_failures_total',
 };
 
 export class ProxyMetrics {

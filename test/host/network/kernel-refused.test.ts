@@ -12,7 +12,7 @@ import { compileService as compileToElements } from '../../../agent/network/serv
 import { NftablesBackend } from '../../../agent/network/services/backends/nftables/nftables-backend.ts';
 import { elementTail, rule, type TableUnit } from '../../../agent/network/netfilter/nft-table/table-unit.ts';
 import type { ProxyBackend } from '../../../agent/network/services/backends/proxy-backend.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { ServiceCache } from '../../../agent/network/service-cache.ts';
 import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/network/services/service-proxy.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
@@ -93,7 +93,10 @@ class CountingNft extends Nft {
 
 /** A backend, and the program whose transactions are counted. */
 const BACKENDS: Readonly<
-  Record<ProxyMode, (isBuggy?: boolean) => { backend: ProxyBackend; program: CountingIptables | CountingNft }>
+  Record<
+    keyof typeof REFUSED,
+    (isBuggy?: boolean) => { backend: ProxyBackend; program: CountingIptables | CountingNft }
+  >
 > = {
   iptables: (isBuggy = true) => {
     const program = new CountingIptables('IPv4', signal);
@@ -121,7 +124,7 @@ const services = (count: number, prefix: string): Map<string, ServiceEntry> =>
     }),
   );
 
-for (const mode of PROXY_MODES) {
+for (const mode of ['nftables', 'iptables'] as const) {
   for (const name of REFUSED[mode].keys()) {
     t.test(`${mode}: 300 Services are applied beside one whose rules are ${name}`, async (t) => {
       const { backend, program } = BACKENDS[mode]();

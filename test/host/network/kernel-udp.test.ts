@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { run } from '../../../agent/host/run.ts';
 import { UdpFlows } from '../../../agent/network/services/conntrack/conntrack.ts';
 import { expectedFlows } from '../../../agent/network/services/conntrack/udp-flows.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
-import { backendOf, enterNamespace, makeNode, makePods, NODE_ADDRESS } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, makeNode, makePods, NODE_ADDRESS, TESTED_MODES } from './pod-namespaces.ts';
 import { entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 
 enterNamespace();
@@ -68,11 +68,11 @@ const clients = (t: Test) => Promise.all(Array.from({ length: CLIENTS }, () => c
 const answersOf = (all: Awaited<ReturnType<typeof clients>>) => Promise.all(all.map((ask) => ask()));
 
 t.afterEach(async () => {
-  for (const mode of PROXY_MODES) await backendOf(mode).remove();
+  for (const mode of TESTED_MODES) await backendOf(mode).remove();
   await run('conntrack', ['-F']);
 });
 
-for (const mode of PROXY_MODES) {
+for (const mode of TESTED_MODES) {
   t.test(`${mode}: a changed targetPort applies to the next packet of a flow`, async (t) => {
     const put = startAgent(mode);
     const ask = await client(t);

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import t from 'tap';
 import { readSysctl } from '../../../agent/host/sysctl.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { KernelTuning, restoreKernel } from '../../../agent/network/services/kernel-tuning.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { run } from '../../../agent/host/run.ts';
@@ -14,6 +14,7 @@ import {
   NODE_ADDRESS as NODE,
   rulesOf,
   runInPod,
+  TESTED_MODES,
 } from './pod-namespaces.ts';
 import { entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 
@@ -60,7 +61,7 @@ const askFrom = (index: number, host: string, port: number): Promise<string> => 
   return runInPod(index, client);
 };
 
-for (const mode of PROXY_MODES) {
+for (const mode of TESTED_MODES) {
   t.test(`${mode}: the kernel follows each change of a Service`, async (t) => {
     const { backend, sync, put } = start(mode);
     await sync([]);

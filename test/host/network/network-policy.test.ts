@@ -2,17 +2,13 @@
 import net from 'node:net';
 import t, { type Test } from 'tap';
 import { run } from '../../../agent/host/run.ts';
-import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
-import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { PolicyTable, removePolicyTable } from '../../../agent/network/policy/policy-table.ts';
-import { PROXY_MODES } from '../../../agent/network/services/backends/proxy-mode.ts';
-import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
 import type { NetworkPolicySpec } from '../../../api/types/networking/v1.gen.ts';
 import { contentOf, policyOf, type ClusterShape } from '../../support/policy-objects.ts';
-import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+import { entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
 import { eventually } from '../../support/wait.ts';
-import { enterNamespace, ip, makeNode, NODE_ADDRESS } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, ip, makeNode, NODE_ADDRESS, TESTED_MODES } from './pod-namespaces.ts';
 import { makeDualStack, NODE_ADDRESS_6, TalkingPod } from './talking-pods.ts';
 
 enterNamespace();
@@ -183,12 +179,10 @@ for (const [index, family] of (['IPv4', 'IPv6'] as const).entries()) {
   });
 }
 
-for (const mode of PROXY_MODES) {
+for (const mode of TESTED_MODES) {
   t.test(`a Service is judged by the endpoint that it leads to, in mode ${mode}`, async (t) => {
     const { put } = tableOf(t);
-    const { signal } = new AbortController();
-    const netfilter = new Netfilter(new Iptables('IPv4', signal));
-    const backend = proxyModes[mode]({ clusterCidr: CLUSTER_CIDR, netfilter, nft: new Nft(signal) });
+    const backend = backendOf(mode);
     const entry = entryOf({ clusterIP: '10.43.0.5', port: 80, targetPort: 8080, endpoints: [web.addresses[0]!] });
     await backend.sync({ services: new Map([['default/web', entry]]), serviceRange: SERVICE_CIDR });
     t.teardown(() => backend.remove());

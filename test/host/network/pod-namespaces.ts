@@ -10,8 +10,11 @@ import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
 import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import type { ProxyBackend } from '../../../agent/network/services/backends/proxy-backend.ts';
-import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
-import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';
+import { DEFAULT_IPVS, ipvsHost } from '../../../agent/network/services/backends/ipvs/ipvs-host.ts';
+import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import { proxyModes, type ProxyHost } from '../../../agent/network/services/backends/proxy-modes.ts';
+import { writeSysctl } from '../../../agent/host/sysctl.ts';
+import type { Cidr } from '../../../api/domain/address.ts';
 import { CLUSTER_CIDR } from '../../support/service-entries.ts';
 
 const INSIDE = 'KEDGE_TEST_PROXY_NAMESPACE';
@@ -46,6 +49,7 @@ export async function makeNode(): Promise<void> {
     // Packets leave by the interface that they arrived on, for which the kernel sends ICMP redirects: these use up the rate limit of ICMP errors.
     'net.ipv4.icmp_ratelimit=0',
   ]);
+  if (hasIpvs) for (const { key, value } of backendOf('ipvs').prerequisites ?? []) await writeSysctl(key, value);
 }
 
 /** A pod per address that runs `program` (JavaScript, with the address as argument). Resolves after its first output. */
@@ -81,16 +85,38 @@ export const runInPod = async (index: number, program: string): Promise<string> 
 
 const { signal } = new AbortController();
 
+/** Whether this machine's kernel has IPVS: that of the lab has (`scripts/lab-tests.sh`). */
+const hasIpvs = spawnSync('modprobe', ['--', 'ip_vs']).status === 0;
+/** One mode, where not all that this machine can have are to be tested. */
+const onlyMode = process.env['KEDGE_TEST_PROXY_MODE'];
+export const TESTED_MODES: readonly ProxyMode[] = PROXY_MODES.filter(
+  (mode) => (mode !== 'ipvs' || hasIpvs) && (onlyMode === undefined || mode === onlyMode),
+);
+
+/** What this machine gives a backend. */
+export const proxyHostOf = (clusterCidr: Cidr, own: Partial<ProxyHost> = {}): ProxyHost => ({
+  clusterCidr,
+  netfilter: new Netfilter(new Iptables(clusterCidr.family, signal)),
+  nft: new Nft(signal),
+  ipvs: ipvsHost(clusterCidr.family, DEFAULT_IPVS, signal),
+  ...own,
+});
+
 /** A backend of the mode as an agent that starts has it, in the family of the pods' range. */
 export const backendOf = (mode: ProxyMode, clusterCidr = CLUSTER_CIDR): ProxyBackend =>
-  proxyModes[mode]({
-    clusterCidr,
-    netfilter: new Netfilter(new Iptables(clusterCidr.family, signal)),
-    nft: new Nft(signal),
-  });
+  proxyModes[mode](proxyHostOf(clusterCidr));
 
 /** All that the kernel has of Services in the mode, as people read it. */
-export const rulesOf = async (mode: ProxyMode): Promise<string> =>
-  mode === 'nftables'
-    ? (await run('nft', ['list', 'ruleset'])).stdout
-    : `${(await run('iptables-save', [])).stdout}${(await run('ip6tables-save', [])).stdout}`;
+export async function rulesOf(mode: ProxyMode): Promise<string> {
+  const commands: Readonly<Record<ProxyMode, readonly (readonly string[])[]>> = {
+    nftables: [['nft', 'list', 'ruleset']],
+    iptables: [['iptables-save'], ['ip6tables-save']],
+    ipvs: [
+      ['nft', 'list', 'ruleset'],
+      ['ipvsadm', '--save', '--numeric'],
+      ['ip', 'address', 'show'],
+    ],
+  };
+  const outputs = commands[mode].map(async ([program = '', ...args]) => (await run(program, args)).stdout);
+  return (await Promise.all(outputs)).join('');
+}

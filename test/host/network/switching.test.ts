@@ -7,7 +7,7 @@ import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
 import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { ServiceCache } from '../../../agent/network/service-cache.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { availableProxyMode, backendsOf } from '../../../agent/network/services/backends/proxy-modes.ts';
 import { ServiceProxy } from '../../../agent/network/services/service-proxy.ts';
 import { cleanUpProxy } from '../../../agent/proxy-cleanup.ts';
@@ -16,7 +16,7 @@ import { silent } from '../../support/https-server.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
 import { CLUSTER_CIDR, SERVICE_CIDR, UNOBSERVED } from '../../support/service-entries.ts';
 import { eventually } from '../../support/wait.ts';
-import { backendOf, enterNamespace, makeNode, makePods, rulesOf } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, makeNode, makePods, proxyHostOf, rulesOf, TESTED_MODES } from './pod-namespaces.ts';
 
 enterNamespace();
 
@@ -24,7 +24,11 @@ const POD = '10.42.0.2';
 const SERVICE = { host: '10.43.0.5', port: 80 };
 /** Sends back what it gets. */
 const SERVER = `require('net').createServer((s) => s.on('error', () => {}).pipe(s)).listen(8080, () => console.log('up'))`;
-const TRACES: Readonly<Record<ProxyMode, RegExp>> = { iptables: /KUBE-/, nftables: /kube-proxy/ };
+const TRACES: Readonly<Record<ProxyMode, RegExp>> = {
+  iptables: /KUBE-/,
+  nftables: /kube-proxy/,
+  ipvs: /kube-ipvs|10\.43\.0\.5/,
+};
 
 t.before(async () => {
   await makeNode();
@@ -37,7 +41,7 @@ async function startProxy(t: Test, api: MemoryApi, mode: ProxyMode) {
   const stop = new AbortController();
   const { signal } = stop;
   const netfilter = new Netfilter(new Iptables('IPv4', signal));
-  const { backend, retired } = backendsOf(mode, { clusterCidr: CLUSTER_CIDR, netfilter, nft: new Nft(signal) });
+  const { backend, retired } = backendsOf(mode, proxyHostOf(CLUSTER_CIDR, { netfilter }));
   const cache = new ServiceCache({ client, logger: silent, nodeName: 'node-0', families: [backend.family] });
   const proxy = new ServiceProxy({
     ...{ cache, logger: silent, nodeName: 'node-0', serviceCidr: SERVICE_CIDR, dataDir: t.testdir() },
@@ -86,7 +90,7 @@ function connectAlways(signal: AbortSignal): Promise<{ failed: number; all: numb
   })();
 }
 
-for (const [from, to] of [PROXY_MODES, PROXY_MODES.toReversed()] as [ProxyMode, ProxyMode][]) {
+for (const [from, to] of [TESTED_MODES, TESTED_MODES.toReversed()] as [ProxyMode, ProxyMode][]) {
   t.test(
     `from ${from} to ${to}: open connections go on, new ones never fail, and nothing is left behind`,
     async (t) => {
@@ -127,7 +131,8 @@ for (const [from, to] of [PROXY_MODES, PROXY_MODES.toReversed()] as [ProxyMode, 
       await api[Symbol.asyncDispose]();
       await backendOf(from).sync({ services: new Map(), serviceRange: SERVICE_CIDR });
       await cleanUpProxy({ dataDir: t.testdir() }, new AbortController().signal, silent);
-      for (const mode of PROXY_MODES) t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy/, 'kedge proxy cleanup');
+      for (const mode of TESTED_MODES)
+        t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy/, 'kedge proxy cleanup');
     },
   );
 }

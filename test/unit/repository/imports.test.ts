@@ -228,6 +228,10 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^services\/backends\/nftables\//,
         /^(netfilter\/.*|services\/(backends\/(nftables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
       ],
+      [
+        /^services\/backends\/ipvs\//,
+        /^(netfilter\/.*|services\/(backends\/(ipvs\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
+      ],
       [/^services\/health\//, /^services\/(health|model)\//],
       // The proxy knows backends by their contract only; what puts it together, by the list of modes.
       [/^services\/main\.ts$/, /^services\/([^/]+|health\/.*|backends\/proxy-modes?\.ts)$/],
@@ -289,7 +293,7 @@ test('an import that bypasses a contract is detected', (t) => {
     ['agent/network/netfilter/a.ts', 'agent/network/services/model/b.ts'],
     ['agent/network/services/family-sync.ts', 'agent/network/services/backends/iptables/b.ts'],
     ['agent/network/services/backends/nftables/a.ts', 'agent/network/services/backends/iptables/b.ts'],
-    ['agent/network/services/backends/ipvs/a.ts', 'agent/network/services/model/b.ts'],
+    ['agent/network/services/backends/other/a.ts', 'agent/network/services/model/b.ts'],
   ];
   for (const [file, imported] of breaks) t.equal(contractBreaks(file, [imported]).length, 1, `${file}: ${imported}`);
   t.strictSame(contractBreaks('control-plane/scheduler/plugins/a.ts', ['control-plane/scheduler/framework/b.ts']), []);

@@ -12,7 +12,6 @@ import type { WatchedChain } from '../../netfilter/rule-watch.ts';
 export const MASQUERADE_MARK = '0x4000';
 
 const CHAIN = 'KEDGE-FORWARD';
-const JUMP: Rule = { table: 'filter', chain: 'FORWARD', rule: `${comment('kubernetes forwarding rules')} -j ${CHAIN}` };
 
 export const acceptServiceTraffic: readonly string[] = [
   `${comment('kubernetes forwarding rules')} -m mark --mark ${MASQUERADE_MARK}/${MASQUERADE_MARK} -j ACCEPT`,
@@ -27,12 +26,19 @@ export const acceptPodTraffic = ({ text: cluster }: Cidr): readonly string[] => 
 export class PodForwarding {
   readonly #owner: NetfilterOwner;
 
-  /** @param clusterCidr in the family of `netfilter` */
-  constructor(netfilter: Netfilter, clusterCidr: Cidr) {
+  /**
+   * @param clusterCidr in the family of `netfilter`
+   * @param chain the mode's own: while one mode follows another, both have it
+   */
+  constructor(netfilter: Netfilter, clusterCidr: Cidr, chain = CHAIN) {
+    const jump: Rule = {
+      ...{ table: 'filter', chain: 'FORWARD' },
+      rule: `${comment('kubernetes forwarding rules')} -j ${chain}`,
+    };
     const rules = [...acceptServiceTraffic, ...acceptPodTraffic(clusterCidr)];
     this.#owner = netfilter.register({
-      ...{ name: 'pod forwarding', prefix: CHAIN, jumps: [JUMP] },
-      frame: (table) => new Map(table === 'filter' ? [[CHAIN, rules]] : []),
+      ...{ name: 'pod forwarding', prefix: chain, jumps: [jump] },
+      frame: (table) => new Map(table === 'filter' ? [[chain, rules]] : []),
     });
   }
 

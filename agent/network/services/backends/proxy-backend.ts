@@ -23,6 +23,8 @@ export interface SyncResult {
 
 export interface ProxyBackend {
   readonly family: IpFamily;
+  /** Settings that have to be made before the rules are written. */
+  readonly prerequisites?: readonly Sysctl[];
   /** Settings that the rules need, made each time after they were found missing and have been written. */
   readonly sysctls: readonly Sysctl[];
   /** When these lose rules, another program may have removed what was written. */
@@ -34,6 +36,11 @@ export interface ProxyBackend {
   sync(changes: ProxyChanges): Promise<SyncResult>;
   /** Whether the kernel still has what was written; otherwise the next `sync` restores it. Throws when the kernel cannot be read. */
   verify(): Promise<boolean>;
+  /**
+   * Another mode serves: removes what no open connection needs, and resolves to whether that was all. Without it, `remove` cuts no
+   * connection.
+   */
+  retire?(): Promise<boolean>;
   /** Removes everything from the kernel, what earlier processes have written, too. */
   remove(): Promise<void>;
 }

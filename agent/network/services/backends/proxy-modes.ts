@@ -4,6 +4,8 @@ import type { Logger } from '../../../../client/logger.ts';
 import { ProgramError } from '../../../host/run.ts';
 import type { Netfilter } from '../../netfilter/netfilter.ts';
 import type { Nft } from '../../netfilter/nft.ts';
+import { IpvsBackend } from './ipvs/ipvs-backend.ts';
+import { requireIpvs, type IpvsHost } from './ipvs/ipvs-host.ts';
 import { IptablesBackend } from './iptables/iptables-backend.ts';
 import { checkNftables, NftablesBackend } from './nftables/nftables-backend.ts';
 import type { ProxyBackend } from './proxy-backend.ts';
@@ -15,17 +17,24 @@ export interface ProxyHost {
   readonly clusterCidr: Cidr;
   readonly netfilter: Netfilter;
   readonly nft: Nft;
+  readonly ipvs: IpvsHost;
 }
 
 export const proxyModes: Readonly<Record<ProxyMode, (host: ProxyHost) => ProxyBackend>> = {
   nftables: (host) => new NftablesBackend(host),
   iptables: (host) => new IptablesBackend(host),
+  ipvs: ({ ipvs, ...host }) => new IpvsBackend({ ...host, ...ipvs }),
 };
 
 /** The mode's backend, and those of all others, which the node may have had before. */
 export function backendsOf(mode: ProxyMode, host: ProxyHost): { backend: ProxyBackend; retired: ProxyBackend[] } {
   const others = PROXY_MODES.filter((other) => other !== mode);
   return { backend: proxyModes[mode](host), retired: others.map((other) => proxyModes[other](host)) };
+}
+
+/** Throws a HostError when the host lacks what a mode takes that its operator has chosen, and that no other stands in for. */
+export async function requireProxyMode(mode: ProxyMode, host: ProxyHost): Promise<void> {
+  if (mode === 'ipvs') await requireIpvs(host.ipvs, host);
 }
 
 /** The mode for a node whose operator has chosen none: nftables where the host has all that it takes. */

@@ -9,11 +9,13 @@ import type {
 } from '../../../../agent/network/services/backends/proxy-backend.ts';
 import { proxyModes } from '../../../../agent/network/services/backends/proxy-modes.ts';
 import { socketText, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
+import { MemoryIpvs } from '../../../support/memory-ipvs.ts';
 import { MemoryNft } from '../../../support/memory-nft.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
 import {
   connectionsOf,
   elementValueOf,
+  serverConnectionsOf,
   tableConnectionsOf,
   testBackend,
   type BackendHost,
@@ -94,11 +96,12 @@ testBackend(t, 'a fake', (): BackendHost => {
 
 for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
   const { family } = clusterCidr;
+  const host = { clusterCidr, nft: new MemoryNft(), ipvs: new MemoryIpvs(family).host };
   testBackend(t, `iptables with ${family} tables in memory`, () => {
     const tables = new MemoryTables(family);
     return {
       family,
-      start: () => proxyModes.iptables({ clusterCidr, nft: new MemoryNft(), netfilter: new Netfilter(tables) }),
+      start: () => proxyModes.iptables({ ...host, netfilter: new Netfilter(tables) }),
       connections: async () => connectionsOf(await tables.save('nat')),
       flush: async () => tables.flush(),
       reject: (text) => void (tables.rejects = text && `--to-destination ${text}`),
@@ -110,11 +113,27 @@ for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
     const tables = new MemoryTables(family);
     return {
       family,
-      start: () => proxyModes.nftables({ clusterCidr, nft, netfilter: new Netfilter(tables) }),
+      start: () => proxyModes.nftables({ ...host, nft, netfilter: new Netfilter(tables) }),
       connections: async () => tableConnectionsOf(await nft.list(TABLES[family])),
       flush: async () => nft.flush(),
       reject: (text) => void (nft.rejects = text && elementValueOf(text)),
       breakDown: (isBroken) => void (nft.isBroken = isBroken),
+    };
+  });
+  testBackend(t, `ipvs with ${family} virtual servers in memory`, () => {
+    const nft = new MemoryNft();
+    const tables = new MemoryTables(family);
+    const ipvs = new MemoryIpvs(family);
+    return {
+      family,
+      start: () => proxyModes.ipvs({ clusterCidr, nft, netfilter: new Netfilter(tables), ipvs: ipvs.host }),
+      connections: async () => serverConnectionsOf(ipvs.saved()),
+      flush: async () => {
+        nft.flush();
+        ipvs.flush();
+      },
+      reject: (text) => void (ipvs.rejects = text && `-r ${text}`),
+      breakDown: (isBroken) => void (isBroken ? ipvs.broken.add('ipvsadm') : ipvs.broken.clear()),
     };
   });
 }
