@@ -8,7 +8,11 @@ import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { ServiceCache } from '../../../agent/network/service-cache.ts';
 import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
-import { availableProxyMode, backendsOf } from '../../../agent/network/services/backends/proxy-modes.ts';
+import {
+  availableProxyMode,
+  backendsOf,
+  requireProxyMode,
+} from '../../../agent/network/services/backends/proxy-modes.ts';
 import { ServiceProxy } from '../../../agent/network/services/service-proxy.ts';
 import { cleanUpProxy } from '../../../agent/proxy-cleanup.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -27,7 +31,7 @@ const SERVER = `require('net').createServer((s) => s.on('error', () => {}).pipe(
 const TRACES: Readonly<Record<ProxyMode, RegExp>> = {
   iptables: /KUBE-/,
   nftables: /kube-proxy/,
-  ipvs: /kube-ipvs|10\.43\.0\.5/,
+  ipvs: /table ip kube-ipvs/,
 };
 
 t.before(async () => {
@@ -90,7 +94,8 @@ function connectAlways(signal: AbortSignal): Promise<{ failed: number; all: numb
   })();
 }
 
-for (const [from, to] of [TESTED_MODES, TESTED_MODES.toReversed()] as [ProxyMode, ProxyMode][]) {
+const PAIRS = TESTED_MODES.flatMap((from) => TESTED_MODES.filter((to) => to !== from).map((to) => [from, to] as const));
+for (const [from, to] of PAIRS) {
   t.test(
     `from ${from} to ${to}: open connections go on, new ones never fail, and nothing is left behind`,
     async (t) => {
@@ -132,7 +137,7 @@ for (const [from, to] of [TESTED_MODES, TESTED_MODES.toReversed()] as [ProxyMode
       await backendOf(from).sync({ services: new Map(), serviceRange: SERVICE_CIDR });
       await cleanUpProxy({ dataDir: t.testdir() }, new AbortController().signal, silent);
       for (const mode of TESTED_MODES)
-        t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy/, 'kedge proxy cleanup');
+        t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy|kube-ipvs/, 'kedge proxy cleanup');
     },
   );
 }
@@ -150,4 +155,13 @@ t.test('nftables is chosen where the host has it', async (t) => {
   const logger = { ...silent, warn: (fields: object) => void warnings.push(fields) };
   t.equal(await availableProxyMode({ clusterCidr: CLUSTER_CIDR, nft: new OldNft(signal) }, logger), 'iptables');
   t.equal(warnings.length, 1);
+});
+
+t.test('a mode that its operator has chosen is refused where the host lacks what it takes', async (t) => {
+  const host = proxyHostOf(CLUSTER_CIDR);
+  if (TESTED_MODES.includes('ipvs')) await t.resolves(requireProxyMode('ipvs', host));
+  else {
+    const message = 'proxy-mode ipvs: this kernel has no ip_vs; choose nftables or iptables';
+    await t.rejects(requireProxyMode('ipvs', host), { name: 'HostError', message });
+  }
 });
