@@ -6,6 +6,10 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 # In seconds: everything is ten times slower.
 export TAP_TIMEOUT=1200
+# Which the agent loads itself.
+modprobe br_netfilter
+# Node.js takes a minute to compile what a test imports.
+export NODE_COMPILE_CACHE=/var/tmp/kedge-compile-cache
 failed=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT

@@ -87,6 +87,9 @@ export class KernelTuning {
 
 /** Before the rules are removed: loopback must not be reachable from elsewhere for a moment. */
 export async function restoreKernel(dataDir: string): Promise<void> {
-  for (const [key, value] of await recorded(dataDir)) await writeSysctl(key, value);
+  for (const [key, value] of await recorded(dataDir)) {
+    // Those of a module go with it.
+    if ((await readSysctl(key)) !== undefined) await writeSysctl(key, value);
+  }
   await rm(recordFile(dataDir), { force: true });
 }

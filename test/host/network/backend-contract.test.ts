@@ -22,9 +22,11 @@ import {
   type BackendHost,
 } from '../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../support/service-entries.ts';
-import { enterNamespace, proxyHostOf, TESTED_MODES } from './pod-namespaces.ts';
+import { enterNamespace, ip, proxyHostOf, TESTED_MODES } from './pod-namespaces.ts';
 
 enterNamespace();
+// Without any address of its own, the host takes no real server of IPVS for one.
+await ip('link', 'set', 'lo', 'up');
 
 /** The real programs, which can be missing, and one target that they cannot read. */
 class FaultyIptables extends Iptables {

@@ -61,6 +61,8 @@ const askFrom = (index: number, host: string, port: number): Promise<string> => 
   return runInPod(index, client);
 };
 
+const TABLES = { nftables: 'kube-proxy', ipvs: 'kube-ipvs' } as const;
+
 for (const mode of TESTED_MODES) {
   t.test(`${mode}: the kernel follows each change of a Service`, async (t) => {
     const { backend, sync, put } = start(mode);
@@ -72,7 +74,9 @@ for (const mode of TESTED_MODES) {
     for (let i = 0; i < 40; i++) answers.add((await ask('10.43.0.5', 80)).split(' ')[0] ?? '');
     t.same([...answers].sort(), [...PODS], 'both endpoints are used');
     t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'the node port responds');
-    t.match(await ask('127.0.0.1', 30080), /^10\.42\.0\.[23] /, 'the node port responds at loopback');
+    // The kernel keeps IPVS from leading packets of loopback elsewhere.
+    const atLoopback = mode === 'ipvs' ? 'ECONNREFUSED' : /^10\.42\.0\.[23] /;
+    t.match(await ask('127.0.0.1', 30080), atLoopback, 'the node port responds at loopback');
     t.match(await askFrom(0, '10.43.0.5', 80), /^10\.42\.0\.[23] /, 'a pod reaches the Service');
 
     await put(service([PODS[0]]));
@@ -180,7 +184,7 @@ for (const mode of TESTED_MODES) {
       t.equal(rules.match(jumps)?.length, mode === 'iptables' ? 1 : 2, 'the jump is there once for each way in');
 
       if (mode === 'iptables') await run('iptables', ['-t', 'nat', '-F']);
-      else await run('nft', ['flush', 'chain', 'ip', 'kube-proxy', 'nat-prerouting']);
+      else await run('nft', ['flush', 'chain', 'ip', TABLES[mode], 'nat-prerouting']);
       t.notOk(await backend.verify());
       await sync([]);
       t.match(await ask('10.43.0.5', 80), PODS[1]);
@@ -189,7 +193,7 @@ for (const mode of TESTED_MODES) {
       if (mode === 'iptables') await run('iptables', ['-I', 'FORWARD', ...earlier]);
       await run('iptables', ['-A', 'FORWARD', '-s', '192.0.2.99', '-j', 'DROP']);
       await backend.remove();
-      t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy/, 'all rules can be removed');
+      t.notMatch(await rulesOf(mode), /KUBE-|KEDGE-|kube-proxy|kube-ipvs/, 'all rules can be removed');
       const others = await rulesOf('iptables');
       t.match(others, '-A FORWARD -s 192.0.2.99/32 -j DROP', 'and nothing else');
       await run('iptables', ['-D', 'FORWARD', '-s', '192.0.2.99', '-j', 'DROP']);

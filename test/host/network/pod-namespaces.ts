@@ -80,7 +80,7 @@ export async function makePods(t: Test, addresses: readonly string[], program: s
 
 /** The output of a program in a pod. */
 export const runInPod = async (index: number, program: string): Promise<string> =>
-  (await run('nsenter', [`--net=/run/netns/${netns(index)}`, process.execPath, '-e', program], { timeoutMs: 10_000 }))
+  (await run('nsenter', [`--net=/run/netns/${netns(index)}`, process.execPath, '-e', program], { timeoutMs: 60_000 }))
     .stdout;
 
 const { signal } = new AbortController();

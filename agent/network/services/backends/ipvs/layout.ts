@@ -99,6 +99,8 @@ function fixedChains(family: IpFamily, ranges: Ranges): Chains {
   return new Map(family === 'IPv4' ? withLoopbackGuard(chains) : chains);
 }
 
+/** IPVS leads no packet from there elsewhere: nothing serves node ports at these addresses. */
+const LOOPBACK: Readonly<Record<IpFamily, string>> = { IPv4: '127.0.0.0/8', IPv6: '::1' };
 const NODE_PORT = 'meta l4proto . th dport';
 
 function checkChains(family: IpFamily, { services }: Ranges): [string, string[]][] {
@@ -131,7 +133,7 @@ function checkChains(family: IpFamily, { services }: Ranges): [string, string[]]
 function translationChains(family: IpFamily, { cluster }: Ranges): [string, string[]][] {
   const { ip, multicast } = WORDS[family];
   const socket = `${ip} daddr . ${NODE_PORT}`;
-  const toNode = `${ip} daddr != @service-addresses fib daddr type local`;
+  const toNode = `${ip} daddr != @service-addresses ${ip} daddr != ${LOOPBACK[family]} fib daddr type local`;
   const withPorts = 'meta l4proto { tcp, udp, sctp }';
   return [
     [
