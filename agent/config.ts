@@ -69,7 +69,7 @@ export const defaultAgentConfig = {
   serviceProxy: true,
   proxyMode: '' as ProxyMode | '',
   ipvsScheduler: 'rr' as IpvsScheduler,
-  ipvsStrictArp: false,
+  ipvsStrictArp: true,
   proxyHealthPort: 10256,
   proxyMetricsAddress: '127.0.0.1',
   proxyMetricsPort: 10249,

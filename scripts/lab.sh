@@ -30,9 +30,8 @@ done
 lab=${KEDGE_LAB:-/var/tmp/kedge-lab}
 tree=$lab/tree
 packages=linux-image-cloud-amd64,systemd,systemd-sysv,dbus,udev,openssh-server,kmod,procps,curl,openssl,libatomic1
-packages=$packages,nfs-common,nfs-kernel-server
-packages=$packages,containerd,runc,containernetworking-plugins,iptables,nftables,ipvsadm,conntrack,iproute2,iputils-arping
-packages=$packages,kubernetes-client
+packages=$packages,nfs-common,nfs-kernel-server,ipvsadm,iputils-arping
+packages=$packages,containerd,runc,containernetworking-plugins,iptables,nftables,conntrack,iproute2,kubernetes-client
 say() { echo "lab: $*" >&2; }
 mkdir -p "$lab"
 if [ "$(cat "$lab/complete" 2>/dev/null)" != "$packages" ]; then

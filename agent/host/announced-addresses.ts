@@ -1,6 +1,7 @@
 /** Addresses that this host answers for on its networks beside its own, by iproute2 and arping(8) of iputils. IPv4. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ANNOUNCED_METRIC, listAddresses } from './links.ts';
+import { Cidr, type IpAddress } from '../../api/domain/address.ts';
+import { ANNOUNCED_METRIC, listLinkAddresses, SERVICE_LINK, type ListedAddress } from './link-addresses.ts';
 import { ProgramError, run } from './run.ts';
 
 /** How long a neighbour has to answer, and how often is looked whether it has. */
@@ -11,8 +12,25 @@ const ANNOUNCEMENTS = 3;
 
 /** The links that have them, by address. */
 export async function listAnnounced(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const found = (await listAddresses(signal)).filter(({ metric }) => metric === ANNOUNCED_METRIC);
-  return new Map(found.map(({ address, link }) => [address, link]));
+  const links = [...(await listLinkAddresses({ family: 'IPv4' }, signal))];
+  return new Map(
+    links.flatMap(([link, addresses]) =>
+      addresses.filter(isAnnounced).map(({ local }): [string, string] => [local, link]),
+    ),
+  );
+}
+
+const isAnnounced = ({ metric }: ListedAddress): boolean => metric === ANNOUNCED_METRIC;
+
+/** The link that is in the network of the address; undefined when none is. */
+export async function linkInNetworkOf(address: IpAddress, signal: AbortSignal): Promise<string | undefined> {
+  const links = [...(await listLinkAddresses({ family: address.family }, signal))];
+  const found = links.find(
+    ([link, addresses]) =>
+      link !== SERVICE_LINK &&
+      addresses.some((own) => !isAnnounced(own) && Cidr.parse(`${own.local}/${own.prefixlen}`)?.contains(address)),
+  );
+  return found?.[0];
 }
 
 export async function bindAnnounced(address: string, link: string, signal: AbortSignal): Promise<void> {

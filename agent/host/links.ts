@@ -1,6 +1,6 @@
 /** Links, addresses and routes through iproute2. */
-import type { IpFamily } from '../../api/domain/address.ts';
 import { HostError } from './host-error.ts';
+import { ANNOUNCED_METRIC, listLinkAddresses, SERVICE_LINK } from './link-addresses.ts';
 import { ProgramError, run } from './run.ts';
 
 export interface Route {
@@ -13,14 +13,6 @@ export interface Route {
   readonly metric?: number;
 }
 
-interface Link {
-  readonly ifname: string;
-  readonly addr_info: readonly { readonly local: string; readonly scope: string; readonly metric?: number }[];
-}
-
-/** The link that has the addresses of Services in proxy mode ipvs, as kube-proxy names it. */
-export const SERVICE_LINK = 'kube-ipvs0';
-
 async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]> {
   const { stdout } = await run('ip', ['-json', ...args], { signal });
   return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[]);
@@ -29,56 +21,21 @@ async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]
 export const listRoutes = (signal?: AbortSignal): Promise<Route[]> => ip<Route>(['-4', 'route', 'show'], signal);
 
 /**
- * Marks addresses that the host has on behalf of load balancers: the kernel makes no use of the metric of an address that is its own
- * whole network.
- */
-export const ANNOUNCED_METRIC = 107;
-
-export interface LinkAddress {
-  readonly address: string;
-  readonly link: string;
-  /** As `global`. */
-  readonly scope: string;
-  /** 0 when it has none. */
-  readonly metric: number;
-}
-
-/** The addresses of this host's links, in the kernel's order. */
-export async function listAddresses(
-  signal?: AbortSignal,
-  family: IpFamily = 'IPv4',
-): Promise<readonly LinkAddress[]> {
-  const links = await ip<Partial<Link>>([family === 'IPv4' ? '-4' : '-6', 'address', 'show'], signal);
-  return links.flatMap(({ ifname: link, addr_info = [] }) =>
-    link === undefined
-      ? []
-      : addr_info.map(({ local: address, scope, metric = 0 }) => ({ address, link, scope, metric })),
-  );
-}
-
-/**
- * The addresses in the family that this host is reached at, in order; those of Services and of loopback are none. Throws
- * ProgramError.
- */
-export async function hostAddresses(family: IpFamily, signal?: AbortSignal): Promise<readonly string[]> {
-  const found = (await listAddresses(signal, family)).filter(
-    ({ link, scope, metric }) => scope === 'global' && link !== SERVICE_LINK && metric !== ANNOUNCED_METRIC,
-  );
-  return [...new Set(found.map(({ address }) => address))].sort();
-}
-
-/**
  * The address that this host is reached at: the source of its default route, or else the first address that is not a
  * loopback's. Throws when there is none.
  */
 export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
   const defaultRoute = (await listRoutes(signal)).find(({ dst }) => dst === 'default');
   if (defaultRoute?.prefsrc) return defaultRoute.prefsrc;
-  const addresses = (await listAddresses(signal)).filter(
-    ({ link, metric }) => metric !== ANNOUNCED_METRIC && link !== SERVICE_LINK,
-  );
-  const found = addresses.find(({ link }) => link === defaultRoute?.dev) ?? addresses.find(({ link }) => link !== 'lo');
-  const address = found?.address;
+  const links = [...(await listLinkAddresses({ family: 'IPv4' }, signal))].filter(([name]) => name !== SERVICE_LINK);
+  const addressesOn = (isWanted: (name: string) => boolean): string[] =>
+    links.flatMap(([name, found]) =>
+      isWanted(name) ? found.flatMap(({ local, metric }) => (metric === ANNOUNCED_METRIC ? [] : local)) : [],
+    );
+  const [address] = [
+    ...addressesOn((name) => name === defaultRoute?.dev),
+    ...addressesOn((name) => name !== 'lo'),
+  ];
   if (!address) throw new HostError('this host has no IPv4 address: give it one, and set --node-ip if it has several');
   return address;
 }

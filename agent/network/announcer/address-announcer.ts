@@ -4,6 +4,7 @@
  * an address that another host answers for is left to it until it does so no more.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { IpAddress } from '../../../api/domain/address.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
@@ -12,11 +13,11 @@ import type { Service } from '../../../api/types/core/v1.gen.ts';
 import {
   announceToNeighbours,
   bindAnnounced,
+  linkInNetworkOf,
   listAnnounced,
   unbindAnnounced,
   whoAnswers,
 } from '../../host/announced-addresses.ts';
-import { wayTo } from '../../host/links.ts';
 import type { CachedService } from '../service-cache.ts';
 
 /** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
@@ -89,15 +90,16 @@ export class AddressAnnouncer {
 
   /** Resolves to whether this host announces it now. */
   async #take(address: string, signal: AbortSignal): Promise<boolean> {
-    const way = await wayTo(address, signal);
-    if (!way?.isOnLink) return this.#decline(address, 'this host is not on its network');
-    const other = await whoAnswers(address, way.dev, signal);
-    if (other !== undefined) return this.#decline(address, `${other} on ${way.dev} answers for it`);
-    await bindAnnounced(address, way.dev, signal);
+    const parsed = IpAddress.parse(address);
+    const link = parsed && (await linkInNetworkOf(parsed, signal));
+    if (link === undefined) return this.#decline(address, 'this host is not on its network');
+    const other = await whoAnswers(address, link, signal);
+    if (other !== undefined) return this.#decline(address, `${other} on ${link} answers for it`);
+    await bindAnnounced(address, link, signal);
     this.#problems.delete(address);
-    this.#options.logger.info({ address, link: way.dev }, 'announcing address of load balancer');
+    this.#options.logger.info({ address, link }, 'announcing address of load balancer');
     // The kernel answers from now on: whoever asks need not wait until all neighbours have been told.
-    void announceToNeighbours(address, way.dev, signal).catch((error: unknown) => {
+    void announceToNeighbours(address, link, signal).catch((error: unknown) => {
       const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
       if (!signal.aborted) this.#options.logger.warn({ err: error, address }, consequence);
     });

@@ -8,7 +8,7 @@ import { TABLES, type Rule, type Table } from '../../../agent/network/netfilter/
 import { TABLES as NFT_TABLES } from '../../../agent/network/services/backends/nftables/layout.ts';
 import { DEFAULT_IPVS, ipvsHost } from '../../../agent/network/services/backends/ipvs/ipvs-host.ts';
 import { Ipvsadm } from '../../../agent/network/services/backends/ipvs/ipvsadm.ts';
-import { SERVICE_LINK } from '../../../agent/host/links.ts';
+import { SERVICE_LINK } from '../../../agent/host/link-addresses.ts';
 import type { ServerName, ServerState } from '../../../agent/network/services/backends/ipvs/virtual-servers.ts';
 import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { proxyModes } from '../../../agent/network/services/backends/proxy-modes.ts';

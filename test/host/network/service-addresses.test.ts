@@ -1,7 +1,7 @@
 /** The link that has the addresses of Services in mode ipvs, on whatever this machine's kernel makes it of. */
 import net from 'node:net';
 import t from 'tap';
-import { SERVICE_LINK } from '../../../agent/host/links.ts';
+import { SERVICE_LINK } from '../../../agent/host/link-addresses.ts';
 import { run } from '../../../agent/host/run.ts';
 import { ServiceAddresses } from '../../../agent/network/services/backends/ipvs/service-addresses.ts';
 import { enterNamespace, ip } from './pod-namespaces.ts';

@@ -1,7 +1,7 @@
 /** What IPVS needs of this host: its programs, its addresses, and whether its kernel has it at all. */
 import { IpAddress, type IpFamily } from '../../../../../api/domain/address.ts';
 import { HostError } from '../../../../host/host-error.ts';
-import { hostAddresses } from '../../../../host/links.ts';
+import { hostAddresses } from '../../../../host/link-addresses.ts';
 import { isProgramMissing, ProgramError, run } from '../../../../host/run.ts';
 import { checkTable } from '../../../netfilter/nft-table/owned-table.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
@@ -24,7 +24,7 @@ export interface IpvsHost extends IpvsSettings {
   readonly hostAddresses: () => Promise<readonly IpAddress[]>;
 }
 
-export const DEFAULT_IPVS: IpvsSettings = { scheduler: 'rr', strictArp: false };
+export const DEFAULT_IPVS: IpvsSettings = { scheduler: 'rr', strictArp: true };
 
 export const ipvsHost = (family: IpFamily, settings: IpvsSettings, signal: AbortSignal): IpvsHost => ({
   ...settings,

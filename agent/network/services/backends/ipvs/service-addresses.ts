@@ -5,17 +5,12 @@
  * those that load balancers and operators put there. A dummy; where the kernel has none, a bridge without ports is as good.
  */
 import type { IpFamily } from '../../../../../api/domain/address.ts';
-import { SERVICE_LINK } from '../../../../host/links.ts';
 import { ProgramError, run } from '../../../../host/run.ts';
+import { listLinkAddresses, SERVICE_LINK } from '../../../../host/link-addresses.ts';
 
 const TIME_LIMIT_MS = 60_000;
 const LENGTHS: Readonly<Record<IpFamily, number>> = { IPv4: 32, IPv6: 128 };
 const FLAGS: Readonly<Record<IpFamily, string>> = { IPv4: '', IPv6: ' nodad noprefixroute' };
-const FAMILY_OPTIONS: Readonly<Record<IpFamily, string>> = { IPv4: '-4', IPv6: '-6' };
-
-interface ListedLink {
-  readonly addr_info: readonly { readonly local?: string; readonly scope?: string }[];
-}
 
 const isWithoutLink = (error: unknown): boolean =>
   error instanceof ProgramError && /does not exist|Cannot find device/.test(error.stderr);
@@ -33,10 +28,9 @@ export class ServiceAddresses {
   /** Those of the family; undefined when there is no such link. */
   async list(): Promise<ReadonlySet<string> | undefined> {
     try {
-      const stdout = await this.#ip(['-json', FAMILY_OPTIONS[this.#family], 'address', 'show', 'dev', SERVICE_LINK]);
-      const links = JSON.parse(stdout.trim() || '[]') as readonly Partial<ListedLink>[];
-      const found = links.flatMap(({ addr_info }) => addr_info ?? []).filter(({ scope }) => scope === 'global');
-      return new Set(found.flatMap(({ local }) => local ?? []));
+      const links = await listLinkAddresses({ family: this.#family, link: SERVICE_LINK }, this.#signal);
+      const found = links.get(SERVICE_LINK)?.filter(({ scope }) => scope === 'global') ?? [];
+      return new Set(found.map(({ local }) => local));
     } catch (error) {
       if (isWithoutLink(error)) return undefined;
       throw error;
@@ -67,9 +61,8 @@ export class ServiceAddresses {
   /** Unless it has addresses of the other family. None is no error. */
   async removeLink(): Promise<void> {
     try {
-      const stdout = await this.#ip(['-json', 'address', 'show', 'dev', SERVICE_LINK]);
-      const links = JSON.parse(stdout.trim() || '[]') as readonly Partial<ListedLink>[];
-      if (links.every(({ addr_info = [] }) => addr_info.length === 0)) await this.#ip(['link', 'delete', SERVICE_LINK]);
+      const links = await listLinkAddresses({ link: SERVICE_LINK }, this.#signal);
+      if (links.get(SERVICE_LINK)?.length === 0) await this.#ip(['link', 'delete', SERVICE_LINK]);
     } catch (error) {
       if (!isWithoutLink(error)) throw error;
     }
@@ -83,7 +76,7 @@ export class ServiceAddresses {
     if (lines.length > 0) await this.#ip(['-batch', '-'], lines.join(''));
   }
 
-  async #ip(args: readonly string[], input?: string): Promise<string> {
-    return (await run('ip', args, { input, timeoutMs: TIME_LIMIT_MS, signal: this.#signal })).stdout;
+  async #ip(args: readonly string[], input?: string): Promise<void> {
+    await run('ip', args, { input, timeoutMs: TIME_LIMIT_MS, signal: this.#signal });
   }
 }
