@@ -30,7 +30,7 @@ done
 lab=${KEDGE_LAB:-/var/tmp/kedge-lab}
 tree=$lab/tree
 packages=linux-image-cloud-amd64,systemd,systemd-sysv,dbus,udev,openssh-server,kmod,procps,curl,openssl,libatomic1
-packages=$packages,nfs-common,nfs-kernel-server,ipvsadm,iputils-arping
+packages=$packages,nfs-common,nfs-kernel-server,ipvsadm,iputils-ping,iputils-arping
 packages=$packages,containerd,runc,containernetworking-plugins,iptables,nftables,conntrack,iproute2,kubernetes-client
 say() { echo "lab: $*" >&2; }
 mkdir -p "$lab"

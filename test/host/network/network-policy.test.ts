@@ -183,13 +183,22 @@ for (const mode of TESTED_MODES) {
   t.test(`a Service is judged by the endpoint that it leads to, in mode ${mode}`, async (t) => {
     const { put } = tableOf(t);
     const backend = backendOf(mode);
-    const entry = entryOf({ clusterIP: '10.43.0.5', port: 80, targetPort: 8080, endpoints: [web.addresses[0]!] });
+    const endpoints = [web.addresses[0]!];
+    const entry = entryOf({ clusterIP: '10.43.0.5', port: 80, targetPort: 8080, endpoints });
     await backend.sync({ services: new Map([['default/web', entry]]), serviceRange: SERVICE_CIDR });
     t.teardown(() => backend.remove());
     const [address] = client.addresses;
     await put({ podSelector: WEB, ingress: [{ from: [{ podSelector: CLIENT }], ports: [{ port: 8080 }] }] });
     t.equal(await client.connect('10.43.0.5', 80), address, "its port is the pod's, its client the pod itself");
     t.equal(await stranger.connect('10.43.0.5', 80), 'nothing');
+    const udp = entryOf({
+      ...{ name: 'udp', clusterIP: '10.43.0.6', port: 53, targetPort: 8080, protocol: 'UDP' },
+      endpoints,
+    });
+    await backend.sync({ services: new Map([['default/udp', udp]]), serviceRange: SERVICE_CIDR });
+    const arrived = await web.count();
+    t.equal(await stranger.ask('10.43.0.6', 53), 'nothing');
+    t.equal(await web.count(), arrived, 'what is forbidden does not arrive at all');
     await put(
       { podSelector: WEB, policyTypes: ['Ingress', 'Egress'] },
       { podSelector: CLIENT, egress: [{ to: [{ podSelector: WEB }], ports: [{ port: 80 }] }] },
