@@ -2,7 +2,14 @@
  * What a table is wanted to have, beside what the kernel is known to have: the difference is what has to be written. Pure state:
  * nothing here accesses the kernel.
  */
-import { signatureOf, type Chains, type Declarations, type Objects, type TableUnit, type TableUnits } from './table-unit.ts';
+import {
+  signatureOf,
+  type Chains,
+  type Declarations,
+  type Objects,
+  type TableUnit,
+  type TableUnits,
+} from './table-unit.ts';
 
 /** Elements of a set or map: key -> what follows it. */
 export type Elements = ReadonlyMap<string, string>;

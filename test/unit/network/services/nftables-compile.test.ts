@@ -1,7 +1,12 @@
 /** What a Service is in the table of nftables, by table. */
 import t from 'tap';
 import { compileService } from '../../../../agent/network/services/backends/nftables/compile-service.ts';
-import { BASE_CHAINS, fixedChains, fixedSets, objectsOf } from '../../../../agent/network/services/backends/nftables/layout.ts';
+import {
+  BASE_CHAINS,
+  fixedChains,
+  fixedSets,
+  objectsOf,
+} from '../../../../agent/network/services/backends/nftables/layout.ts';
 import { TableLedger, type LedgerOptions } from '../../../../agent/network/netfilter/nft-table/table-ledger.ts';
 import { changeCommands, readTable } from '../../../../agent/network/netfilter/nft-table/table-text.ts';
 import type { ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
