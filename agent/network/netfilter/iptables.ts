@@ -34,6 +34,15 @@ export class Iptables {
     });
   }
 
+  /** Whether the programs would read the input, and the kernel accept it. Nothing is changed. */
+  async test(input: string): Promise<void> {
+    await run(`${this.#program}-restore`, ['--noflush', '--test', '-w', String(LOCK_WAIT_SECONDS)], {
+      input,
+      timeoutMs: TIME_LIMIT_MS,
+      signal: this.#signal,
+    });
+  }
+
   async save(table: Table): Promise<string> {
     const options = { timeoutMs: TIME_LIMIT_MS, signal: this.#signal };
     return (await run(`${this.#program}-save`, ['-t', table], options)).stdout;

@@ -21,6 +21,9 @@ const SESSION_LIMIT_CHARACTERS = 16_384;
 const MAX_ERROR_LINES = 6;
 const MAX_ERROR_LINE = 200;
 
+/** The first line of a chain that the kernel itself leads to. */
+const HOOK = /^\t\ttype \w+ hook /;
+
 /** All methods throw ProgramError with the program's own words when it fails. */
 export class Nft {
   readonly #signal: AbortSignal;
@@ -57,6 +60,20 @@ export class Nft {
       if (error instanceof ProgramError && error.stderr.includes('No such file or directory')) return undefined;
       throw error;
     }
+  }
+
+  /** The rules of each chain of the table, as the program prints them for people. */
+  async listChains({ family, name }: NftTable): Promise<Map<string, string[]>> {
+    const chains = new Map<string, string[]>();
+    let rules: string[] | undefined;
+    // Terse: without the elements of sets and maps.
+    for (const line of (await this.#run(['-t', 'list', 'table', family, name])).split('\n')) {
+      const chain = /^\tchain (\S+) \{$/.exec(line)?.[1];
+      if (chain !== undefined) chains.set(chain, (rules = []));
+      else if (line === '\t}') rules = undefined;
+      else if (line.startsWith('\t\t') && !HOOK.test(line)) rules?.push(line.trim());
+    }
+    return chains;
   }
 
   /** Whether the chain is there and has rules. */
