@@ -20,6 +20,9 @@ async function runHelper(name: string | undefined): Promise<boolean> {
   } else if (name === 'nfs-directory') {
     const { runNfsDirectory } = await import('../agent/host/nfs-directory.ts');
     await runNfsDirectory();
+  } else if (name === 'trace-probe') {
+    const { runTraceProbe } = await import('../agent/network/trace/probe.ts');
+    await runTraceProbe(process.argv.slice(3));
   } else return false;
   return true;
 }

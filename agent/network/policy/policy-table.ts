@@ -5,7 +5,7 @@ import { wholeTable } from './frame.ts';
 import { changes, NO_CONTENT, type TableContent } from './table-content.ts';
 
 const TABLE: NftTable = { family: 'inet', name: 'kedge-policy' };
-const NAME = `${TABLE.family} ${TABLE.name}`;
+export const POLICY_TABLE = `${TABLE.family} ${TABLE.name}`;
 /** One that leads to all others: whoever flushes the table, or all tables, has emptied it. */
 const PROBED_CHAIN = 'forward';
 /** Others come and go with policies. */
@@ -36,7 +36,7 @@ export class PolicyTable {
     if (content === NO_CONTENT) await this.#nft.removeTable(TABLE);
     else {
       const isWhole = before === undefined || before === NO_CONTENT;
-      input = isWhole ? wholeTable(NAME, this.#bridge, content) : changes(NAME, before, content);
+      input = isWhole ? wholeTable(POLICY_TABLE, this.#bridge, content) : changes(POLICY_TABLE, before, content);
       if (input !== '') await this.#nft.apply(input);
     }
     this.#content = content;

@@ -217,16 +217,19 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^services\/model\//, /^services\/model\//],
       [/^services\/conntrack\//, /^services\/(conntrack|model)\//],
       [/^services\/backends\/proxy-backend\.ts$/, /^services\/(model\/.*|kernel-tuning\.ts)$/],
-      [/^services\/backends\/proxy-modes\.ts$/, /^(services\/backends\/.*|netfilter\/(netfilter|nft)\.ts)$/],
+      [
+        /^services\/backends\/proxy-modes\.ts$/,
+        /^(services\/backends\/.*|netfilter\/(iptables|netfilter|nft)\.ts|trace\/explanation\.ts)$/,
+      ],
       // What backends of several modes have in common.
       [/^services\/backends\/[^/]+$/, /^(netfilter\/.*|services\/(backends\/[^/]+|model\/.*|kernel-tuning\.ts))$/],
       [
         /^services\/backends\/iptables\//,
-        /^(netfilter\/.*|services\/(backends\/(iptables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
+        /^(netfilter\/.*|services\/(backends\/(iptables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts)|trace\/explanation\.ts)$/,
       ],
       [
         /^services\/backends\/nftables\//,
-        /^(netfilter\/.*|services\/(backends\/(nftables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
+        /^(netfilter\/.*|services\/(backends\/(nftables\/.*|[^/]+)|model\/.*|kernel-tuning\.ts)|trace\/explanation\.ts)$/,
       ],
       [
         /^services\/backends\/ipvs\//,
@@ -248,7 +251,11 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
         /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
       ],
+      [/^policy\/explain\.ts$/, /^(policy\/policy-table|trace\/explanation)\.ts$/],
       [/^policy\//, /^(policy\/.*|netfilter\/nft\.ts|service-cache\.ts)$/],
+      // Who has rules says what they mean, and a trace is told by the lists of them.
+      [/^trace\/explanation\.ts$/, /^(netfilter|services\/model)\//],
+      [/^trace\//, /^((trace|netfilter|services\/model)\/.*|policy\/explain\.ts|services\/backends\/proxy-modes\.ts)$/],
       // What rules and DNS are both made of.
       [/^service-cache\.ts$/, /^(announcer\/announced-facts|dns\/dns-facts|services\/model\/service-facts)\.ts$/],
       [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/nft\.ts)$/],

@@ -2,13 +2,22 @@
 import type { Cidr } from '../../../../api/domain/address.ts';
 import type { Logger } from '../../../../client/logger.ts';
 import { ProgramError } from '../../../host/run.ts';
+import type { Iptables } from '../../netfilter/iptables.ts';
 import type { Netfilter } from '../../netfilter/netfilter.ts';
 import type { Nft } from '../../netfilter/nft.ts';
+import type { Explain } from '../../trace/explanation.ts';
+import { explainIptables } from './iptables/explain.ts';
+import { explainIpvs } from './ipvs/explain.ts';
 import { IpvsBackend } from './ipvs/ipvs-backend.ts';
 import { requireIpvs, type IpvsHost } from './ipvs/ipvs-host.ts';
+import { readIpvs } from './ipvs/listing.ts';
 import { IptablesBackend } from './iptables/iptables-backend.ts';
+import { readIptables } from './iptables/listing.ts';
+import { explainNftables } from './nftables/explain.ts';
+import { readNftables } from './nftables/listing.ts';
 import { checkNftables, NftablesBackend } from './nftables/nftables-backend.ts';
 import type { ProxyBackend } from './proxy-backend.ts';
+import type { KernelRules, ListingRanges } from './rule-listing.ts';
 import { PROXY_MODES, type ProxyMode } from './proxy-mode.ts';
 
 /** What this node gives a backend, in one IP family. */
@@ -24,6 +33,27 @@ export const proxyModes: Readonly<Record<ProxyMode, (host: ProxyHost) => ProxyBa
   nftables: (host) => new NftablesBackend(host),
   iptables: (host) => new IptablesBackend(host),
   ipvs: ({ ipvs, ...host }) => new IpvsBackend({ ...host, ...ipvs }),
+};
+
+/** Of every mode: the kernel may have rules of another than this node's. */
+export const explainProxy: readonly Explain[] = Object.values({
+  nftables: explainNftables,
+  iptables: explainIptables,
+  ipvs: explainIpvs,
+} satisfies Record<ProxyMode, Explain>);
+
+/** What a listing is read with, in one IP family. */
+export interface ListingHost {
+  readonly nft: Nft;
+  readonly iptables: Iptables;
+  readonly ipvs: IpvsHost;
+  readonly ranges: ListingRanges;
+}
+/** What the kernel has of Services in each mode. All throw ProgramError when the kernel cannot be read. */
+export const kernelRules: Readonly<Record<ProxyMode, (host: ListingHost) => Promise<KernelRules>>> = {
+  nftables: ({ nft, ranges }) => readNftables(nft, ranges),
+  iptables: ({ iptables, ranges }) => readIptables(iptables, ranges),
+  ipvs: ({ ipvs, nft, ranges }) => readIpvs(ipvs, nft, ranges),
 };
 
 /** The mode's backend, and those of all others, which the node may have had before. */
