@@ -8,6 +8,7 @@ import { userMessage } from './plain-errors.ts';
 import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
 import { serverCommand } from './server.ts';
+import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
 import { versionCommand } from './version.ts';
 
@@ -18,6 +19,7 @@ async function runCommand(): Promise<void> {
     .addCommand(agentCommand())
     .addCommand(joinCommand())
     .addCommand(proxyCommand())
+    .addCommand(traceCommand())
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())

@@ -182,6 +182,18 @@ export class CriClient {
     return response.status;
   }
 
+  /** The process that holds the sandbox' namespaces; undefined when the runtime does not say, or it has ended. */
+  async sandboxPid(podSandboxId: string, options?: CallOptions): Promise<number | undefined> {
+    const { info } = await this.#channel.call<{ info: StringMap }>(
+      this.#runtime,
+      'PodSandboxStatus',
+      { podSandboxId, verbose: true },
+      options,
+    );
+    const { pid } = JSON.parse(info['info'] ?? '{}') as { readonly pid?: number };
+    return pid ? pid : undefined;
+  }
+
   async listPodSandboxes(filter: ListFilter = {}, options?: CallOptions): Promise<PodSandbox[]> {
     const response = await this.#channel.call<{ items: PodSandbox[] }>(
       this.#runtime,
