@@ -230,7 +230,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // Services: their rules in the tables of netfilter, and their names in DNS.
   const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const ipvsSettings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
-  const ipvs = ipvsHost(clusterCidr.family, ipvsSettings, signal);
+  const ipvs = ipvsHost(clusterCidr.family, ipvsSettings, signal, () => network.otherNodes);
   const proxyHost = { clusterCidr, netfilter, nft, ipvs };
   const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
   if (config.serviceProxy) await requireProxyMode(proxyMode, proxyHost);

@@ -1,5 +1,6 @@
 /** What the commands of this node read: the api-server with the identity of the node, and the runtime. */
 import { join, resolve } from 'node:path';
+import { IpAddress } from '../api/domain/address.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { own } from '../api/machinery/own.ts';
 import { ZONE_LABEL } from '../api/domain/topology-labels.ts';
@@ -14,6 +15,7 @@ import { HostError } from './host/host-error.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
 import { clusterNetwork, type ClusterNetwork } from './join/cluster-network.ts';
 import { clientCredentials, NodeCertificates } from './join/node-certificates.ts';
+import { addressingOf } from './network/pod-network.ts';
 import type { Namespace } from './network/trace/probe-process.ts';
 import { viewOf, type ServiceView } from './network/trace/target.ts';
 import { POD_NAME, POD_NAMESPACE } from './pods/labels.ts';
@@ -99,6 +101,13 @@ export class NodeView implements AsyncDisposable {
       const key = `${object.metadata?.namespace}/${object.metadata?.name}`;
       return viewOf(object, byService.get(key) ?? [], this.name, zone);
     });
+  }
+
+  /** The addresses of the other nodes. */
+  async otherAddresses(): Promise<readonly IpAddress[]> {
+    const all = await this.#client.listAll(nodes, { signal: this.#signal, timeoutMs: API_LIMIT_MS });
+    const others = all.filter(({ metadata }) => metadata?.name !== this.name).map(addressingOf);
+    return others.flatMap(({ address }) => IpAddress.parse(address) ?? []);
   }
 
   async #zone(): Promise<string | undefined> {

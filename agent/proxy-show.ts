@@ -4,6 +4,7 @@ import type { AgentConfig } from './config.ts';
 import { HostError } from './host/host-error.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Nft } from './network/netfilter/nft.ts';
+import { ipvsHost } from './network/services/backends/ipvs/ipvs-host.ts';
 import type { ProxyMode } from './network/services/backends/proxy-mode.ts';
 import { availableProxyMode, kernelRules } from './network/services/backends/proxy-modes.ts';
 import type { KernelRules, ListedRule } from './network/services/backends/rule-listing.ts';
@@ -61,10 +62,14 @@ export async function showProxy(
   const mode = config.proxyMode || (await availableProxyMode({ clusterCidr, nft }, logger));
   const views = wanted ? [await node.service(wanted.namespace, wanted.name)] : await node.allServices();
   const ranges = { cluster: clusterCidr, services: serviceCidr };
-  const kernel = await kernelRules[mode]({ nft, iptables: new Iptables(clusterCidr.family, signal), ranges });
+  const { family } = clusterCidr;
+  const others = mode === 'ipvs' ? await node.otherAddresses() : [];
+  const settings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
+  const ipvs = ipvsHost(family, settings, signal, () => others);
+  const kernel = await kernelRules[mode]({ nft, iptables: new Iptables(family, signal), ipvs, ranges });
   const services: ShownService[] = [];
   for (const view of views) {
-    const entries = view.entries.filter(({ family }) => family === clusterCidr.family);
+    const entries = view.entries.filter((entry) => entry.family === family);
     if (entries.length === 0) services.push(withoutRules(view));
     for (const entry of entries) services.push(await shown(entry, view, kernel));
   }

@@ -32,10 +32,7 @@ export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
     links.flatMap(([name, found]) =>
       isWanted(name) ? found.flatMap(({ local, metric }) => (metric === ANNOUNCED_METRIC ? [] : local)) : [],
     );
-  const [address] = [
-    ...addressesOn((name) => name === defaultRoute?.dev),
-    ...addressesOn((name) => name !== 'lo'),
-  ];
+  const [address] = [...addressesOn((name) => name === defaultRoute?.dev), ...addressesOn((name) => name !== 'lo')];
   if (!address) throw new HostError('this host has no IPv4 address: give it one, and set --node-ip if it has several');
   return address;
 }

@@ -2,7 +2,7 @@
  * Follows the Nodes: this one's podCIDR is written to the CNI configuration, the others' become routes. Every node may read its own
  * Node; where it may not list the others, it has no routes to their pods, and still a network for its own.
  */
-import { Cidr } from '../../api/domain/address.ts';
+import { Cidr, IpAddress } from '../../api/domain/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -38,7 +38,7 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
 }
 
 /** What is kept of a Node. */
-const addressingOf = ({ metadata, spec, status }: Node): NodeAddressing => ({
+export const addressingOf = ({ metadata, spec, status }: Node): NodeAddressing => ({
   name: metadata?.name ?? '',
   podCidr: spec?.podCIDR ?? '',
   address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
@@ -49,6 +49,7 @@ const isSame = (a: NodeAddressing, b: NodeAddressing): boolean => a.podCidr === 
 
 export class PodNetwork {
   readonly #options: PodNetworkOptions;
+  #others: () => readonly NodeAddressing[] = () => [];
   readonly #configured = Promise.withResolvers<void>();
   #podCidr = '';
   /** Undefined without an overlay. */
@@ -58,6 +59,13 @@ export class PodNetwork {
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
+  }
+
+  /** The addresses of the other nodes, as far as they are known: none without `hostRoutes`. */
+  get otherNodes(): readonly IpAddress[] {
+    return this.#others().flatMap(({ name, address }) =>
+      name === this.#options.nodeName ? [] : (IpAddress.parse(address) ?? []),
+    );
   }
 
   /** Resolves when the CNI configuration is written for the first time since the agent started. */
@@ -95,6 +103,7 @@ export class PodNetwork {
       onForbidden,
     } = this.#options;
     const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
+    this.#others = () => all.list();
     const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
     const routes = new NodeRoutes({ nodeName, clusterCidr, nodes: () => all.list(), vxlan, overlay, logger });
     watch.onRemoved(overlay.watched, () => routes.wake());

@@ -143,6 +143,7 @@ export class MemoryIpvs {
     this.host = {
       ...{ scheduler: 'rr', strictArp: false },
       ...{ ipvsadm: new MemoryIpvsadm(this), serviceAddresses: new MemoryAddresses(this) },
+      otherNodes: () => [],
       hostAddresses: async () => this.hostAddresses.flatMap((text) => IpAddress.parse(text) ?? []),
     };
   }

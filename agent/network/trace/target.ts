@@ -52,7 +52,9 @@ export function viewOf(object: Service, all: readonly EndpointSlice[], nodeName:
   );
   const facts = serviceFacts(object, FAMILIES);
   const parsed = slices.map((slice) => sliceFacts(slice, nodeName));
-  const entries = facts ? FAMILIES.flatMap((family) => serviceEntry(facts, parsed, family, zone) ?? []) : [];
+  const entries = facts
+    ? FAMILIES.flatMap((family) => serviceEntry(facts, parsed, family, { nodeName, zone }) ?? [])
+    : [];
   return { object, facts, entries, slices };
 }
 

@@ -3,17 +3,16 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
 import { eventually } from '../../support/wait.ts';
-import { enterNamespace, makeNode, makePods } from './pod-namespaces.ts';
+import { enterNamespace, makeNode, makePods, RULE_MODES, type RuleMode } from './pod-namespaces.ts';
 import { programBefore, putEndpoints, putService, said, startProxyProcess } from './proxies.ts';
 
 enterNamespace();
 
 const [POD, OTHER] = ['10.42.0.2', '10.42.0.3'];
 const SERVER = `require('net').createServer((s) => s.on('error', () => {}).end(process.argv[1])).listen(8080, () => console.log('up'))`;
-const PROGRAMS: Readonly<Record<ProxyMode, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
+const PROGRAMS: Readonly<Record<RuleMode, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
 /** What one line of the log may have: a program's beginning and end, and the stack. */
 const MAX_LOGGED = 8 * 1024;
 /** Rules of an unhindered proxy are changed in less than one. */
@@ -27,7 +26,7 @@ t.afterEach(() => run('nft', ['flush', 'ruleset']));
 
 const MEGABYTES = `yes 'the kernel is out of order, and this is why it is' | head -c 8000000 >&2`;
 
-for (const mode of PROXY_MODES) {
+for (const mode of RULE_MODES) {
   t.test(
     `${mode}: a program that fails with megabytes of errors fills no log, and is used again when it works`,
     async (t) => {
@@ -64,7 +63,7 @@ for (const mode of PROXY_MODES) {
 }
 
 /** Crashes at rules with the address, whether they come as a file or line by line. */
-const CRASHES: Readonly<Record<ProxyMode, string>> = {
+const CRASHES: Readonly<Record<RuleMode, string>> = {
   nftables: `
     real=/usr/sbin/nft
     crash() { kill -SEGV $$; exit 1; }
@@ -77,7 +76,7 @@ const CRASHES: Readonly<Record<ProxyMode, string>> = {
     printf '%s\\n' "$input" | exec /usr/sbin/iptables-restore "$@"; exit`,
 };
 
-for (const mode of PROXY_MODES) {
+for (const mode of RULE_MODES) {
   t.test(`${mode}: a program that crashes at the rules of one Service keeps no other from being changed`, async (t) => {
     await using api = await MemoryApi.start();
     putService(api, 'web', { clusterIP: '10.43.0.5', endpoints: [POD] });

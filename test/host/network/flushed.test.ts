@@ -1,10 +1,9 @@
 /** Somebody else removes the rules of a running agent. */
 import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
 import { eventually } from '../../support/wait.ts';
-import { enterNamespace, makeNode, makePods } from './pod-namespaces.ts';
+import { enterNamespace, makeNode, makePods, RULE_MODES, type RuleMode } from './pod-namespaces.ts';
 import { putService, said, startProxyProcess } from './proxies.ts';
 
 enterNamespace();
@@ -19,7 +18,7 @@ t.before(async () => {
   await makePods(t, [POD], SERVER);
 });
 
-const FLUSHES: Readonly<Record<ProxyMode, readonly (readonly string[])[]>> = {
+const FLUSHES: Readonly<Record<RuleMode, readonly (readonly string[])[]>> = {
   nftables: [
     ['nft', 'flush', 'table', 'ip', 'kube-proxy'],
     ['nft', 'delete', 'table', 'ip', 'kube-proxy'],
@@ -41,7 +40,7 @@ const monitors = async (): Promise<string[]> =>
     .split('\n')
     .filter(Boolean);
 
-for (const mode of PROXY_MODES) {
+for (const mode of RULE_MODES) {
   t.test(`${mode}: rules that another program removes are restored within seconds`, async (t) => {
     await using api = await MemoryApi.start();
     putService(api, 'web', { clusterIP: '10.43.0.5', endpoints: [POD] });

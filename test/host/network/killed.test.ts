@@ -6,11 +6,10 @@ import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { TABLES } from '../../../agent/network/services/backends/nftables/layout.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
 import { connectionsOf, tableConnectionsOf } from '../../support/proxy-backend-contract.ts';
 import { eventually } from '../../support/wait.ts';
-import { enterNamespace, makeNode, makePods } from './pod-namespaces.ts';
+import { enterNamespace, makeNode, makePods, RULE_MODES, type RuleMode } from './pod-namespaces.ts';
 import { putEndpoints, putService, startProxyProcess } from './proxies.ts';
 
 enterNamespace();
@@ -31,7 +30,7 @@ t.before(async () => {
 });
 
 const { signal } = new AbortController();
-const connections: Readonly<Record<ProxyMode, () => Promise<string[]>>> = {
+const connections: Readonly<Record<RuleMode, () => Promise<string[]>>> = {
   iptables: async () => connectionsOf((await run('iptables-save', ['-t', 'nat'])).stdout),
   nftables: async () => tableConnectionsOf(await new Nft(signal).list(TABLES.IPv4)),
 };
@@ -64,7 +63,7 @@ async function connectUntil(signal: AbortSignal): Promise<{ answered: number; fa
 const numberOf = (index: number): string => `10.43.1.${index + 1}`;
 const randomOf = <T>(values: readonly T[]): T => values[Math.floor(Math.random() * values.length)]!;
 
-for (const mode of PROXY_MODES) {
+for (const mode of RULE_MODES) {
   t.test(
     `${mode}: whenever an agent is killed, other Services go on, and the next agent ends with what is wanted`,
     async (t) => {

@@ -93,6 +93,10 @@ export const TESTED_MODES: readonly ProxyMode[] = PROXY_MODES.filter(
   (mode) => (mode !== 'ipvs' || hasIpvs) && (onlyMode === undefined || mode === onlyMode),
 );
 
+/** The modes whose Services are rules of netfilter, and nothing besides. */
+export const RULE_MODES = ['nftables', 'iptables'] as const;
+export type RuleMode = (typeof RULE_MODES)[number];
+
 /** What this machine gives a backend. */
 export const proxyHostOf = (clusterCidr: Cidr, own: Partial<ProxyHost> = {}): ProxyHost => ({
   clusterCidr,

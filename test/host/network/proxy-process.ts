@@ -5,6 +5,7 @@ import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { NftWatch } from '../../../agent/network/netfilter/rule-watch.ts';
 import { ServiceCache } from '../../../agent/network/service-cache.ts';
 import type { ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
+import { DEFAULT_IPVS, ipvsHost } from '../../../agent/network/services/backends/ipvs/ipvs-host.ts';
 import { backendsOf } from '../../../agent/network/services/backends/proxy-modes.ts';
 import { ServiceProxy } from '../../../agent/network/services/service-proxy.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -28,7 +29,12 @@ const logger = { debug: print('debug'), info: print('info'), warn: print('warn')
 const client = new ApiClient({ server });
 const nft = new Nft(signal);
 const netfilter = new Netfilter(new Iptables('IPv4', signal));
-const { backend, retired } = backendsOf(mode, { clusterCidr: CLUSTER_CIDR, netfilter, nft });
+const { backend, retired } = backendsOf(mode, {
+  clusterCidr: CLUSTER_CIDR,
+  netfilter,
+  nft,
+  ipvs: ipvsHost('IPv4', DEFAULT_IPVS, signal),
+});
 const watch = new NftWatch(nft, logger);
 const cache = new ServiceCache({ client, logger, nodeName: 'node-0', families: [backend.family] });
 const proxy = new ServiceProxy({

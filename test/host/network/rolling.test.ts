@@ -3,10 +3,9 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { PROXY_MODES } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
 import { eventually } from '../../support/wait.ts';
-import { enterNamespace, ip, makeNode, makePods, runInPod } from './pod-namespaces.ts';
+import { enterNamespace, ip, makeNode, makePods, runInPod, RULE_MODES } from './pod-namespaces.ts';
 import { putService, startProxyProcess } from './proxies.ts';
 
 enterNamespace();
@@ -66,7 +65,7 @@ async function requestUntil(signal: AbortSignal, result: Result): Promise<void> 
   }
 }
 
-for (const mode of PROXY_MODES) {
+for (const mode of RULE_MODES) {
   t.test(`${mode}: no request fails while 200 endpoints are replaced under load`, async (t) => {
     await using api = await MemoryApi.start();
     const put = (ready: readonly string[], terminating: readonly string[]): void => {

@@ -1,9 +1,9 @@
 /** What the kernel has of a Service beside what it should have, in every proxy mode and IP family. */
 import t from 'tap';
 import { run } from '../../../agent/host/run.ts';
+import { DEFAULT_IPVS, ipvsHost } from '../../../agent/network/services/backends/ipvs/ipvs-host.ts';
 import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
-import { PROXY_MODES } from '../../../agent/network/services/backends/proxy-mode.ts';
 import { kernelRules } from '../../../agent/network/services/backends/proxy-modes.ts';
 import type { RuleState } from '../../../agent/network/services/backends/rule-listing.ts';
 import {
@@ -13,7 +13,7 @@ import {
   IPV6_SERVICE_CIDR,
   SERVICE_CIDR,
 } from '../../support/service-entries.ts';
-import { backendOf, enterNamespace } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, RULE_MODES } from './pod-namespaces.ts';
 
 enterNamespace();
 
@@ -30,7 +30,7 @@ const FAMILIES = [
   },
 ] as const;
 
-for (const [mode, family] of PROXY_MODES.flatMap((mode) => FAMILIES.map((family) => [mode, family] as const))) {
+for (const [mode, family] of RULE_MODES.flatMap((mode) => FAMILIES.map((family) => [mode, family] as const))) {
   const { cluster, services, clusterIP, pods, table, chain } = family;
   t.test(`${mode}, ${cluster.family}: rules that are in force, missing and foreign`, async (t) => {
     const backend = backendOf(mode, cluster);
@@ -41,6 +41,7 @@ for (const [mode, family] of PROXY_MODES.flatMap((mode) => FAMILIES.map((family)
     const host = {
       nft: new Nft(signal),
       iptables: new Iptables(cluster.family, signal),
+      ipvs: ipvsHost(cluster.family, DEFAULT_IPVS, signal),
       ranges: { cluster, services },
     };
     const read = () => kernelRules[mode](host);

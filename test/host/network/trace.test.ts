@@ -6,14 +6,13 @@ import t, { type Test } from 'tap';
 import { run } from '../../../agent/host/run.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { PolicyTable, removePolicyTable } from '../../../agent/network/policy/policy-table.ts';
-import { PROXY_MODES, type ProxyMode } from '../../../agent/network/services/backends/proxy-mode.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { tracePacket, type TraceReport, type TraceRequest } from '../../../agent/network/trace/trace-packet.ts';
 import { Cidr, IpAddress } from '../../../api/domain/address.ts';
 import { contentOf, policyOf } from '../../support/policy-objects.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 import { eventually } from '../../support/wait.ts';
-import { backendOf, enterNamespace, ip, makeNode, NODE_ADDRESS } from './pod-namespaces.ts';
+import { backendOf, enterNamespace, ip, makeNode, NODE_ADDRESS, RULE_MODES, type RuleMode } from './pod-namespaces.ts';
 import { makeDualStack, NODE_ADDRESS_6, TalkingPod } from './talking-pods.ts';
 
 enterNamespace();
@@ -56,7 +55,7 @@ interface Asked extends Partial<Pick<TraceRequest, 'namespace'>> {
 }
 
 /** Services of one mode and family, removed with the test. */
-function start(t: Test, mode: ProxyMode, family: Family) {
+function start(t: Test, mode: RuleMode, family: Family) {
   const backend = backendOf(mode, family.cluster);
   t.teardown(() => backend.remove());
   let service: ServiceEntry | undefined;
@@ -109,7 +108,7 @@ t.test('two traces at once see their own packets alone, and end all that they st
   t.notMatch(await tables(), /kedge-trace/);
 });
 
-for (const [mode, family] of PROXY_MODES.flatMap((mode) => FAMILIES.map((family) => [mode, family] as const))) {
+for (const [mode, family] of RULE_MODES.flatMap((mode) => FAMILIES.map((family) => [mode, family] as const))) {
   t.test(`${mode}, ${family.name}: a connection that is served`, async (t) => {
     const { put, trace, pod } = start(t, mode, family);
     await put({ endpoints: [pod], nodePort: 30080 });

@@ -21,7 +21,7 @@ import {
 
 const NODE_ADDRESS = '192.0.2.10';
 const NODE: Parameters<typeof compileService>[1] = {
-  ...{ cluster: CLUSTER_CIDR, services: SERVICE_CIDR, scheduler: 'rr' },
+  ...{ cluster: CLUSTER_CIDR, services: SERVICE_CIDR, scheduler: 'rr', otherNodes: [] },
   addresses: [NODE_ADDRESS].flatMap((text) => IpAddress.parse(text) ?? []),
 };
 
@@ -293,6 +293,15 @@ t.test('when another mode serves, what open connections need stays until they en
   ipvs.connections.clear();
   t.equal(await next.retire?.(), true);
   t.strictSame([ipvs.servers.size, ipvs.addresses], [0, undefined]);
+});
+
+t.test('the addresses of other nodes stay theirs, whatever Service has them', (t) => {
+  const shape = { endpoints: [here], spec: { externalIPs: ['192.0.2.10', '192.0.2.11', '192.0.2.12'] } };
+  const otherNodes = ['192.0.2.11'].flatMap((text) => IpAddress.parse(text) ?? []);
+  const { addresses, servers } = compileService(entryOf(shape), { ...NODE, otherNodes });
+  t.strictSame([...addresses], ['10.43.0.5', '192.0.2.12']);
+  t.strictSame([...servers.keys()], ['-t 10.43.0.5:80', '-t 192.0.2.10:80', '-t 192.0.2.12:80']);
+  t.end();
 });
 
 t.test('a host whose virtual servers are of another program keeps them', async (t) => {

@@ -7,6 +7,7 @@ import { proxyModes } from '../../../../agent/network/services/backends/proxy-mo
 import { serviceEntry, serviceFacts, sliceFacts } from '../../../../agent/network/services/model/service-facts.ts';
 import { MAX_ENDPOINTS_PER_PORT, MAX_PAIRS } from '../../../../agent/network/services/model/service-limits.ts';
 import { MemoryNft } from '../../../support/memory-nft.ts';
+import { DEFAULT_IPVS, ipvsHost } from '../../../../agent/network/services/backends/ipvs/ipvs-host.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
 import { connectionsOf, tableConnectionsOf } from '../../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../../support/service-entries.ts';
@@ -17,7 +18,12 @@ const addresses = (count: number): string[] =>
 
 function makeBackend(mode: ProxyMode) {
   const [tables, nft] = [new MemoryTables(), new MemoryNft()];
-  const backend = proxyModes[mode]({ clusterCidr: CLUSTER_CIDR, netfilter: new Netfilter(tables), nft });
+  const backend = proxyModes[mode]({
+    clusterCidr: CLUSTER_CIDR,
+    netfilter: new Netfilter(tables),
+    nft,
+    ipvs: ipvsHost('IPv4', DEFAULT_IPVS, new AbortController().signal),
+  });
   return {
     backend,
     program: mode === 'iptables' ? tables : nft,

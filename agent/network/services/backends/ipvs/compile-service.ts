@@ -31,6 +31,8 @@ export interface IpvsNode extends Ranges {
   readonly scheduler: IpvsScheduler;
   /** The host's own: node ports are served there, and none of them is a Service's alone. */
   readonly addresses: readonly IpAddress[];
+  /** Those of other nodes. */
+  readonly otherNodes: readonly IpAddress[];
 }
 
 const DROP = 'drop';
@@ -56,7 +58,9 @@ class Compiler implements IpvsUnit {
 
   constructor(service: ServiceEntry, node: IpvsNode) {
     // In the Services' range an address is whose cluster IP it is: nobody takes over another Service by naming it as its own.
-    const isOutside = (ip: IpAddress): boolean => !node.services?.contains(ip);
+    // A host that had the address of another node would not reach that any more: there the Service is served as well.
+    const isOutside = (ip: IpAddress): boolean =>
+      !node.services?.contains(ip) && !node.otherNodes.some((other) => other.equals(ip));
     this.#service = service;
     this.#node = node;
     this.#loadBalancerIPs = service.loadBalancerIPs.filter(isOutside);

@@ -18,7 +18,7 @@ function ofChain(chain: string, text: string, verdict: string): Explanation | un
         return verdict === 'drop'
           ? { text: 'the Service has no endpoint on this node, and its policy is Local', cause: 'no-local-endpoints' }
           : { text: 'the Service has no endpoints', cause: 'no-endpoints' };
-      return { text: "an address of the Services that has no virtual server at that port", cause: 'no-such-service' };
+      return { text: 'an address of the Services that has no virtual server at that port', cause: 'no-such-service' };
     case 'address-check':
       return { text: 'an address of the Services at which nothing is served', cause: 'no-such-service' };
     case 'reject-chain':

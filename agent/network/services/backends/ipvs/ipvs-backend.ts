@@ -2,10 +2,11 @@
 import { release } from 'node:os';
 import type { Cidr, IpAddress, IpFamily } from '../../../../../api/domain/address.ts';
 import { isProgramMissing } from '../../../../host/run.ts';
-import { OwnedTable } from '../../../netfilter/nft-table/owned-table.ts';
+import { OwnedTable, type TableLayout } from '../../../netfilter/nft-table/owned-table.ts';
 import type { Netfilter } from '../../../netfilter/netfilter.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
 import { OwnedUnits } from '../../../netfilter/owned-units.ts';
+import type { WatchedChain } from '../../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { compileServices } from '../compile-services.ts';
@@ -15,7 +16,7 @@ import { compileService, type IpvsNode, type IpvsUnit } from './compile-service.
 import { IpvsDriver } from './ipvs-driver.ts';
 import type { IpvsHost } from './ipvs-host.ts';
 import { addressOf } from './ipvsadm.ts';
-import { tableLayout } from './layout.ts';
+import { TABLES, tableLayout } from './layout.ts';
 import type { ServerName } from './virtual-servers.ts';
 
 export interface IpvsBackendOptions extends IpvsHost {
@@ -34,6 +35,7 @@ export class IpvsBackend implements ProxyBackend {
   readonly sysctls: readonly Sysctl[] = [];
   readonly prerequisites: readonly Sysctl[];
   readonly #options: IpvsBackendOptions;
+  readonly #layout: TableLayout;
   readonly #table: OwnedTable;
   readonly #driver: IpvsDriver;
   readonly #units: OwnedUnits<IpvsUnit>;
@@ -42,6 +44,7 @@ export class IpvsBackend implements ProxyBackend {
   #serviceRange: Cidr | undefined;
   /** The host's own, as the units have them; undefined before they were read. */
   #hostAddresses: readonly IpAddress[] | undefined;
+  #otherNodes: readonly IpAddress[] = [];
   /** Settles when the last access that was asked for is over: accesses follow each other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -51,12 +54,16 @@ export class IpvsBackend implements ProxyBackend {
     this.family = clusterCidr.family;
     this.prerequisites = prerequisites(strictArp, release());
     this.#forwarding = new PodForwarding(netfilter, clusterCidr, FORWARDING_CHAIN);
-    this.#table = new OwnedTable(
-      nft,
-      tableLayout(this.family, () => ({ cluster: clusterCidr, services: this.#serviceRange })),
-    );
+    this.#layout = tableLayout(this.family, () => ({ cluster: clusterCidr, services: this.#serviceRange }));
+    this.#table = new OwnedTable(nft, this.#layout);
     this.#driver = new IpvsDriver({ family: this.family, table: this.#table, ipvsadm, addresses: serviceAddresses });
     this.#units = new OwnedUnits(this.#driver);
+  }
+
+  get watched(): readonly WatchedChain[] {
+    const { family, name: table } = TABLES[this.family];
+    const chains = this.#layout.chains().keys();
+    return [...Array.from(chains, (chain) => ({ family, table, chain })), ...this.#forwarding.watched];
   }
 
   sync({ services, serviceRange }: ProxyChanges): Promise<SyncResult> {
@@ -67,9 +74,11 @@ export class IpvsBackend implements ProxyBackend {
         else this.#services.delete(key);
       }
       // Node ports are at each address of the host.
-      const isFirst = this.#hostAddresses === undefined;
+      const otherNodes = this.#options.otherNodes();
+      const isAnew = this.#hostAddresses === undefined || textOf(otherNodes) !== textOf(this.#otherNodes);
       const addresses = (this.#hostAddresses ??= await this.#options.hostAddresses());
-      const changed = isFirst ? new Map([...services, ...this.#services]) : services;
+      this.#otherNodes = otherNodes;
+      const changed = isAnew ? new Map([...services, ...this.#services]) : services;
       const { units, invalid } = compileServices(changed, (service) => this.#compile(service, addresses));
       const { wrote, rejected } = await this.#units.apply(units);
       await this.#driver.releaseIdle();
@@ -80,13 +89,21 @@ export class IpvsBackend implements ProxyBackend {
 
   #compile(service: ServiceEntry, addresses: readonly IpAddress[]): IpvsUnit {
     const { clusterCidr, scheduler, compile = compileService } = this.#options;
-    return compile(service, { cluster: clusterCidr, services: this.#serviceRange, scheduler, addresses });
+    return compile(service, {
+      cluster: clusterCidr,
+      services: this.#serviceRange,
+      scheduler,
+      addresses,
+      otherNodes: this.#otherNodes,
+    });
   }
 
   verify(): Promise<boolean> {
     return this.#exclusive(async () => {
       const addresses = await this.#options.hostAddresses();
-      const isSame = textOf(addresses) === textOf(this.#hostAddresses ?? []);
+      const isSame =
+        textOf(addresses) === textOf(this.#hostAddresses ?? []) &&
+        textOf(this.#options.otherNodes()) === textOf(this.#otherNodes);
       if (!isSame) this.#hostAddresses = undefined;
       // All are asked: what is found missing is restored by the next call.
       const checks = [isSame, await this.#units.verify(), await this.#forwarding.verify()];

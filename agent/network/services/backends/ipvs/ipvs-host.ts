@@ -22,12 +22,20 @@ export interface IpvsHost extends IpvsSettings {
   readonly serviceAddresses: ServiceAddresses;
   /** Those that the host is reached at, besides those of Services. Throws ProgramError. */
   readonly hostAddresses: () => Promise<readonly IpAddress[]>;
+  /** Those at which other nodes are reached, as far as they are known. */
+  readonly otherNodes: () => readonly IpAddress[];
 }
 
 export const DEFAULT_IPVS: IpvsSettings = { scheduler: 'rr', strictArp: true };
 
-export const ipvsHost = (family: IpFamily, settings: IpvsSettings, signal: AbortSignal): IpvsHost => ({
+export const ipvsHost = (
+  family: IpFamily,
+  settings: IpvsSettings,
+  signal: AbortSignal,
+  otherNodes: IpvsHost['otherNodes'] = () => [],
+): IpvsHost => ({
   ...settings,
+  otherNodes,
   ipvsadm: new Ipvsadm(signal),
   serviceAddresses: new ServiceAddresses(family, signal),
   hostAddresses: async () => (await hostAddresses(family, signal)).flatMap((text) => IpAddress.parse(text) ?? []),

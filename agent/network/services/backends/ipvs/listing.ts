@@ -28,7 +28,12 @@ export async function readIpvs(host: IpvsHost, nft: Nft, ranges: ListingRanges):
   return {
     problems,
     of(service) {
-      const unit = compileService(service, { ...ranges, addresses, scheduler: host.scheduler });
+      const unit = compileService(service, {
+        ...ranges,
+        addresses,
+        otherNodes: host.otherNodes(),
+        scheduler: host.scheduler,
+      });
       return [
         ...[...unit.addresses].map((address) =>
           compared(ADDRESSES, address, present?.has(address) ? address : undefined),

@@ -9,6 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
+import type { TableLayout } from '../../../netfilter/nft-table/owned-table.ts';
 import type { NftTable } from '../../../netfilter/nft.ts';
 import { withLoopbackGuard, WORDS } from '../nft-words.ts';
 import { MASQUERADE_MARK } from '../pod-forwarding.ts';
@@ -178,3 +179,10 @@ function nodePortObjects(family: IpFamily, count: number): Objects {
     chains: new Map([[name, [MASQUERADE, rule(`${WITH_PORTS} dnat ${ip} to ${key} map @${name}`, `one of ${count}`)]]]),
   };
 }
+
+/** The table as a whole. */
+export const layoutOf = (family: IpFamily, ranges: () => Ranges): TableLayout => ({
+  ...{ table: TABLES[family], sets: fixedSets(family), hooks: BASE_CHAINS, mark: layoutMark(family) },
+  chains: () => fixedChains(family, ranges()),
+  objectsOf: (container) => objectsOf(family, container),
+});

@@ -3,11 +3,11 @@ import { ProgramError } from '../../../../host/run.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
 import { compared, type KernelRules, type ListedRule, type ListingRanges } from '../rule-listing.ts';
+import { readTable } from '../../../netfilter/nft-table/table-text.ts';
+import { signatureOf, type TableUnit } from '../../../netfilter/nft-table/table-unit.ts';
+import { checkTable } from '../../../netfilter/nft-table/owned-table.ts';
 import { compileService } from './compile-service.ts';
-import { BASE_CHAINS, fixedChains, fixedSets, objectsOf, TABLES } from './layout.ts';
-import { TableLedger } from './table-ledger.ts';
-import { changeCommands, emptyTableCommands, readTable } from './table-text.ts';
-import { signatureOf, type TableUnit } from './table-unit.ts';
+import { BASE_CHAINS, fixedChains, layoutOf, objectsOf, TABLES } from './layout.ts';
 
 /** Throws ProgramError when the kernel cannot be read. */
 export async function readNftables(nft: Nft, ranges: ListingRanges): Promise<KernelRules> {
@@ -106,20 +106,12 @@ function foreignElements(unit: TableUnit, found: ReadonlySet<Found>, table: stri
 
 /** By a transaction that makes a table of this Service alone, and that is checked and not made. */
 async function rejectionOf(nft: Nft, service: ServiceEntry, ranges: ListingRanges): Promise<string | undefined> {
-  const { family } = ranges.cluster;
-  const ledger = new TableLedger({
-    sets: fixedSets(family),
-    chains: () => fixedChains(family, ranges),
-    objectsOf: (container) => objectsOf(family, container),
-    chainReleaseMs: 0,
-    now: () => 0,
-  });
-  ledger.put(new Map([['service', compileService(service, ranges)]]));
-  const change = ledger.pending();
-  if (!change) return undefined;
-  const commands = [...emptyTableCommands(TABLES[family]), ...changeCommands(TABLES[family], change)];
   try {
-    await nft.check(commands.map((line) => `${line}\n`).join(''));
+    await checkTable(
+      nft,
+      layoutOf(ranges.cluster.family, () => ranges),
+      compileService(service, ranges),
+    );
     return undefined;
   } catch (error) {
     if (!(error instanceof ProgramError) || error.exitCode === null) throw error;

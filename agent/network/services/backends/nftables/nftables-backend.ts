@@ -2,7 +2,7 @@
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import type { Netfilter } from '../../../netfilter/netfilter.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
-import { checkTable, OwnedTable, type TableLayout } from '../../../netfilter/nft-table/owned-table.ts';
+import { checkTable, OwnedTable } from '../../../netfilter/nft-table/owned-table.ts';
 import type { TableUnit } from '../../../netfilter/nft-table/table-unit.ts';
 import { OwnedUnits } from '../../../netfilter/owned-units.ts';
 import type { WatchedChain } from '../../../netfilter/rule-watch.ts';
@@ -13,7 +13,7 @@ import { PodForwarding } from '../pod-forwarding.ts';
 import { compileServices } from '../compile-services.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
-import { BASE_CHAINS, fixedChains, fixedSets, layoutMark, objectsOf, TABLES, type Ranges } from './layout.ts';
+import { fixedChains, layoutOf, TABLES, type Ranges } from './layout.ts';
 
 export interface NftablesBackendOptions {
   /** Of the pods. */
@@ -25,12 +25,6 @@ export interface NftablesBackendOptions {
   /** How long the kernel keeps chains that elements of a map have led to; by its version when undefined. */
   readonly chainReleaseMs?: number;
 }
-
-const layoutOf = (family: IpFamily, ranges: () => Ranges): TableLayout => ({
-  ...{ table: TABLES[family], sets: fixedSets(family), hooks: BASE_CHAINS, mark: layoutMark(family) },
-  chains: () => fixedChains(family, ranges()),
-  objectsOf: (container) => objectsOf(family, container),
-});
 
 export class NftablesBackend implements ProxyBackend {
   readonly family: IpFamily;
