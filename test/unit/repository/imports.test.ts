@@ -216,7 +216,10 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^netfilter\//, /^netfilter\//],
       [/^services\/model\//, /^services\/model\//],
       [/^services\/conntrack\//, /^services\/(conntrack|model)\//],
-      [/^services\/backends\/proxy-backend\.ts$/, /^services\/(model\/.*|kernel-tuning\.ts)$/],
+      [
+        /^services\/backends\/proxy-backend\.ts$/,
+        /^(services\/(model\/.*|kernel-tuning\.ts)|netfilter\/rule-watch\.ts)$/,
+      ],
       [
         /^services\/backends\/proxy-modes\.ts$/,
         /^(services\/backends\/.*|netfilter\/(iptables|netfilter|nft)\.ts|trace\/explanation\.ts)$/,
@@ -233,16 +236,16 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       ],
       [
         /^services\/backends\/ipvs\//,
-        /^(netfilter\/.*|services\/(backends\/(ipvs\/.*|[^/]+)|model\/.*|kernel-tuning\.ts))$/,
+        /^(netfilter\/.*|services\/(backends\/(ipvs\/.*|[^/]+)|model\/.*|kernel-tuning\.ts)|trace\/explanation\.ts)$/,
       ],
       [/^services\/health\//, /^services\/(health|model)\//],
       // The proxy knows backends by their contract only; what puts it together, by the list of modes.
       [/^services\/main\.ts$/, /^services\/([^/]+|health\/.*|backends\/proxy-modes?\.ts)$/],
       [
         /^services\/[^/]+$/,
-        /^(services\/([^/]+|(model|conntrack|health)\/.*|backends\/proxy-(backend|mode)\.ts)|service-cache\.ts)$/,
+        /^(services\/([^/]+|(model|conntrack|health)\/.*|backends\/proxy-(backend|mode)\.ts)|service-cache\.ts|netfilter\/rule-watch\.ts)$/,
       ],
-      [/^connectivity\//, /^(connectivity\/.*|netfilter\/nft\.ts)$/],
+      [/^connectivity\//, /^(connectivity\/.*|netfilter\/(nft|rule-watch)\.ts)$/],
       [/^dns\//, /^((dns|netfilter)\/.*|service-cache\.ts|services\/model\/service-facts\.ts)$/],
       [/^announcer\/announced-facts\.ts$/, /^$/],
       [/^announcer\//, /^(announcer\/.*|service-cache\.ts)$/],
@@ -252,13 +255,13 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
         /^policy\/(pod-facts|policy-facts|model|compile|frame|table-content)\.ts$/,
       ],
       [/^policy\/explain\.ts$/, /^(policy\/policy-table|trace\/explanation)\.ts$/],
-      [/^policy\//, /^(policy\/.*|netfilter\/nft\.ts|service-cache\.ts)$/],
+      [/^policy\//, /^(policy\/.*|netfilter\/(nft|rule-watch)\.ts|service-cache\.ts)$/],
       // Who has rules says what they mean, and a trace is told by the lists of them.
       [/^trace\/explanation\.ts$/, /^(netfilter|services\/model)\//],
       [/^trace\//, /^((trace|netfilter|services\/model)\/.*|policy\/explain\.ts|services\/backends\/proxy-modes\.ts)$/],
       // What rules and DNS are both made of.
       [/^service-cache\.ts$/, /^(announcer\/announced-facts|dns\/dns-facts|services\/model\/service-facts)\.ts$/],
-      [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/nft\.ts)$/],
+      [/^[^/]+$/, /^([^/]+|connectivity\/.*|netfilter\/(nft|rule-watch)\.ts)$/],
     ],
   ],
 ]);
