@@ -32,7 +32,7 @@ import { AddressAnnouncer } from './network/announcer/address-announcer.ts';
 import { ClusterDnsServer, clusterDnsRecord } from './network/dns/cluster-dns.ts';
 import { DnsRules } from './network/dns/dns-rules.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
-import { Iptables } from './network/netfilter/iptables.ts';
+import { Iptables, isLegacyIptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
 import { NftWatch } from './network/netfilter/rule-watch.ts';
@@ -115,7 +115,9 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // The network between pods, here and on the other nodes.
   const nft = new Nft(signal);
-  const ruleWatch = new NftWatch(nft, logger);
+  // Where it is not known, rules are looked at as often as where nobody tells of their removal.
+  const hasSilentRules = await isLegacyIptables(clusterCidr.family, signal).catch(() => true);
+  const ruleWatch = new NftWatch(nft, logger, !hasSilentRules);
   const onForbidden = proxierRightMissing(logger);
   const network = new PodNetwork({
     ...{ client, nodeName: name, clusterCidr, onForbidden, logger },

@@ -2,8 +2,7 @@
  * Rules of iptables in a trace: nft(8) prints them in words of its own, without their comments. They are found again in what iptables
  * prints, by their place in the chain.
  */
-import type { IpFamily } from '../../../api/domain/address.ts';
-import { isProgramMissing, run } from '../../host/run.ts';
+import { run } from '../../host/run.ts';
 import type { TracedRule, TraceEvent } from './trace-text.ts';
 
 const PROGRAMS: ReadonlyMap<string, string> = new Map([
@@ -12,17 +11,6 @@ const PROGRAMS: ReadonlyMap<string, string> = new Map([
 ]);
 const IPTABLES_TABLES: ReadonlySet<string> = new Set(['raw', 'mangle', 'nat', 'filter', 'security']);
 const LIMIT_MS = 20_000;
-
-/** Whether the host's iptables is the one without nftables, of whose rules the kernel tells nothing in a trace. Throws ProgramError. */
-export async function isLegacy(family: IpFamily, signal: AbortSignal): Promise<boolean> {
-  try {
-    const program = family === 'IPv4' ? 'iptables' : 'ip6tables';
-    return (await run(program, ['-V'], { timeoutMs: LIMIT_MS, signal })).stdout.includes('legacy');
-  } catch (error) {
-    if (isProgramMissing(error)) return false;
-    throw error;
-  }
-}
 
 /** The events with the words of iptables-save for its rules. Throws ProgramError. */
 export async function withIptablesRules(events: readonly TraceEvent[], signal: AbortSignal): Promise<TraceEvent[]> {

@@ -1,9 +1,9 @@
 /**
  * The tables of one IP family by way of iptables-restore, iptables-save and iptables (or their ip6tables siblings), whichever of
- * nft and legacy the host uses. Nothing else in the agent runs these programs.
+ * nft and legacy the host uses. Nothing else runs these programs, save `iptables-trace.ts`, which reads.
  */
 import type { IpFamily } from '../../../api/domain/address.ts';
-import { ProgramError, run } from '../../host/run.ts';
+import { isProgramMissing, ProgramError, run } from '../../host/run.ts';
 import type { Change } from './ledger.ts';
 import { TABLES, type Rule, type Table } from './rules.ts';
 
@@ -12,6 +12,19 @@ const PROGRAMS: Readonly<Record<IpFamily, string>> = { IPv4: 'iptables', IPv6: '
 const LOCK_WAIT_SECONDS = 5;
 /** 5,000 Services written at once take several seconds; a hung program is to be noticed all the same. */
 const TIME_LIMIT_MS = 60_000;
+
+/**
+ * Whether the host's iptables is the one without nftables, of whose rules the kernel tells nothing: not in a trace, and not when they
+ * are removed. Throws ProgramError.
+ */
+export async function isLegacyIptables(family: IpFamily, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await run(PROGRAMS[family], ['-V'], { signal })).stdout.includes('legacy');
+  } catch (error) {
+    if (isProgramMissing(error)) return false;
+    throw error;
+  }
+}
 
 /** All methods throw ProgramError with the program's own words when it fails. */
 export class Iptables {

@@ -1,5 +1,5 @@
 /**
- * Tables of nftables by way of nft(8). Nothing else in the agent runs this program. A table belongs to one part of the agent as a
+ * Tables of nftables by way of nft(8). Nothing else runs this program, save what listens to it (`rule-watch.ts`, `packet-trace.ts`). A table belongs to one part of the agent as a
  * whole, so that its transactions touch nothing of others.
  */
 import { isProgramMissing, ProgramError, run } from '../../host/run.ts';

@@ -47,19 +47,22 @@ const LOST = '# ERROR';
 export class NftWatch implements RuleWatch {
   readonly #nft: Pick<Nft, 'applyCommands'>;
   readonly #logger: Logger;
+  readonly #tellsAll: boolean;
   readonly #listeners = new Map<string, Set<() => void>>();
   #isWatching = false;
   #heard: () => void = () => undefined;
   #rest = '';
 
-  constructor(nft: Pick<Nft, 'applyCommands'>, logger: Logger) {
+  /** @param tellsAll whether nft(8) is told of the rules of iptables, too: see `isLegacyIptables` */
+  constructor(nft: Pick<Nft, 'applyCommands'>, logger: Logger, tellsAll = true) {
     this.#nft = nft;
     this.#logger = logger;
+    this.#tellsAll = tellsAll;
     this.onRemoved([{ family: PROBE.family, table: PROBE.name, chain: PROBE_CHAIN }], () => this.#heard());
   }
 
   get isWatching(): boolean {
-    return this.#isWatching;
+    return this.#isWatching && this.#tellsAll;
   }
 
   onRemoved(chains: readonly WatchedChain[], listener: () => void): void {

@@ -38,7 +38,7 @@ export interface NarrativeInput {
   readonly service: ServiceEntry | undefined;
   /** Of all who have rules that may be met. */
   readonly explain: readonly Explain[];
-  /** Rules of the host's iptables may have treated the packet without a word: see `isLegacy`. */
+  /** Rules of the host's iptables may have treated the packet without a word: see `isLegacyIptables`. */
   readonly hasSilentRules: boolean;
   /** `pod default/web-1`; undefined for an address of nobody known. */
   readonly who: (address: IpAddress) => string | undefined;

@@ -1,6 +1,7 @@
 /** Traces one real connection from a network namespace of this host, and says what became of it. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isLegacy, withIptablesRules } from '../netfilter/iptables-trace.ts';
+import { isLegacyIptables } from '../netfilter/iptables.ts';
+import { withIptablesRules } from '../netfilter/iptables-trace.ts';
 import { traceConnection, type Connection } from '../netfilter/packet-trace.ts';
 import { explainPolicies } from '../policy/explain.ts';
 import { explainProxy } from '../services/backends/proxy-modes.ts';
@@ -30,7 +31,7 @@ const REFUSAL_MS = 500;
 /** Throws HostError when this host cannot trace, and ProgramError when a program fails. */
 export async function tracePacket(request: TraceRequest, signal: AbortSignal): Promise<TraceReport> {
   const { target, namespace, client, service, who } = request;
-  const hasSilentRules = await isLegacy(target.destination.family, signal);
+  const hasSilentRules = await isLegacyIptables(target.destination.family, signal);
   const rest = { service, hasSilentRules, explain: [...explainProxy, explainPolicies] };
   try {
     using probe = await ProbeProcess.start(request.probe, target, namespace, signal);

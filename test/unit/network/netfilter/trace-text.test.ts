@@ -1,4 +1,4 @@
-/** Lines that `nft monitor trace` of 1.0.6 and 1.1 has printed. */
+/** Lines that `nft monitor trace` of 1.0.6 has printed, and of 1.1 as its source says. */
 import { test } from 'tap';
 import { parseTraceLine } from '../../../../agent/network/netfilter/trace-text.ts';
 import { traceTable, whoseOf, type Connection } from '../../../../agent/network/netfilter/packet-trace.ts';
