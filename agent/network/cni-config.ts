@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
-import { readTextIfThere } from '../host/files.ts';
+import { fileExists, readTextIfThere } from '../host/files.ts';
 
 export interface CniNetwork {
   /** The node's podCIDR. */
@@ -18,12 +18,14 @@ export interface CniNetwork {
 const CNI_VERSION = '1.0.0';
 const FILE = '10-kedge.conflist';
 const NAME = 'kedge';
+/** Where packages and archives of the plugins put them; which the runtime uses is its own business. */
+const PLUGIN_DIRECTORIES = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 
 /**
- * A bridge that is the pods' gateway, addresses from the podCIDR, and hostPorts. Masquerading is left to the agent's own
- * rules, which know the cluster CIDR. The runtime itself brings loopback up.
+ * A bridge that is the pods' gateway, addresses from the podCIDR, hostPorts, and the limits that pods are annotated with. Masquerading is
+ * left to the agent's own rules, which know the cluster CIDR. The runtime itself brings loopback up.
  */
-function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
+function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork, limitsBandwidth: boolean): string {
   const bridge = {
     type: 'bridge',
     bridge: bridgeName,
@@ -40,13 +42,28 @@ function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
     },
   };
   const portmap = { type: 'portmap', capabilities: { portMappings: true }, snat: true };
-  return `${JSON.stringify({ cniVersion: CNI_VERSION, name: NAME, plugins: [bridge, portmap] }, null, 2)}\n`;
+  // https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/network-plugins/#support-traffic-shaping
+  const bandwidth = { type: 'bandwidth', capabilities: { bandwidth: true } };
+  const plugins = [bridge, portmap, ...(limitsBandwidth ? [bandwidth] : [])];
+  return `${JSON.stringify({ cniVersion: CNI_VERSION, name: NAME, plugins }, null, 2)}\n`;
+}
+
+/** Whether the runtime finds the plugin, wherever it looks: a network with one that it does not find is none. */
+async function hasPlugin(name: string): Promise<boolean> {
+  const found = await Promise.all(
+    PLUGIN_DIRECTORIES.map(async (directory) => ({
+      hasBridge: await fileExists(join(directory, 'bridge')),
+      hasIt: await fileExists(join(directory, name)),
+    })),
+  );
+  const used = found.filter(({ hasBridge }) => hasBridge);
+  return used.length > 0 && used.every(({ hasIt }) => hasIt);
 }
 
 /** Writes it when it differs from the file that is there. Resolves to whether it did. */
 export async function writeCniConfig(confDir: string, network: CniNetwork): Promise<boolean> {
   const path = join(confDir, FILE);
-  const text = cniConfig(network);
+  const text = cniConfig(network, await hasPlugin('bandwidth'));
   if ((await readTextIfThere(path)) === text) return false;
   await mkdir(confDir, { recursive: true });
   await writeFileAtomically(path, text, 0o644);

@@ -1,4 +1,4 @@
-/** Whole hosts whose pods reach each other by VXLAN. */
+/** The network of pods on whole hosts: they reach each other by VXLAN, and have the bandwidth that they are annotated with. */
 import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
 import { pod } from '../support/pods.ts';
@@ -42,4 +42,17 @@ t.test('pods of two hosts reach each other, by their addresses and by Services',
     'the Service',
     async () => (await fromPod('a', 'wget', '-qO-', `http://${spec?.clusterIP}/name`)) === 'b',
   );
+});
+
+t.test('the bandwidth of a pod is what its annotations say', async (t) => {
+  const annotations = { 'kubernetes.io/ingress-bandwidth': '2M', 'kubernetes.io/egress-bandwidth': '1M' };
+  const slow = pod('slow', server, { nodeName: first.name });
+  await cluster.apply({ ...slow, metadata: { ...slow.metadata, annotations } });
+  await eventually('pod slow', () => isReady('slow'), 90);
+  const qdiscs = async (): Promise<string> => (await first.run('tc', ['qdisc', 'show'])).stdout;
+  // Into the pod at its link on the bridge, out of it at a link of its own.
+  t.match(await qdiscs(), / dev veth\S+ root .*rate 2Mbit/);
+  t.match(await qdiscs(), / dev bwp\S+ root .*rate 1Mbit/);
+  await cluster.kubectl('delete', 'pod', 'slow');
+  await eventually('nothing to be left', async () => !(await qdiscs()).includes('bwp'));
 });
