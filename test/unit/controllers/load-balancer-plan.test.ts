@@ -142,6 +142,10 @@ t.test('who announces', (t) => {
       ...{ now: { holder: 'a', takeover: 'b' }, silent: ['a'], announcing: ['b'] },
       then: B,
     },
+    'what a silent one has listed before does not count': {
+      ...{ now: { holder: 'a', takeover: 'b' }, nodes: ['a', 'b', 'c'], silent: ['a', 'b'], announcing: ['b'] },
+      then: { holder: 'a', takeover: 'c' },
+    },
     'the silent one is back before': { now: { holder: 'a', takeover: 'b' }, announcing: ['a'], then: A },
     'the one that was to follow is silent itself': {
       ...{ now: { holder: 'a', takeover: 'b' }, nodes: ['a', 'b', 'c'], silent: ['a', 'b'] },

@@ -30,7 +30,8 @@ export interface AnnouncersView {
  */
 export function planAnnouncers(view: AnnouncersView): Announcers {
   const { now, exists, candidates, isSilent, announces } = view;
-  if (now.takeover !== undefined && announces(now.takeover)) return { holder: now.takeover, takeover: undefined };
+  if (now.takeover !== undefined && !isSilent(now.takeover) && announces(now.takeover))
+    return { holder: now.takeover, takeover: undefined };
   const { holder } = now;
   if (holder !== undefined && exists(holder)) {
     if (isSilent(holder)) return { holder, takeover: usable(view, now.takeover) ?? choose(view, holder) };

@@ -55,6 +55,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
   const events = recorder('service-controller');
   /** By node, when this process last heard of it; ms of the monotonic clock, like all times here. */
   const heardAt = new Map<string, number>();
+  /** Until they renew their Lease: what that lists of a node that has died is not true. */
   const silent = new Set<string>();
   /** By Service: the node that is to begin, and since when. */
   const assigned = new Map<string, Assigned>();
@@ -140,7 +141,6 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
   async function reconcileNode(name: string, signal: AbortSignal): Promise<number | undefined> {
     if (services.byIndex('announcer', name).length === 0) {
       heardAt.delete(name);
-      silent.delete(name);
       return undefined;
     }
     const known = heardAt.get(name);
@@ -199,8 +199,9 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
       watch(leases, {
         onUpdate: (old, lease) => {
           const { namespace, name } = lease;
-          if (namespace !== NODE_LEASE_NAMESPACE || !heardAt.has(name) || lease.renewTime === old.renewTime) return;
-          heardAt.set(name, performance.now());
+          if (namespace !== NODE_LEASE_NAMESPACE || lease.renewTime === old.renewTime) return;
+          if (!heardAt.has(name) && !silent.has(name)) return;
+          if (heardAt.has(name)) heardAt.set(name, performance.now());
           if (silent.delete(name) || lease.announced.join() !== old.announced.join()) wakeServicesOf(name);
         },
       }),
