@@ -15,6 +15,7 @@ import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { createDevices } from './devices/main.ts';
 import { createEvictions } from './eviction/main.ts';
+import { readDisk } from './host/meters.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { lowestOomScoreAdj } from './host/oom-score.ts';
 import { ownCommand } from './host/own-command.ts';
@@ -54,6 +55,7 @@ import { openPodCgroups } from './resources/pod-cgroups.ts';
 import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics, writeProcess } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
+import { VolumeMeter } from './stats/volume-usage.ts';
 import { unhealthy } from './stats/health.ts';
 import { Attachments } from './volumes/csi/attachments.ts';
 import { canMountNfs } from './host/mounts.ts';
@@ -224,6 +226,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     state: node.api,
     statistics: new NodeStatistics({
       ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },
+      volumes: new VolumeMeter({ volumes, disk: () => readDisk(dataDir), logger }),
       logDirectory: config.podLogDir,
     }),
     unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),

@@ -147,7 +147,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     }
   }
 
-  async text(pods: PodDirectory): Promise<string> {
+  async text(pods: PodDirectory, more: (to: Exposition) => void = () => undefined): Promise<string> {
     const to = new Exposition();
     const { major, minor, gitVersion } = kubernetesVersion;
     to.family('kubernetes_build_info', 'gauge', 'The version of Kubernetes that this agent speaks.');
@@ -163,6 +163,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     this.#writeDevices(to);
     this.#writeCertificates(to);
     for (const part of this.#parts) part.write(to);
+    more(to);
     await writeProcess(to);
     return to.toString();
   }

@@ -1,5 +1,6 @@
 /** The monitoring documents of the node API. Nothing is sampled: each is computed on request. */
 import path from 'node:path';
+import { podClaims } from '../../api/domain/pod-claims.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import { CriError } from '../cri/rpc-error.ts';
@@ -17,6 +18,7 @@ import { CpuRates } from './cpu-rates.ts';
 import { diskUsageOf, writableLayers, type DiskUsage } from './disk-usage.ts';
 import { measure, readPods, type Detail, type PodUsage } from './pod-usage.ts';
 import { resourceMetrics } from './resource-metrics.ts';
+import { writeVolumes, type VolumeMeter } from './volume-usage.ts';
 import { summary, type Disks, type SystemProcess } from './summary.ts';
 
 export interface NodeStatisticsOptions {
@@ -25,6 +27,7 @@ export interface NodeStatisticsOptions {
   readonly cgroups: PodCgroups;
   readonly cri: Pick<CriClient, 'imageFilesystems' | 'listContainerStats' | 'socket'>;
   readonly metrics: AgentMetrics;
+  readonly volumes: VolumeMeter;
   /** On the file system of the pods' own storage. */
   readonly dataDir: string;
   /** `/var/log/pods` */
@@ -55,9 +58,10 @@ export class NodeStatistics implements StatisticsSource {
       this.#disks(),
       this.#layers(),
     ]);
+    const volumes = await this.#options.volumes.measure(pods.map(({ pod }) => pod));
     const taking = this.#rates.begin();
     const document = summary({
-      ...{ nodeName, host, disks, all, pods, layers, rate: taking.rate },
+      ...{ nodeName, host, disks, all, pods, layers, volumes, rate: taking.rate },
       atMs: Date.now(),
       interfaces: interfaces ?? [],
       mainInterface,
@@ -85,8 +89,11 @@ export class NodeStatistics implements StatisticsSource {
     return cadvisorMetrics({ host, processors, atMs: Date.now(), hostInterfaces: interfaces ?? [], all, pods, failed });
   }
 
-  metrics(): Promise<string> {
-    return this.#options.metrics.text(this.#options.pods);
+  async metrics(): Promise<string> {
+    const pods = this.#options.pods.list();
+    const withClaims = pods.filter((pod) => podClaims(pod).length > 0);
+    const volumes = await this.#options.volumes.measure(withClaims);
+    return this.#options.metrics.text(this.#options.pods, (to) => writeVolumes(to, withClaims, volumes));
   }
 
   probeMetrics(): string {

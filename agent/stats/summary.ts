@@ -6,6 +6,7 @@ import { containerLimits } from '../resources/compute.ts';
 import type { CgroupUsage } from '../host/cgroup-usage.ts';
 import type { Rate } from './cpu-rates.ts';
 import type { DiskUsage } from './disk-usage.ts';
+import type { MeasuredVolume } from './volume-usage.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 
@@ -34,6 +35,8 @@ export interface SummaryInput {
   readonly pods: readonly PodUsage[];
   /** Usage of the containers' writable layers, by container id; absent when the runtime did not report it. */
   readonly layers: ReadonlyMap<string, DiskUsage>;
+  /** By the uid of the pod. */
+  readonly volumes: ReadonlyMap<string, readonly MeasuredVolume[]>;
   /** The containers' logs, by container id. */
   readonly logs: ReadonlyMap<string, DiskUsage>;
   readonly rate: Rate;
@@ -75,6 +78,7 @@ function nodeStats(input: SummaryInput): object {
 function podStats({ pod, own, containers, sandbox }: PodUsage, input: SummaryInput): object {
   const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
   const { atMs, disks, rate, layers, logs } = input;
+  const volumes = input.volumes.get(uid) ?? [];
   const parts = containers.flatMap(({ id }) => [layers.get(id), logs.get(id)]).filter((part) => part !== undefined);
   const ephemeral = {
     usedBytes: parts.reduce((sum, part) => sum + part.usedBytes, 0),
@@ -86,9 +90,22 @@ function podStats({ pod, own, containers, sandbox }: PodUsage, input: SummaryInp
     containers: containers.map((container) => containerStats(pod, container, input)),
     ...(own && cgroupStats(own, rate)),
     ...(sandbox && { network: networkStats(sandbox.interfaces, POD_INTERFACE, atMs) }),
+    ...(volumes.length > 0 && { volume: volumes.map((volume) => volumeStats(volume, namespace)) }),
     'ephemeral-storage': fsStats(disks.node, ephemeral, atMs),
   };
 }
+
+const volumeStats = (volume: MeasuredVolume, namespace: string): object => ({
+  time: timeOf(volume.atMs),
+  availableBytes: volume.availableBytes,
+  capacityBytes: volume.capacityBytes,
+  usedBytes: volume.bytes,
+  inodesFree: volume.freeInodes,
+  inodes: volume.totalInodes,
+  inodesUsed: volume.inodes,
+  name: volume.name,
+  ...(volume.claim !== undefined && { pvcRef: { name: volume.claim, namespace } }),
+});
 
 /** What the CNI plugins call a pod's interface. */
 const POD_INTERFACE = 'eth0';
