@@ -107,48 +107,6 @@ t.before(async () => {
   await cluster.host.run('curl', ['-s', `http://${pod.status?.podIP}/`]);
 });
 
-t.test('volumes of pods are measured', async (t) => {
-  await cluster.apply({
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: { name: 'kept', namespace: 'default' },
-    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '16Mi' } } },
-  });
-  const mounts = [
-    { name: 'scratch', mountPath: '/scratch' },
-    { name: 'kept', mountPath: '/kept' },
-  ];
-  const fill = 'for d in scratch kept; do dd if=/dev/zero of=/$d/f bs=1M count=2; done; touch /tmp/done; sleep 100000';
-  const readinessProbe = { exec: { command: ['cat', '/tmp/done'] }, periodSeconds: 1 };
-  await cluster.apply({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'storing', namespace: 'default' },
-    spec: {
-      terminationGracePeriodSeconds: 1,
-      containers: [
-        { name: 'c', image: HELLO_IMAGE, command: ['sh', '-c', fill], volumeMounts: mounts, readinessProbe },
-      ],
-      volumes: [
-        { name: 'scratch', emptyDir: {} },
-        { name: 'kept', persistentVolumeClaim: { claimName: 'kept' } },
-      ],
-    },
-  });
-  await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=90s', 'pod/storing');
-  const volumes = podOf(await readSummary(), 'storing')?.volume ?? [];
-  t.match(volumes, [{ name: 'scratch' }, { name: 'kept', pvcRef: { name: 'kept', namespace: 'default' } }]);
-  for (const { name, usedBytes, capacityBytes, availableBytes, inodesUsed } of volumes) {
-    t.ok(usedBytes >= 2 * MIB && usedBytes < 4 * MIB, `${name} holds ${usedBytes} bytes`);
-    t.ok(capacityBytes > availableBytes && availableBytes > 0 && inodesUsed > 0);
-  }
-  const labels = { namespace: 'default', persistentvolumeclaim: 'kept' };
-  const metrics = await read('metrics');
-  t.ok((sample(metrics, 'kubelet_volume_stats_used_bytes', labels) ?? 0) >= 2 * MIB);
-  t.ok((sample(metrics, 'kubelet_volume_stats_available_bytes', labels) ?? 0) > 0);
-  await cluster.kubectl('delete', 'pod/storing', 'persistentvolumeclaim/kept');
-});
-
 t.test('the summary API reports usage of the node, its pods and their containers', async (t) => {
   const summary = await eventually('the rate of the CPU to be known', async () => {
     const seen = await readSummary();
@@ -263,4 +221,46 @@ t.test('probe results are counted until their pod is deleted', async (t) => {
 
 t.test('a healthy node returns ok', async (t) => {
   t.equal(await read('healthz'), 'ok');
+});
+
+t.test('volumes of pods are measured', async (t) => {
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'kept', namespace: 'default' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '16Mi' } } },
+  });
+  const mounts = [
+    { name: 'scratch', mountPath: '/scratch' },
+    { name: 'kept', mountPath: '/kept' },
+  ];
+  const fill = 'for d in scratch kept; do dd if=/dev/zero of=/$d/f bs=1M count=2; done; touch /tmp/done; sleep 100000';
+  const readinessProbe = { exec: { command: ['cat', '/tmp/done'] }, periodSeconds: 1 };
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'storing', namespace: 'default' },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        { name: 'c', image: HELLO_IMAGE, command: ['sh', '-c', fill], volumeMounts: mounts, readinessProbe },
+      ],
+      volumes: [
+        { name: 'scratch', emptyDir: {} },
+        { name: 'kept', persistentVolumeClaim: { claimName: 'kept' } },
+      ],
+    },
+  });
+  await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=90s', 'pod/storing');
+  const volumes = podOf(await readSummary(), 'storing')?.volume ?? [];
+  t.match(volumes, [{ name: 'scratch' }, { name: 'kept', pvcRef: { name: 'kept', namespace: 'default' } }]);
+  for (const { name, usedBytes, capacityBytes, availableBytes, inodesUsed } of volumes) {
+    t.ok(usedBytes >= 2 * MIB && usedBytes < 4 * MIB, `${name} holds ${usedBytes} bytes`);
+    t.ok(capacityBytes > availableBytes && availableBytes > 0 && inodesUsed > 0);
+  }
+  const labels = { namespace: 'default', persistentvolumeclaim: 'kept' };
+  const metrics = await read('metrics');
+  t.ok((sample(metrics, 'kubelet_volume_stats_used_bytes', labels) ?? 0) >= 2 * MIB);
+  t.ok((sample(metrics, 'kubelet_volume_stats_available_bytes', labels) ?? 0) > 0);
+  await cluster.kubectl('delete', 'pod/storing', 'persistentvolumeclaim/kept');
 });
