@@ -6,7 +6,6 @@ import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
 import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import type { RuleUnit } from '../../../agent/network/netfilter/rules.ts';
 import { compileService } from '../../../agent/network/services/backends/iptables/compile-service.ts';
-import type { Ranges } from '../../../agent/network/services/backends/iptables/shared-chains.ts';
 import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
 import { compileService as compileToElements } from '../../../agent/network/services/backends/nftables/compile-service.ts';
 import { NftablesBackend } from '../../../agent/network/services/backends/nftables/nftables-backend.ts';
@@ -25,6 +24,7 @@ import { eventually } from '../../support/wait.ts';
 import { enterNamespace, makeNode, rulesOf } from './pod-namespaces.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, UNOBSERVED } from '../../support/service-entries.ts';
 import type { Event } from '../../../api/types/core/v1.gen.ts';
+import type { Ranges } from '../../../agent/network/services/backends/ranges.ts';
 
 enterNamespace();
 t.before(makeNode);

@@ -17,8 +17,9 @@ import { explainNftables } from './nftables/explain.ts';
 import { readNftables } from './nftables/listing.ts';
 import { checkNftables, NftablesBackend } from './nftables/nftables-backend.ts';
 import type { ProxyBackend } from './proxy-backend.ts';
-import type { KernelRules, ListingRanges } from './rule-listing.ts';
+import type { KernelRules } from './rule-listing.ts';
 import { PROXY_MODES, type ProxyMode } from './proxy-mode.ts';
+import type { Ranges } from './ranges.ts';
 
 /** What this node gives a backend, in one IP family. */
 export interface ProxyHost {
@@ -47,7 +48,7 @@ export interface ListingHost {
   readonly nft: Nft;
   readonly iptables: Iptables;
   readonly ipvs: IpvsHost;
-  readonly ranges: ListingRanges;
+  readonly ranges: Ranges;
 }
 /** What the kernel has of Services in each mode. All throw ProgramError when the kernel cannot be read. */
 export const kernelRules: Readonly<Record<ProxyMode, (host: ListingHost) => Promise<KernelRules>>> = {

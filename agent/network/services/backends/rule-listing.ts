@@ -1,5 +1,4 @@
 /** What the kernel has of a Service, beside what it should have: each mode reads it back in its own way. */
-import type { Cidr } from '../../../../api/domain/address.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
 
 /** In the order in which people look at them. */
@@ -20,12 +19,6 @@ export interface KernelRules {
   of(service: ServiceEntry): readonly ListedRule[];
   /** Why the kernel would not accept the Service's rules; undefined when it would. Nothing is changed. */
   rejection(service: ServiceEntry): Promise<string | undefined>;
-}
-
-/** Of pods and of Services, in one IP family. */
-export interface ListingRanges {
-  readonly cluster: Cidr;
-  readonly services: Cidr | undefined;
 }
 
 /** How the kernel's text of one rule or element compares with what is wanted. */

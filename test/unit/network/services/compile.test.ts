@@ -2,11 +2,12 @@ import t from 'tap';
 import { isEmpty, Ledger } from '../../../../agent/network/netfilter/ledger.ts';
 import { compileService } from '../../../../agent/network/services/backends/iptables/compile-service.ts';
 import { baseChains, frameChains } from '../../../../agent/network/services/backends/iptables/frame.ts';
-import { dispatchChains, type Ranges } from '../../../../agent/network/services/backends/iptables/shared-chains.ts';
+import { dispatchChains } from '../../../../agent/network/services/backends/iptables/shared-chains.ts';
 import { localReadyCount, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../../../agent/network/services/model/service-facts.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../../support/service-entries.ts';
 import type { Service, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
+import type { Ranges } from '../../../../agent/network/services/backends/ranges.ts';
 
 const RANGES: Ranges = { cluster: CLUSTER_CIDR, services: SERVICE_CIDR };
 const FAMILIES = ['IPv4', 'IPv6'] as const;

@@ -7,7 +7,8 @@ import { Cidr, type IpAddress, type IpFamily } from '../../../../../api/domain/a
 import { comment, type Chains, type Rule, type RuleUnit, type Table } from '../../../netfilter/rules.ts';
 import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from '../../model/service-entry.ts';
 import type { Port } from '../../model/service-values.ts';
-import { addressChain, nodePortChain, reject, rejectUnlessLocal, type Ranges } from './shared-chains.ts';
+import { addressChain, nodePortChain, reject, rejectUnlessLocal } from './shared-chains.ts';
+import type { Ranges } from '../ranges.ts';
 
 /** A client is known by its whole address. */
 const AFFINITY_MASK: Readonly<Record<IpFamily, string>> = {

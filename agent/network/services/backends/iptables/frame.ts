@@ -2,7 +2,8 @@
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import { comment, type Chains, type Rule, type RuleSet, type Table } from '../../../netfilter/rules.ts';
 import { acceptPodTraffic, acceptServiceTraffic, MASQUERADE_MARK } from '../pod-forwarding.ts';
-import { dispatchChains, type Ranges } from './shared-chains.ts';
+import { dispatchChains } from './shared-chains.ts';
+import type { Ranges } from '../ranges.ts';
 
 /** Of all chains of Services. */
 export const PREFIX = 'KUBE-';

@@ -11,7 +11,7 @@ import { compileServices } from '../compile-services.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
 import { frameChains, JUMPS, PREFIX } from './frame.ts';
-import type { Ranges } from './shared-chains.ts';
+import type { Ranges } from '../ranges.ts';
 
 export interface IptablesBackendOptions {
   /** Of the pods, in the family of `netfilter`. */

@@ -3,9 +3,10 @@ import { ProgramError } from '../../../../host/run.ts';
 import { isMissing, readSaved, type Iptables, type SavedTable } from '../../../netfilter/iptables.ts';
 import { TABLES, type Rule, type RuleUnit, type Table } from '../../../netfilter/rules.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
-import { compared, type KernelRules, type ListedRule, type ListingRanges } from '../rule-listing.ts';
+import { compared, type KernelRules, type ListedRule } from '../rule-listing.ts';
 import { compileService } from './compile-service.ts';
 import { baseChains, JUMPS, PREFIX } from './frame.ts';
+import type { Ranges } from '../ranges.ts';
 
 type Saved = Readonly<Record<Table, SavedTable>>;
 
@@ -36,7 +37,7 @@ function kernelOf(saved: Saved): Kernel {
 }
 
 /** Throws ProgramError when the kernel cannot be read. */
-export async function readIptables(iptables: Iptables, ranges: ListingRanges): Promise<KernelRules> {
+export async function readIptables(iptables: Iptables, ranges: Ranges): Promise<KernelRules> {
   const saved: Saved = {
     nat: readSaved(await iptables.save('nat'), PREFIX),
     filter: readSaved(await iptables.save('filter'), PREFIX),
@@ -49,7 +50,7 @@ export async function readIptables(iptables: Iptables, ranges: ListingRanges): P
   };
 }
 
-function frameProblems(saved: Saved, ranges: ListingRanges): string[] {
+function frameProblems(saved: Saved, ranges: Ranges): string[] {
   const jumps = JUMPS[ranges.cluster.family]
     .filter((jump) => isMissing(jump, saved[jump.table]))
     .map(

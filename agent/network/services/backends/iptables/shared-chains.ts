@@ -6,14 +6,6 @@ import { Cidr, IpAddress, type IpFamily } from '../../../../../api/domain/addres
 import { comment, type Chains, type Table } from '../../../netfilter/rules.ts';
 import { PROTOCOLS, type Port } from '../../model/service-values.ts';
 
-/** Of pods and of Services, in one IP family. */
-export interface Ranges {
-  /** Traffic from there to a Service keeps its source address. */
-  readonly cluster: Cidr;
-  /** Undefined while it is not known. */
-  readonly services: Cidr | undefined;
-}
-
 const NODE_PORTS_PER_CHAIN = 64;
 const NODE_PORT_PREFIX = 'KUBE-NODEPORTS-';
 const IPV4_PREFIX = 'KUBE-SERVICES-';

@@ -16,8 +16,8 @@ import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from '
 import { WORDS } from '../nft-words.ts';
 import { serverName } from './ipvsadm.ts';
 import type { IpvsScheduler } from './ipvs-scheduler.ts';
-import type { Ranges } from './layout.ts';
 import type { ServerName, VirtualServer } from './virtual-servers.ts';
+import type { Ranges } from '../ranges.ts';
 
 export interface IpvsUnit {
   readonly table: TableUnit;

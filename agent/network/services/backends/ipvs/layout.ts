@@ -7,20 +7,13 @@
  * that, at postrouting, as the kernel's conntrack sees the connections of IPVS (`net.ipv4.vs.conntrack`).
  */
 import { createHash } from 'node:crypto';
-import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
+import type { IpFamily } from '../../../../../api/domain/address.ts';
 import type { TableLayout } from '../../../netfilter/nft-table/owned-table.ts';
 import { rule, type Chains, type Declarations, type TableUnit } from '../../../netfilter/nft-table/table-unit.ts';
 import type { NftTable } from '../../../netfilter/nft.ts';
 import { withLoopbackGuard, WORDS } from '../nft-words.ts';
 import { MASQUERADE_MARK } from '../pod-forwarding.ts';
-
-/** Of pods and of Services, in one IP family. */
-export interface Ranges {
-  /** Traffic from there to a cluster IP keeps its source address. */
-  readonly cluster: Cidr;
-  /** Undefined while it is not known. */
-  readonly services: Cidr | undefined;
-}
+import type { Ranges } from '../ranges.ts';
 
 export const TABLES: Readonly<Record<IpFamily, NftTable>> = {
   IPv4: { family: 'ip', name: 'kube-ipvs' },

@@ -1,17 +1,18 @@
 /** Virtual servers, addresses and the table's elements in the kernel beside what it should have. */
 import { readTable } from '../../../netfilter/nft-table/table-text.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
-import { compared, type KernelRules, type ListedRule, type ListingRanges } from '../rule-listing.ts';
+import { compared, type KernelRules, type ListedRule } from '../rule-listing.ts';
 import { compileService } from './compile-service.ts';
 import type { IpvsHost } from './ipvs-host.ts';
 import { TABLES } from './layout.ts';
 import type { ServerState, VirtualServer } from './virtual-servers.ts';
+import type { Ranges } from '../ranges.ts';
 
 const SERVERS = 'ipvs';
 const ADDRESSES = 'link kube-ipvs0';
 
 /** Throws ProgramError when the kernel cannot be read. */
-export async function readIpvs(host: IpvsHost, nft: Nft, ranges: ListingRanges): Promise<KernelRules> {
+export async function readIpvs(host: IpvsHost, nft: Nft, ranges: Ranges): Promise<KernelRules> {
   const { family } = ranges.cluster;
   const table = TABLES[family];
   const name = `${table.family} ${table.name}`;

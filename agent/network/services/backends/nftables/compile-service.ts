@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { Cidr, IpAddress, IpFamily } from '../../../../../api/domain/address.ts';
 import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from '../../model/service-entry.ts';
-import { endpointsMap, externalEndpointsChain, nodePortEndpointsMap, protocolOf, type Ranges } from './layout.ts';
+import { endpointsMap, externalEndpointsChain, nodePortEndpointsMap, protocolOf } from './layout.ts';
 import { elementTail, rule, type Element, type TableUnit } from '../../../netfilter/nft-table/table-unit.ts';
+import type { Ranges } from '../ranges.ts';
 
 /** Where packets come in: an address and a port, or a port of every address of the node. */
 interface Frontend {

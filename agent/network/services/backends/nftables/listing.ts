@@ -2,15 +2,16 @@
 import { ProgramError } from '../../../../host/run.ts';
 import type { Nft } from '../../../netfilter/nft.ts';
 import type { ServiceEntry } from '../../model/service-entry.ts';
-import { compared, type KernelRules, type ListedRule, type ListingRanges } from '../rule-listing.ts';
+import { compared, type KernelRules, type ListedRule } from '../rule-listing.ts';
 import { readTable } from '../../../netfilter/nft-table/table-text.ts';
 import { signatureOf, type TableUnit } from '../../../netfilter/nft-table/table-unit.ts';
 import { checkTable } from '../../../netfilter/nft-table/owned-table.ts';
 import { compileService } from './compile-service.ts';
 import { BASE_CHAINS, fixedChains, layoutOf, objectsOf, TABLES } from './layout.ts';
+import type { Ranges } from '../ranges.ts';
 
 /** Throws ProgramError when the kernel cannot be read. */
-export async function readNftables(nft: Nft, ranges: ListingRanges): Promise<KernelRules> {
+export async function readNftables(nft: Nft, ranges: Ranges): Promise<KernelRules> {
   const { family } = ranges.cluster;
   const table = TABLES[family];
   const objects = await nft.list(table);
@@ -51,7 +52,7 @@ export async function readNftables(nft: Nft, ranges: ListingRanges): Promise<Ker
   };
 }
 
-function frameProblems(table: string, found: ReadonlyMap<string, string>, ranges: ListingRanges): string[] {
+function frameProblems(table: string, found: ReadonlyMap<string, string>, ranges: Ranges): string[] {
   return Array.from(fixedChains(ranges.cluster.family, ranges)).flatMap(([chain, rules]) => {
     const signature = found.get(chain);
     if (signature === signatureOf(rules)) return [];
@@ -105,7 +106,7 @@ function foreignElements(unit: TableUnit, found: ReadonlySet<Found>, table: stri
 }
 
 /** By a transaction that makes a table of this Service alone, and that is checked and not made. */
-async function rejectionOf(nft: Nft, service: ServiceEntry, ranges: ListingRanges): Promise<string | undefined> {
+async function rejectionOf(nft: Nft, service: ServiceEntry, ranges: Ranges): Promise<string | undefined> {
   try {
     await checkTable(
       nft,

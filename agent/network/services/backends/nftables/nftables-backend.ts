@@ -13,7 +13,8 @@ import { PodForwarding } from '../pod-forwarding.ts';
 import { compileServices } from '../compile-services.ts';
 import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
 import { compileService } from './compile-service.ts';
-import { fixedChains, layoutOf, TABLES, type Ranges } from './layout.ts';
+import { fixedChains, layoutOf, TABLES } from './layout.ts';
+import type { Ranges } from '../ranges.ts';
 
 export interface NftablesBackendOptions {
   /** Of the pods. */
