@@ -22,15 +22,17 @@ export async function listAnnounced(signal: AbortSignal): Promise<ReadonlyMap<st
 
 const isAnnounced = ({ metric }: ListedAddress): boolean => metric === ANNOUNCED_METRIC;
 
-/** The link that is in the network of the address; undefined when none is. */
+/** The link that is in the network of the address, of several the smallest; undefined when none is. */
 export async function linkInNetworkOf(address: IpAddress, signal: AbortSignal): Promise<string | undefined> {
   const links = [...(await listLinkAddresses({ family: address.family }, signal))];
-  const found = links.find(
-    ([link, addresses]) =>
-      link !== SERVICE_LINK &&
-      addresses.some((own) => !isAnnounced(own) && Cidr.parse(`${own.local}/${own.prefixlen}`)?.contains(address)),
+  const found = links.flatMap(([link, addresses]) =>
+    addresses
+      .filter((own) => link !== SERVICE_LINK && !isAnnounced(own))
+      .flatMap(({ local, prefixlen }) => Cidr.parse(`${local}/${prefixlen}`) ?? [])
+      .filter((network) => network.contains(address))
+      .map(({ length }) => ({ link, length })),
   );
-  return found?.[0];
+  return found.toSorted((a, b) => b.length - a.length)[0]?.link;
 }
 
 export async function bindAnnounced(address: string, link: string, signal: AbortSignal): Promise<void> {

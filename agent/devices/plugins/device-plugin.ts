@@ -74,7 +74,7 @@ export class DevicePlugin implements Disposable {
     if (!signal.aborted) onGone(error);
   }
 
-  /** @returns Throws DeviceRefusal with the plugin's words. */
+  /** Throws DeviceRefusal with the plugin's words. */
   async allocate(ids: readonly string[], signal: AbortSignal): Promise<DeviceAnswer> {
     const request = { containerRequests: [{ deviceIds: ids }] };
     const { containerResponses } = await this.#call<{ containerResponses: DeviceAnswer[] }>(

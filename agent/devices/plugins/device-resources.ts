@@ -2,8 +2,7 @@
  * The resources that device plugins provide: their devices, and who has which. A resource that was ever provided stays known, so that a
  * container waits for its plugin instead of running without its devices.
  */
-import type { ResourceList } from '../../../api/domain/resource-names.ts';
-import { isExtendedResource } from '../../../api/domain/resource-names.ts';
+import { isExtendedResource, type ResourceList } from '../../../api/domain/resource-names.ts';
 import type { Container, Pod, ResourceStatus } from '../../../api/types/core/v1.gen.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Logger } from '../../../client/logger.ts';
@@ -139,7 +138,8 @@ export class DeviceResources implements Disposable {
     for (const [resource, amount] of Object.entries(container.resources?.limits ?? {})) {
       const needed = isExtendedResource(resource) && this.#resources.has(resource) ? quantityValue(amount) : 0;
       if (needed === 0 || isFromClaim(pod, container, resource)) continue;
-      const held = await this.#locks.run([resource], signal, () =>
+      // Containers of one pod share a record.
+      const held = await this.#locks.run([resource, uidOf(pod)], signal, () =>
         this.#give(pod, container, { resource, needed }, signal),
       );
       await this.#resources.get(resource)?.plugin?.beforeStart(held.ids, signal);

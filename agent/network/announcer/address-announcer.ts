@@ -8,6 +8,7 @@ import { IpAddress } from '../../../api/domain/address.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { Semaphore } from '../../../client/semaphore.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Service } from '../../../api/types/core/v1.gen.ts';
 import {
@@ -23,6 +24,8 @@ import type { CachedService } from '../service-cache.ts';
 /** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
 const AGAIN_MS = 500;
 const CHECK_MS = 30_000;
+/** Addresses that are taken at the same time: each takes programs of its own. */
+const AT_ONCE = 16;
 const RETRY = { initialMs: 500, maxMs: 30_000 };
 
 export interface AddressAnnouncerOptions {
@@ -35,6 +38,8 @@ export interface AddressAnnouncerOptions {
 
 export class AddressAnnouncer {
   readonly #options: AddressAnnouncerOptions;
+  readonly #turns = new Semaphore(AT_ONCE);
+  readonly #tellings = new Semaphore(AT_ONCE);
   #wake = Promise.withResolvers<void>();
   /** Why addresses are not announced, as it was logged last. */
   readonly #problems = new Map<string, string>();
@@ -81,11 +86,23 @@ export class AddressAnnouncer {
     const kept = [...wanted].filter((address) => present.has(address));
     report(kept, isNeeded);
     const missing = [...wanted].filter((address) => !present.has(address));
-    const taken = await Promise.all(missing.map((address) => this.#take(address, signal)));
+    const taken = await Promise.all(
+      missing.map((address) => this.#turns.run(signal, () => this.#tryToTake(address, signal))),
+    );
     for (const address of this.#problems.keys()) if (!wanted.has(address)) this.#problems.delete(address);
     if (missing.length > 0) report([...kept, ...missing.filter((_, index) => taken[index])], isNeeded);
     if (taken.includes(false)) return AGAIN_MS;
     return isNeeded ? CHECK_MS : undefined;
+  }
+
+  /** An address that cannot be taken keeps no other from it. */
+  async #tryToTake(address: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#take(address, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      return this.#decline(address, (error as Error).message);
+    }
   }
 
   /** Resolves to whether this host announces it now. */
@@ -99,10 +116,12 @@ export class AddressAnnouncer {
     this.#problems.delete(address);
     this.#options.logger.info({ address, link }, 'announcing address of load balancer');
     // The kernel answers from now on: whoever asks need not wait until all neighbours have been told.
-    void announceToNeighbours(address, link, signal).catch((error: unknown) => {
-      const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
-      if (!signal.aborted) this.#options.logger.warn({ err: error, address }, consequence);
-    });
+    void this.#tellings
+      .run(signal, () => announceToNeighbours(address, link, signal))
+      .catch((error: unknown) => {
+        const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
+        if (!signal.aborted) this.#options.logger.warn({ err: error, address }, consequence);
+      });
     return true;
   }
 

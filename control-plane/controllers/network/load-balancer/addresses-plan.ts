@@ -1,7 +1,13 @@
 /** Which addresses a load balancer gets: of the pools, or, where there are none, those of the nodes. */
 import { IpAddress, type IpFamily } from '../../../../api/domain/address.ts';
-import { EXCLUDE_FROM_LOAD_BALANCERS, LOAD_BALANCER_IPS } from '../../../../api/domain/load-balancer.ts';
+import {
+  balancedPort,
+  EXCLUDE_FROM_LOAD_BALANCERS,
+  isLoadBalanced,
+  LOAD_BALANCER_IPS,
+} from '../../../../api/domain/load-balancer.ts';
 import { own } from '../../../../api/machinery/own.ts';
+import { objectKey } from '../../../../client/informer.ts';
 import type { NodeAddress, Service, ServicePort } from '../../../../api/types/core/v1.gen.ts';
 import { readyStatus, type NodeView } from '../../caches/node-view.ts';
 import type { AddressPools } from './address-pools.ts';
@@ -13,6 +19,9 @@ export interface AddressesPlan {
 }
 
 const refused = (problem: string): AddressesPlan => ({ addresses: [], problem });
+
+export const keyOf = ({ metadata }: Pick<Service, 'metadata'>): string =>
+  objectKey(metadata?.namespace, metadata?.name ?? '');
 
 /** The addresses in the status of a Service that are addresses. */
 export const ingressAddresses = ({ status }: Pick<Service, 'status'>): readonly IpAddress[] =>
@@ -78,6 +87,15 @@ function planRequested(texts: readonly string[], { families, pools, isTaken }: C
   }
   return { addresses };
 }
+
+/** What the Service had that others may have been waiting for, and has no more: addresses, and ports of the nodes. */
+export const hasReleased = (old: Service, now: Service): boolean => claimsOf(old).difference(claimsOf(now)).size > 0;
+
+const claimsOf = (service: Service): ReadonlySet<string> =>
+  new Set([
+    ...ingressAddresses(service).map(({ text }) => text),
+    ...(isLoadBalanced(service) ? (service.spec?.ports ?? []).map(balancedPort) : []),
+  ]);
 
 /** Nodes that may take part: ready, and not excluded by their label. */
 export const mayBalance = (node: NodeView): boolean =>

@@ -6,7 +6,6 @@
 import { balancedPort, isLoadBalanced } from '../../../../api/domain/load-balancer.ts';
 import type { Service, ServicePort } from '../../../../api/types/core/v1.gen.ts';
 import { referenceTo } from '../../../../client/event-recorder.ts';
-import { objectKey } from '../../../../client/informer.ts';
 import { services as serviceResource } from '../../../../client/resources.gen.ts';
 import { endpointSliceCache, nodeCache, serviceCache } from '../../caches/definitions.ts';
 import type { NodeView } from '../../caches/node-view.ts';
@@ -15,7 +14,9 @@ import { writeStatus } from '../../framework/status.ts';
 import { watch } from '../../framework/watch.ts';
 import type { AddressPools } from './address-pools.ts';
 import {
+  hasReleased,
   ingressAddresses,
+  keyOf,
   mayBalance,
   planNodeAddresses,
   planPoolAddresses,
@@ -38,8 +39,6 @@ export const loadBalancerController = (options: LoadBalancerOptions): Controller
   workers: 1,
   create: (context) => create(context, options),
 });
-
-const keyOf = ({ metadata }: Service): string => objectKey(metadata?.namespace, metadata?.name ?? '');
 
 const others = (all: readonly Service[], service: Service): readonly Service[] =>
   all.filter(({ metadata }) => metadata?.uid !== service.metadata?.uid);
@@ -164,7 +163,7 @@ function create(context: ControllerContext, { pools, isReserved }: LoadBalancerO
           if (!isLoadBalanced(old) && !isLoadBalanced(service)) return;
           queue.add(key);
           wakeSharing(service);
-          wakeWaiting();
+          if (hasReleased(old, service)) wakeWaiting();
         },
         onDelete: (service, key) => {
           allotted.delete(key);

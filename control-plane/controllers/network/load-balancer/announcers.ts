@@ -12,14 +12,13 @@ import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import { referenceTo } from '../../../../client/event-recorder.ts';
-import { objectKey } from '../../../../client/informer.ts';
 import { leases as leaseResource, services as serviceResource } from '../../../../client/resources.gen.ts';
 import { endpointSliceCache, leaseCache, nodeCache, serviceCache } from '../../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../../framework/controller.ts';
 import { unlessGone, unlessNotFound } from '../../framework/outcomes.ts';
 import { watch } from '../../framework/watch.ts';
 import type { AddressPools } from './address-pools.ts';
-import { ingressAddresses, mayBalance } from './addresses-plan.ts';
+import { ingressAddresses, keyOf, mayBalance } from './addresses-plan.ts';
 import { planAnnouncers, type Announcers } from './announcers-plan.ts';
 import { nodesWithEndpoints, whenMoved } from './local-endpoints.ts';
 
@@ -34,8 +33,6 @@ export const announcerController = (pools: AddressPools): ControllerDescriptor =
   workers: 2,
   create: (context) => create(context, pools),
 });
-
-const keyOf = ({ metadata }: Service): string => objectKey(metadata?.namespace, metadata?.name ?? '');
 
 const announcersOf = ({ metadata }: Service): Announcers => ({
   holder: own(metadata?.annotations, ANNOUNCING_NODE),
