@@ -8,10 +8,12 @@ import { own } from '../machinery/own.ts';
 export const LOAD_BALANCER_CLASS = 'kedge.io/load-balancer';
 /** Of a Service: the addresses that it asks for, separated by commas. */
 export const LOAD_BALANCER_IPS = 'kedge.io/load-balancer-ips';
-/** Of a Service: the node that announces its addresses to the network. */
-export const ANNOUNCING_NODE = 'kedge.io/announcing-node';
-/** Of a Service: the node that has to take the addresses over, as soon as nobody answers for them. */
-export const TAKEOVER_NODE = 'kedge.io/takeover-node';
+/**
+ * Conditions of a Service, with the name of the node as the message: who announces its addresses to the network, and who has to take them
+ * over as soon as nobody answers for them. In the status, which those who write Services cannot write.
+ */
+export const ANNOUNCING_NODE = 'kedge.io/AnnouncingNode';
+export const TAKEOVER_NODE = 'kedge.io/TakeoverNode';
 /** Of a node's Lease: the addresses that the node announces, separated by commas. */
 export const ANNOUNCED_ADDRESSES = 'kedge.io/announced-addresses';
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers */
@@ -33,6 +35,13 @@ export const balancedPort = ({ protocol, port }: Pick<ServicePort, 'protocol' | 
 /** Whether a node may answer for the address on its network. */
 export const isAnnounceable = (address: IpAddress): boolean =>
   !address.isUnspecified && !address.isLoopback && !address.isLinkLocalUnicast && !address.isMulticast;
+
+/** Undefined when there is none. */
+export const nodeThat = (
+  condition: typeof ANNOUNCING_NODE | typeof TAKEOVER_NODE,
+  { status }: Pick<Service, 'status'>,
+): string | undefined =>
+  status?.conditions?.find(({ type, status: is }) => type === condition && is === 'True')?.message;
 
 const NONE: readonly never[] = Object.freeze([]);
 

@@ -2,8 +2,7 @@
 import path from 'node:path';
 import t from 'tap';
 import { run } from '../../agent/host/run.ts';
-import { ANNOUNCING_NODE, TAKEOVER_NODE } from '../../api/domain/load-balancer.ts';
-import { own } from '../../api/machinery/own.ts';
+import { ANNOUNCING_NODE, nodeThat, TAKEOVER_NODE } from '../../api/domain/load-balancer.ts';
 import { Cluster, type ClusterNode } from '../support/cluster.ts';
 import { pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
@@ -42,7 +41,7 @@ const fetchName = (address: string): Promise<string> =>
 
 const service = (name: string): Promise<Service> => cluster.get<Service>('service', name);
 const addressOf = ({ status }: Service): string | undefined => status?.loadBalancer?.ingress?.[0]?.ip;
-const announcerOf = ({ metadata }: Service): string | undefined => own(metadata?.annotations, ANNOUNCING_NODE);
+const announcerOf = (of: Service): string | undefined => nodeThat(ANNOUNCING_NODE, of);
 const has = async (node: ClusterNode, address: string): Promise<boolean> =>
   (await node.run('ip', ['-4', '-o', 'address', 'show'])).stdout.includes(`${address}/32`);
 
@@ -81,9 +80,7 @@ t.test('a load balancer has an address that one node announces', async (t) => {
 t.test('an agent that is restarted leaves its addresses where they are', async (t) => {
   const holder = await holderOf(POOL[0]);
   await holder.stopAgent('SIGKILL');
-  const takeover = await eventually('another to be ready', async () =>
-    own((await service('web')).metadata?.annotations, TAKEOVER_NODE),
-  );
+  const takeover = await eventually('another to be ready', async () => nodeThat(TAKEOVER_NODE, await service('web')));
   t.not(takeover, holder.name);
   // The host still answers for its address, so the other does not.
   const other = others.find(({ name }) => name === takeover);
@@ -93,12 +90,18 @@ t.test('an agent that is restarted leaves its addresses where they are', async (
   t.equal((await holderOf(POOL[0])).name, holder.name);
   t.equal(await fetchName(POOL[0]), 'web');
   await holder.startAgent();
-  await eventually('the other to stand back', async () => {
-    const { metadata } = await service('web');
-    return own(metadata?.annotations, TAKEOVER_NODE) === undefined;
-  });
+  await eventually('the other to stand back', async () => nodeThat(TAKEOVER_NODE, await service('web')) === undefined);
   t.equal(announcerOf(await service('web')), holder.name);
   t.equal((await holderOf(POOL[0])).name, holder.name);
+});
+
+t.test('who may write the Service alone has no say in who announces it', async (t) => {
+  const holder = await holderOf(POOL[0]);
+  const replacement = { ...balancer('web'), metadata: { name: 'web', labels: { a: 'b' } } };
+  await cluster.kubectlWith({ input: JSON.stringify(replacement) }, 'replace', '-f', '-');
+  t.equal(announcerOf(await service('web')), holder.name, 'the whole Service was replaced');
+  t.equal((await holderOf(POOL[0])).name, holder.name);
+  t.equal(await fetchName(POOL[0]), 'web');
 });
 
 t.test('when the node dies, another has the address', async (t) => {

@@ -5,10 +5,10 @@ import {
   announcedBy,
   balancedPort,
   isLoadBalanced,
+  nodeThat,
 } from '../../../api/domain/load-balancer.ts';
 import { classOf } from '../../../api/domain/storage-class.ts';
 import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
-import { own } from '../../../api/machinery/own.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { wholeObjects, type InformerDefinition } from '../framework/informer-factory.ts';
 import { byController, claimable, ownedView, type Owned } from '../framework/owner-references.ts';
@@ -118,7 +118,7 @@ export const serviceCache = wholeObjects(resources.services, {
     ...(status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []),
   ],
   balancedPort: (service) => (isLoadBalanced(service) ? (service.spec?.ports ?? []).map(balancedPort) : []),
-  announcer: ({ metadata }) => [ANNOUNCING_NODE, TAKEOVER_NODE].flatMap((key) => own(metadata?.annotations, key) ?? []),
+  announcer: (service) => [nodeThat(ANNOUNCING_NODE, service) ?? [], nodeThat(TAKEOVER_NODE, service) ?? []].flat(),
 });
 export const endpointsCache = wholeObjects(resources.endpoints);
 export const endpointSliceCache = wholeObjects(resources.endpointSlices, {

@@ -1,8 +1,7 @@
 /** The controllers of load balancers against a real api-server; the nodes are objects, and what agents do is done by the test. */
 import t from 'tap';
 import { addressRanges } from '../../../api/domain/address-range.ts';
-import { ANNOUNCED_ADDRESSES, ANNOUNCING_NODE, TAKEOVER_NODE } from '../../../api/domain/load-balancer.ts';
-import { own } from '../../../api/machinery/own.ts';
+import { ANNOUNCED_ADDRESSES, ANNOUNCING_NODE, nodeThat, TAKEOVER_NODE } from '../../../api/domain/load-balancer.ts';
 import { microTimeOf } from '../../../api/machinery/time.ts';
 import { leases, nodes, services } from '../../../client/resources.gen.ts';
 import { AddressPools } from '../../../control-plane/controllers/network/load-balancer/address-pools.ts';
@@ -54,8 +53,11 @@ const create = ({ client }: Running, name: string, more: Partial<ServiceSpec> = 
   });
 const addressesOf = async ({ client }: Running, name: string): Promise<string | undefined> =>
   (await client.get(services, namespace, name)).status?.loadBalancer?.ingress?.map(({ ip }) => ip).join();
-const annotationOf = async ({ client }: Running, name: string, key: string): Promise<string | undefined> =>
-  own((await client.get(services, namespace, name)).metadata?.annotations, key);
+const nodeOf = async (
+  { client }: Running,
+  name: string,
+  which: typeof ANNOUNCING_NODE | typeof TAKEOVER_NODE,
+): Promise<string | undefined> => nodeThat(which, await client.get(services, namespace, name));
 
 t.test('without pools, the ports are open on the nodes', async (t) => {
   await using running = await startWith();
@@ -64,7 +66,7 @@ t.test('without pools, the ports are open on the nodes', async (t) => {
   await eventually('the address of the node', async () => (await addressesOf(running, 'web')) === '10.0.0.1');
   await addNode(running, 'b', '10.0.0.2');
   await eventually('both', async () => (await addressesOf(running, 'web')) === '10.0.0.1,10.0.0.2');
-  t.equal(await annotationOf(running, 'web', ANNOUNCING_NODE), undefined, 'nobody need announce these');
+  t.equal(await nodeOf(running, 'web', ANNOUNCING_NODE), undefined, 'nobody need announce these');
 
   await create(running, 'other');
   await create(running, 'shell', { ports: [{ port: 22 }] });
@@ -105,20 +107,20 @@ t.test('a node that falls silent is followed by another, once that says so', asy
   await using running = await startWith('192.0.2.1');
   await addNode(running, 'a', '10.0.0.1');
   await create(running, 'web');
-  await eventually('a holder', async () => (await annotationOf(running, 'web', ANNOUNCING_NODE)) === 'a');
+  await eventually('a holder', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'a');
   const end = announce(running, 'a', ['192.0.2.1']);
   await addNode(running, 'b', '10.0.0.2');
   await end();
-  await eventually('the other', async () => (await annotationOf(running, 'web', TAKEOVER_NODE)) === 'b');
-  t.equal(await annotationOf(running, 'web', ANNOUNCING_NODE), 'a');
+  await eventually('the other', async () => (await nodeOf(running, 'web', TAKEOVER_NODE)) === 'b');
+  t.equal(await nodeOf(running, 'web', ANNOUNCING_NODE), 'a');
   const endAgain = announce(running, 'a', ['192.0.2.1']);
-  await eventually('its return', async () => (await annotationOf(running, 'web', TAKEOVER_NODE)) === undefined);
-  t.equal(await annotationOf(running, 'web', ANNOUNCING_NODE), 'a');
+  await eventually('its return', async () => (await nodeOf(running, 'web', TAKEOVER_NODE)) === undefined);
+  t.equal(await nodeOf(running, 'web', ANNOUNCING_NODE), 'a');
   await endAgain();
-  await eventually('the other', async () => (await annotationOf(running, 'web', TAKEOVER_NODE)) === 'b');
+  await eventually('the other', async () => (await nodeOf(running, 'web', TAKEOVER_NODE)) === 'b');
   const endOther = announce(running, 'b', ['192.0.2.1']);
-  await eventually('the change', async () => (await annotationOf(running, 'web', ANNOUNCING_NODE)) === 'b');
-  t.equal(await annotationOf(running, 'web', TAKEOVER_NODE), undefined);
+  await eventually('the change', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'b');
+  t.equal(await nodeOf(running, 'web', TAKEOVER_NODE), undefined);
   await endOther();
 });
 
@@ -126,10 +128,10 @@ t.test('a node that cannot announce the address is passed over', async (t) => {
   await using running = await startWith('192.0.2.1');
   await addNode(running, 'a', '10.0.0.1');
   await create(running, 'web');
-  await eventually('a holder', async () => (await annotationOf(running, 'web', ANNOUNCING_NODE)) === 'a');
+  await eventually('a holder', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'a');
   const end = announce(running, 'a', []);
   await addNode(running, 'b', '10.0.0.2');
-  await eventually('the other', async () => (await annotationOf(running, 'web', ANNOUNCING_NODE)) === 'b', 20);
+  await eventually('the other', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'b', 20);
   await end();
   t.equal(await addressesOf(running, 'web'), '192.0.2.1');
 });

@@ -6,10 +6,11 @@ import {
   ANNOUNCER_SILENCE_MS,
   ANNOUNCING_NODE,
   isLoadBalanced,
+  nodeThat,
   TAKEOVER_NODE,
 } from '../../../../api/domain/load-balancer.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
-import { own } from '../../../../api/machinery/own.ts';
+import { timeOf } from '../../../../api/machinery/time.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import { referenceTo } from '../../../../client/event-recorder.ts';
 import { leases as leaseResource, services as serviceResource } from '../../../../client/resources.gen.ts';
@@ -34,10 +35,16 @@ export const announcerController = (pools: AddressPools): ControllerDescriptor =
   create: (context) => create(context, pools),
 });
 
-const announcersOf = ({ metadata }: Service): Announcers => ({
-  holder: own(metadata?.annotations, ANNOUNCING_NODE),
-  takeover: own(metadata?.annotations, TAKEOVER_NODE),
+const announcersOf = (service: Service): Announcers => ({
+  holder: nodeThat(ANNOUNCING_NODE, service),
+  takeover: nodeThat(TAKEOVER_NODE, service),
 });
+
+/** For a strategic merge patch: other conditions stay. */
+const conditionOf = (type: string, node: string | undefined): object =>
+  node === undefined
+    ? { type, $patch: 'delete' }
+    : { type, status: 'True', reason: 'NodeChosen', message: node, lastTransitionTime: timeOf(Date.now()) };
 
 interface Assigned {
   readonly node: string;
@@ -97,10 +104,11 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
   }
 
   async function write({ metadata = {} }: Service, planned: Announcers, signal: AbortSignal): Promise<void> {
-    const annotations = { [ANNOUNCING_NODE]: planned.holder ?? null, [TAKEOVER_NODE]: planned.takeover ?? null };
+    const conditions = [conditionOf(ANNOUNCING_NODE, planned.holder), conditionOf(TAKEOVER_NODE, planned.takeover)];
     const { namespace = '', name = '', uid, resourceVersion } = metadata;
-    const patch = { metadata: { uid, resourceVersion, annotations } };
-    await unlessGone(client.patch(serviceResource, namespace, name, patch, { signal }));
+    const patch = { metadata: { uid, resourceVersion }, status: { conditions } };
+    const options = { type: 'strategic', subresource: 'status', signal } as const;
+    await unlessGone(client.patch(serviceResource, namespace, name, patch, options));
   }
 
   /** Notes a node that does not begin, though it lives. Returns when to look again, ms. */
