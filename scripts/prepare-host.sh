@@ -57,5 +57,6 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 echo "installing:$missing"
 apt-get update -qq
+# Other programs, unattended-upgrades among them, hold dpkg's lock for minutes.
 # shellcheck disable=SC2086 # a list of package names
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null
