@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { parse } from 'yaml';
+import { CLUSTER_INFO } from '../api/domain/bootstrap-token.ts';
 import { configMaps } from '../api/kinds/core/config-map.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { KubeconfigError, loadKubeconfig } from '../client/kubeconfig.ts';
@@ -51,7 +52,7 @@ export async function openCluster(given: string | undefined): Promise<ClusterAcc
 
 /** The api-server's address as published in kube-public/cluster-info. Throws SettingsError when there is none. */
 export async function advertisedServer(client: ApiClient): Promise<string> {
-  const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info');
+  const info = await client.get<ConfigMap>(configMaps, CLUSTER_INFO.namespace, CLUSTER_INFO.name);
   const published = parse(info.data?.['kubeconfig'] ?? '') as { clusters?: { cluster?: { server?: string } }[] } | null;
   const server = published?.clusters?.[0]?.cluster?.server;
   if (!server) throw new SettingsError('ConfigMap kube-public/cluster-info has no server; restart kedge server');

@@ -2,6 +2,7 @@
 
 /** All that there are. Known without loading them: the settings are checked in every process, whatever its roles. */
 export const CONTROLLER_NAMES = [
+  'bootstrap-signer-controller',
   'certificatesigningrequest-approving-controller',
   'certificatesigningrequest-cleaner-controller',
   'certificatesigningrequest-signing-controller',
@@ -16,6 +17,7 @@ export const CONTROLLER_NAMES = [
   'garbage-collector-controller',
   'horizontal-pod-autoscaler-controller',
   'job-controller',
+  'legacy-serviceaccount-token-cleaner-controller',
   'local-path-provisioner',
   'namespace-controller',
   'nfs-provisioner',

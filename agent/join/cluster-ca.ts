@@ -1,6 +1,7 @@
 /** Reads the cluster's CA from a server that is not trusted yet, and trusts it when its public key has the expected hash. */
 import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
+import { CLUSTER_INFO } from '../../api/domain/bootstrap-token.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
@@ -39,7 +40,7 @@ async function readClusterInfo(server: string, signal: AbortSignal): Promise<str
   // Nothing of this connection is used without a check against the hash.
   await using client = new ApiClient({ server, insecureSkipTlsVerify: true });
   try {
-    const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info', { signal });
+    const info = await client.get<ConfigMap>(configMaps, CLUSTER_INFO.namespace, CLUSTER_INFO.name, { signal });
     return info.data?.['kubeconfig'] ?? '';
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;

@@ -11,3 +11,6 @@ export const BOOTSTRAP_TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 
 /** The name of a token's Secret. */
 export const bootstrapSecretName = (id: string): string => `bootstrap-token-${id}`;
+
+/** The ConfigMap, which anybody may read, that tells joining hosts where the cluster is and what its CA is. */
+export const CLUSTER_INFO = { namespace: 'kube-public', name: 'cluster-info' } as const;

@@ -11,6 +11,13 @@ export const TOKEN_SECRET_TYPE = 'kubernetes.io/service-account-token';
 /** Their annotation that names the account. */
 export const ACCOUNT_NAME_ANNOTATION = 'kubernetes.io/service-account.name';
 
+/** Label on a Secret: the day (UTC) on which its token was last used. */
+export const TOKEN_LAST_USED = 'kubernetes.io/legacy-token-last-used';
+/** Label on a Secret whose token is no longer accepted: the day since which it is not. */
+export const TOKEN_INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
+/** The ConfigMap of kube-system with the day, under `since`, from which on the use of tokens is noted. */
+export const TOKEN_TRACKING_CONFIG_MAP = 'kube-apiserver-legacy-service-account-token-tracking';
+
 /** How long a requested token lives, in seconds, when its request does not say. */
 export const DEFAULT_TOKEN_SECONDS = 3600;
 const MIN_TOKEN_SECONDS = 600;

@@ -35,6 +35,12 @@ export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString()
 /** The day of `ms` since the epoch in UTC, as `2026-01-31`. */
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
+/** The beginning of a day of `dayOf`, in ms since the epoch; undefined for other text. */
+export function msOfDay(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return !Number.isNaN(ms) && dayOf(ms) === text ? ms : undefined;
+}
+
 /** The later of two API times. A transition cannot be earlier than the previous one, even if their clocks differ. */
 export const laterTime = (a: string, b: string | undefined): string =>
   b !== undefined && Date.parse(b) > Date.parse(a) ? b : a;

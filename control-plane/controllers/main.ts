@@ -1,8 +1,10 @@
 /** The controllers: each compares what is wanted with what there is, and acts through the API. */
 import type { ApiClient } from '../../client/api-client.ts';
+import { bootstrapSigner } from './accounts/bootstrap-signer.ts';
 import { rootCaPublisher } from './accounts/root-ca-publisher.ts';
 import { serviceAccountController } from './accounts/service-account.ts';
 import { tokenCleaner } from './accounts/token-cleaner.ts';
+import { tokenSecretCleaner } from './accounts/token-secret-cleaner.ts';
 import { tokenSecretController } from './accounts/token-secret.ts';
 import type { SignToken } from './accounts/token-secret-plan.ts';
 import { resourceClaimController } from './devices/resource-claim.ts';
@@ -102,7 +104,9 @@ export function allControllers(
     serviceAccountController,
     rootCaPublisher(rootCa),
     tokenSecretController({ rootCa, signToken }),
+    tokenSecretCleaner(),
     tokenCleaner,
+    bootstrapSigner,
     resourceQuotaController,
     nodeLifecycleController(nodeMonitorGraceSeconds * 1000),
     taintEvictionController,

@@ -13,13 +13,14 @@ import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import { offerClusterDns } from './cluster-dns-service.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
 import { LOCAL_PATH_CLASS } from '../../../api/domain/local-path.ts';
+import { TOKEN_TRACKING_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
 import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
-import { publishTokenTracking, TRACKING_CONFIG_MAP } from './legacy-token-tracking.ts';
+import { publishTokenTracking } from './legacy-token-tracking.ts';
 import { offerLocalPathClass } from './local-path-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
@@ -101,7 +102,7 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(logger, publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
   await attempt(logger, publishFrontProxyCa(api, frontProxyCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
-  await attempt(logger, publishTokenTracking(api, Date.now()), 'ConfigMap', TRACKING_CONFIG_MAP);
+  await attempt(logger, publishTokenTracking(api, Date.now()), 'ConfigMap', TOKEN_TRACKING_CONFIG_MAP);
   await keep(priorityClasses, {
     metadata: { name: CLUSTER_CRITICAL.name },
     value: CLUSTER_CRITICAL.value,

@@ -1,11 +1,10 @@
+import { TOKEN_LAST_USED } from '../../../../api/domain/service-accounts.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { dayOf } from '../../../../api/machinery/time.ts';
 import type { Secret } from '../../../../api/types/core/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 
-/** Label on a Secret: the day (UTC) on which its token was last used. */
-export const LAST_USED = 'kubernetes.io/legacy-token-last-used';
 const DAY_MS = 24 * 3600 * 1000;
 
 export interface LegacyTokenUsesOptions {
@@ -16,8 +15,8 @@ export interface LegacyTokenUsesOptions {
 }
 
 /**
- * Labels the Secrets of legacy tokens with the day of their last use: upstream's legacy-serviceaccount-token-cleaner-controller removes
- * tokens that have no such label. https://kubernetes.io/docs/concepts/security/service-accounts/#auto-generated-legacy-serviceaccount-token-clean-up
+ * Labels the Secrets of legacy tokens with the day of their last use, by which the controller that removes unused ones goes.
+ * https://kubernetes.io/docs/concepts/security/service-accounts/#auto-generated-legacy-serviceaccount-token-clean-up
  */
 export class LegacyTokenUses {
   readonly #options: LegacyTokenUsesOptions;
@@ -41,7 +40,7 @@ export class LegacyTokenUses {
     const { uid = '', labels } = secret.metadata ?? {};
     if (this.#noted.has(uid)) return;
     this.#noted.add(uid);
-    const last = labels?.[LAST_USED];
+    const last = labels?.[TOKEN_LAST_USED];
     // Another server's clock may be ahead.
     if (last === today || last === dayOf(ms + DAY_MS)) return;
     this.#write(secret, today).catch((error: unknown) => {
@@ -54,7 +53,7 @@ export class LegacyTokenUses {
   async #write({ metadata, ...secret }: Secret, day: string): Promise<void> {
     await this.#options.api.update(secrets, {
       ...secret,
-      metadata: { ...metadata, labels: { ...metadata?.labels, [LAST_USED]: day } },
+      metadata: { ...metadata, labels: { ...metadata?.labels, [TOKEN_LAST_USED]: day } },
     });
   }
 }

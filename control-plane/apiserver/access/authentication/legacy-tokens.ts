@@ -6,10 +6,8 @@ import { LEGACY_ISSUER, readLegacySubject, type LegacySubject } from './legacy-t
 import type { LegacyTokenUses } from './legacy-token-uses.ts';
 import type { ServiceAccountIndex } from './service-account-index.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
+import { TOKEN_INVALID_SINCE } from '../../../../api/domain/service-accounts.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
-
-/** Label on a Secret whose token is no longer accepted. */
-const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
 
 export interface LegacyTokenOptions {
   readonly publicKeys: ReadonlyMap<string, KeyObject>;
@@ -54,7 +52,7 @@ export class LegacyTokenAuthenticator implements TokenAuthenticator {
     const life = accounts.get(namespace, account);
     if (life?.uid !== accountUid || life.endsAt !== undefined) return 'service account token has been invalidated';
     uses.note(secret);
-    if (secret.metadata?.labels?.[INVALID_SINCE])
+    if (secret.metadata?.labels?.[TOKEN_INVALID_SINCE])
       return `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid`;
     return undefined;
   }
