@@ -60,6 +60,7 @@ export const defaultServerConfig = {
   controllers: ALL_CONTROLLERS,
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
+  inventory: '',
   schedulerConfig: '',
   logLevel: 'info',
 };
@@ -109,6 +110,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     "controllers to run: * for all, NAME for one, -NAME for all but one, as kube-controller-manager's (docs/stock-parts.md)",
   kubeconfig: 'kubeconfig of the scheduler and controllers when the api-server is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a lease renewal after which a node is marked unhealthy',
+  inventory:
+    'YAML file of hosts: the addresses, zones and types of nodes whose agents have cloud-provider external (docs/inventory.md)',
   schedulerConfig:
     'YAML file of the scheduler: a KubeSchedulerConfiguration, as upstream (docs/scheduling.md); the defaults when empty',
   logLevel: 'trace, debug, info, warn, error or fatal',

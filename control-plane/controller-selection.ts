@@ -6,6 +6,7 @@ export const CONTROLLER_NAMES = [
   'certificatesigningrequest-approving-controller',
   'certificatesigningrequest-cleaner-controller',
   'certificatesigningrequest-signing-controller',
+  'cloud-node-controller',
   'cronjob-controller',
   'daemonset-controller',
   'deployment-controller',

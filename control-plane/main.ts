@@ -36,6 +36,7 @@ const THREAD_YOUNG_GENERATION_MB = 4;
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const roles = new Set(config.roles);
   const scheduler = roles.has('scheduler') ? await schedulerSettings(config) : undefined;
+  if (roles.has('controllers')) await checkInventory(config);
   await using stack = new AsyncDisposableStack();
   const metrics = new RoleMetrics(logger);
   const access = roles.has('apiserver') ? await runApiServer(config, metrics, signal, logger, stack) : undefined;
@@ -134,13 +135,20 @@ async function schedulerSettings({ schedulerConfig }: ServerConfig): Promise<Sch
   return loadSchedulerSettings(schedulerConfig);
 }
 
+/** The controllers read it themselves, again and again: one that is wrong from the start is found here. */
+async function checkInventory({ inventory }: ServerConfig): Promise<void> {
+  if (!inventory) return;
+  const { loadInventory } = await import('./inventory.ts');
+  await loadInventory(inventory);
+}
+
 async function roleOptions(
   role: RoleOptions['role'],
   config: ServerConfig,
   access: Access | undefined,
   scheduler: SchedulerSettings | undefined,
 ): Promise<RoleOptions> {
-  const { controllers, clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, logLevel } = config;
+  const { controllers, clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, inventory, logLevel } = config;
   const common = {
     role,
     logLevel,
@@ -149,6 +157,7 @@ async function roleOptions(
     clusterCidr,
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
+    inventory,
     loadBalancerPools: config.loadBalancerPools,
     // What nodes answer on themselves, and what NodePort Services may have.
     reservedPorts: [...config.loadBalancerReservedPorts, config.serviceNodePortRange].map(readPorts),

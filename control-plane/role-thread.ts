@@ -27,6 +27,7 @@ export interface RoleOptions {
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly nodeMonitorGracePeriodSeconds: number;
+  readonly inventory: string;
   readonly loadBalancerPools: readonly string[];
   readonly reservedPorts: readonly PortRange[];
   /** Undefined when there is no configuration file. */
@@ -125,6 +126,7 @@ async function runRole(
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     nodeMonitorGraceSeconds: options.nodeMonitorGracePeriodSeconds,
+    inventory: options.inventory,
     loadBalancerPools: options.loadBalancerPools,
     isReservedPort: (port) => options.reservedPorts.some(({ first, last }) => port >= first && port <= last),
   });

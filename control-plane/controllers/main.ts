@@ -24,6 +24,7 @@ import { announcerController } from './network/load-balancer/announcers.ts';
 import { endpointsController } from './network/endpoints.ts';
 import { sliceMirrorController } from './network/slice-mirror.ts';
 import { resourceQuotaController } from './quota/resource-quota.ts';
+import { cloudNodeController } from './nodes/cloud-node.ts';
 import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
@@ -66,6 +67,8 @@ export interface ControllersOptions {
   readonly loadBalancerPools: readonly string[];
   /** Ports that no load balancer may have on the addresses of the nodes. */
   readonly isReservedPort: (port: number) => boolean;
+  /** The file of the inventory of hosts; '' for none. */
+  readonly inventory: string;
   /** Without a sign of life for so long, a node counts as lost. */
   readonly nodeMonitorGraceSeconds: number;
 }
@@ -111,6 +114,7 @@ export function allControllers(
     nodeLifecycleController(nodeMonitorGraceSeconds * 1000),
     taintEvictionController,
     nodeIpamController({ clusterCidr, nodeMaskSize }),
+    cloudNodeController(options.inventory),
     certificateApprover,
     certificateSigner(sign),
     certificateCleaner,

@@ -12,6 +12,7 @@ export interface NodeView extends Owned {
   readonly labels: Labels;
   readonly resourceVersion: string;
   readonly createdAt: number;
+  readonly providerID: string;
   readonly podCIDR: string;
   readonly unschedulable: boolean;
   readonly taints: readonly Taint[];
@@ -38,6 +39,7 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     labels: metadata.labels ?? {},
     resourceVersion: metadata.resourceVersion ?? '',
     createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
+    providerID: spec?.providerID ?? '',
     podCIDR: spec?.podCIDR ?? '',
     unschedulable: spec?.unschedulable ?? false,
     taints: spec?.taints ?? [],

@@ -1,14 +1,12 @@
 /** Loads the scheduler's configuration file, and the files that it names. */
-import { readFile, stat } from 'node:fs/promises';
 import type { Extender, ExtenderTLSConfig } from '../../../api/types/kubescheduler/v1.gen.ts';
+import { readConfigurationFile } from '../../../daemon/configuration-file.ts';
 import { SettingValueError } from '../../../daemon/setting-rules.ts';
 import { readSchedulerConfiguration, type SchedulerSettings } from './settings.ts';
 
-const MAX_FILE_BYTES = 1024 * 1024;
-
 /** Throws SettingValueError, whose message names the file and what is wrong with it. */
 export async function loadSchedulerSettings(file: string): Promise<SchedulerSettings> {
-  const text = await read(file, `scheduler configuration ${file}`);
+  const text = await readConfigurationFile(file, `scheduler configuration ${file}`);
   try {
     const settings = readSchedulerConfiguration(text.toString());
     const extenders = await Promise.all(settings.extenders.map(withTlsData));
@@ -26,20 +24,9 @@ async function withTlsData(extender: Extender, index: number): Promise<Extender>
   const data = async (what: 'ca' | 'cert' | 'key'): Promise<Partial<ExtenderTLSConfig>> => {
     const file = tlsConfig[`${what}File`];
     if (!file || tlsConfig[`${what}Data`]) return {};
-    const bytes = await read(file, `extenders[${index}].tlsConfig.${what}File`);
+    const bytes = await readConfigurationFile(file, `extenders[${index}].tlsConfig.${what}File`);
     return { [`${what}Data`]: bytes.toString('base64') };
   };
   const [ca, cert, key] = await Promise.all([data('ca'), data('cert'), data('key')]);
   return { ...extender, tlsConfig: { ...tlsConfig, ...ca, ...cert, ...key } };
-}
-
-async function read(file: string, what: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_FILE_BYTES) throw new SettingValueError(`${what}: is larger than ${MAX_FILE_BYTES} bytes`);
-    return await readFile(file);
-  } catch (error) {
-    if (error instanceof SettingValueError) throw error;
-    throw new SettingValueError(`${what}: ${(error as Error).message}`, { cause: error });
-  }
 }

@@ -2,16 +2,14 @@
  * The scheduler's configuration file, upstream's KubeSchedulerConfiguration. The settings that are made of it are plain data, so that
  * they can be passed to the scheduler's thread; `profiles.ts` makes plugins of them.
  */
-import { parseBody } from '../../../api/machinery/body.ts';
 import { duplicate, invalid, required, type FieldError } from '../../../api/machinery/field-error.ts';
-import { isJsonObject } from '../../../api/machinery/own.ts';
 import { decoderOf, DecodeError } from '../../../api/machinery/schema-decoder.ts';
-import { StatusError } from '../../../api/machinery/status-error.ts';
 import {
   KubeSchedulerConfiguration,
   type Extender,
   type KubeSchedulerProfile,
 } from '../../../api/types/kubescheduler/v1.gen.ts';
+import { parseConfiguration, throwProblems } from '../../../daemon/configuration-file.ts';
 import { SettingValueError } from '../../../daemon/setting-rules.ts';
 import { DEFAULT_SCHEDULER_NAME } from '../framework/profile.ts';
 import type { PluginSettings } from '../plugins/index.ts';
@@ -39,7 +37,6 @@ export interface SchedulerSettings {
 }
 
 const MAX_PERCENT = 100;
-const MAX_PROBLEMS_SHOWN = 10;
 /** Each costs a list of its plugins with every event of the cluster. */
 const MAX_PROFILES = 64;
 const LEASES = 'leases';
@@ -59,7 +56,7 @@ const decode = decoderOf<KubeSchedulerConfiguration>(KubeSchedulerConfiguration)
  * Parses, defaults and validates a configuration in YAML or JSON. Throws SettingValueError, whose message names the fields that are wrong.
  */
 export function readSchedulerConfiguration(text: string): SchedulerSettings {
-  const { value, problems } = parse(text);
+  const { value, problems } = parseConfiguration(text, KIND);
   const { apiVersion, kind } = value;
   if (apiVersion !== API_VERSION || kind !== KIND)
     throw new SettingValueError(
@@ -76,25 +73,13 @@ export function readSchedulerConfiguration(text: string): SchedulerSettings {
 /** What a scheduler without a configuration file has. */
 export const defaultSchedulerSettings = (): SchedulerSettings => settingsOf({}, []);
 
-function parse(text: string): { value: Record<string, unknown>; problems: readonly string[] } {
-  try {
-    const { value, problems } = parseBody(text, 'application/yaml', true);
-    if (isJsonObject(value)) return { value, problems };
-  } catch (error) {
-    if (error instanceof StatusError) throw new SettingValueError(error.message, { cause: error });
-    throw error;
-  }
-  throw new SettingValueError(`it holds no ${KIND}`);
-}
-
 function settingsOf(configuration: KubeSchedulerConfiguration, unknown: readonly string[]): SchedulerSettings {
   const errors = validate(configuration);
   const problems = [...unknown];
   const profiles = profilesOf(configuration).map((profile, index) =>
     profileSettings(profile, configuration, `profiles[${index}]`, errors, problems),
   );
-  const wrong = [...problems, ...errors.map(({ field, message }) => `${field}: ${message}`)];
-  if (wrong.length > 0) throw new SettingValueError(listed(wrong));
+  throwProblems([...problems, ...errors.map(({ field, message }) => `${field}: ${message}`)]);
   const { podInitialBackoffSeconds = 1, podMaxBackoffSeconds = 10, extenders = [] } = configuration;
   return {
     profiles,
@@ -103,11 +88,6 @@ function settingsOf(configuration: KubeSchedulerConfiguration, unknown: readonly
     extenders,
     withoutEffect: WITHOUT_EFFECT.filter((field) => configuration[field] !== undefined),
   };
-}
-
-function listed(problems: readonly string[]): string {
-  const shown = problems.slice(0, MAX_PROBLEMS_SHOWN).join('; ');
-  return problems.length > MAX_PROBLEMS_SHOWN ? `${shown}; and ${problems.length - MAX_PROBLEMS_SHOWN} more` : shown;
 }
 
 /** As upstream: only a profile that is alone has a name by default. */

@@ -74,6 +74,7 @@ export class ControlPlane implements AsyncDisposable {
       clusterCidr: '10.42.0.0/16',
       nodeCidrMaskSize: 24,
       nodeMonitorGraceSeconds,
+      inventory: '',
       loadBalancerPools: [],
       isReservedPort: () => false,
     });

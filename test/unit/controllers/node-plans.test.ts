@@ -26,6 +26,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
   labels: {},
   resourceVersion: '1',
   createdAt: NOW - 600_000,
+  providerID: '',
   podCIDR: '',
   unschedulable: false,
   taints: [],
