@@ -3,7 +3,7 @@
  * ever writes, and a certificate library would stay in its memory.
  */
 import { sign, type KeyObject } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { IpAddress } from '../../api/domain/address.ts';
 
 const TAG = {
   integer: 0x02,
@@ -54,14 +54,19 @@ export interface RequestedCertificate {
   readonly commonName: string;
   readonly organization: string;
   readonly dnsNames?: readonly string[];
-  /** IPv4. */
   readonly ipAddresses?: readonly string[];
+}
+
+/** 4 or 16, as RFC 5280 has them. */
+function octets({ family, value }: IpAddress): Buffer {
+  const digits = family === 'IPv4' ? 8 : 32;
+  return Buffer.from(value.toString(16).padStart(digits, '0'), 'hex');
 }
 
 function alternativeNames({ dnsNames = [], ipAddresses = [] }: RequestedCertificate): Buffer[] {
   const names = [
     ...dnsNames.map((name) => der(TAG.dnsName, Buffer.from(name, 'ascii'))),
-    ...ipAddresses.filter(isIPv4).map((address) => der(TAG.ipAddress, Buffer.from(address.split('.').map(Number)))),
+    ...ipAddresses.flatMap((text) => IpAddress.parse(text) ?? []).map((address) => der(TAG.ipAddress, octets(address))),
   ];
   if (names.length === 0) return [];
   const extension = der(TAG.sequence, oid(OID.subjectAltName), der(TAG.octetString, der(TAG.sequence, ...names)));

@@ -5,6 +5,7 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { IpAddress } from '../../api/domain/address.ts';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import type { Credentials } from '../../client/transport.ts';
@@ -25,7 +26,7 @@ export interface CertifiedKey {
   readonly validToMs: number;
   /** The subject's common name: `system:node:NAME`. */
   readonly user: string;
-  /** The subject's alternative names. */
+  /** The subject's alternative names; addresses in canonical form. */
   readonly names: readonly string[];
 }
 
@@ -44,7 +45,10 @@ function parsePair(text: string, path: string): CertifiedKey {
       validFromMs: leaf.validFromDate.getTime(),
       validToMs: leaf.validToDate.getTime(),
       user: /^CN=(.*)$/m.exec(leaf.subject)?.[1] ?? '',
-      names: (leaf.subjectAltName ?? '').split(', ').map((entry) => entry.slice(entry.indexOf(':') + 1)),
+      names: (leaf.subjectAltName ?? '').split(', ').map((entry) => {
+        const name = entry.slice(entry.indexOf(':') + 1);
+        return IpAddress.parse(name)?.text ?? name;
+      }),
     };
   } catch (error) {
     throw new JoinError(
