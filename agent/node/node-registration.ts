@@ -229,7 +229,7 @@ export class NodeRegistration {
         nodes,
         '',
         description.name,
-        { status },
+        { status: { ...status, addresses: [...(status.addresses ?? []), REPLACE_LIST] } },
         { type: 'strategic', subresource: 'status', signal },
       );
       this.#remember(node, status);
@@ -246,5 +246,8 @@ export class NodeRegistration {
     this.wake();
   }
 }
+
+/** Addresses are merged by their type, of which a node may have two of one: the list is replaced, as by the kubelet. */
+const REPLACE_LIST = { $patch: 'replace' };
 
 const revisionOf = (node: Node | undefined): number => Number(node?.metadata?.resourceVersion ?? 0);
