@@ -11,6 +11,7 @@ import type { Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import type { ReadApi } from '../verbs/handlers.ts';
 import { proxyableAddress, proxyableHost } from './proxyable.ts';
+import type { Service } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint } from '../../../api/types/discovery/v1.gen.ts';
 
 /** `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`. */
@@ -55,11 +56,16 @@ function podAddress(api: ReadApi, namespace: string, { addresses, targetRef }: E
   return podIPs.some(({ ip }) => ip === address) ? address : undefined;
 }
 
-/** One of the ready endpoints of a service's port, at random. */
-function endpointOf(api: ReadApi, namespace: string, name: string, portName: string): { host: string; port: number } {
+/** One of the ready endpoints of a service's port, at random, of its first IP family: the one that this server's host has. */
+function endpointOf(api: ReadApi, service: Service, portName: string): { host: string; port: number } {
+  const { namespace = '', name = '' } = service.metadata ?? {};
+  const family = service.spec?.ipFamilies?.[0];
   const reachable = api
     .list(endpointSlices, namespace)
-    .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
+    .filter(
+      ({ metadata, addressType }) =>
+        metadata?.labels?.[SERVICE_NAME_LABEL] === name && (family ? addressType === family : addressType !== 'FQDN'),
+    )
     .flatMap(({ ports, endpoints }) =>
       (ports ?? [])
         .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
@@ -86,7 +92,7 @@ export function serviceBackend(api: ReadApi, info: RequestInfo): Backend {
       throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
     portName = found.name ?? '';
   }
-  return unverified({ scheme, ...endpointOf(api, info.namespace, name, portName) });
+  return unverified({ scheme, ...endpointOf(api, service, portName) });
 }
 
 /**
@@ -106,7 +112,7 @@ export function serviceAddress(
   const found = ports.find((candidate) => candidate.port === port);
   if (found === undefined)
     throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
-  return endpointOf(api, namespace, name, found.name ?? '');
+  return endpointOf(api, service, found.name ?? '');
 }
 
 /** The node's own API with the api-server's certificate, or any other port of the node without it. */
