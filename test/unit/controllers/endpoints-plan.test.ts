@@ -191,3 +191,31 @@ t.test('the Endpoints object separates ready and not ready addresses, and is ann
   t.equal(cut?.subsets?.[0]?.addresses?.length, 1000);
   t.match(cut?.metadata?.annotations, { 'endpoints.kubernetes.io/over-capacity': 'truncated' });
 });
+
+t.test('a Service has slices of each of its families, with the addresses that pods have in it', async (t) => {
+  const both = (number: number): PodView => pod(number, { ips: [`10.42.0.${number}`, `fd00:42::${number}`] });
+  const pods = [both(1), pod(2), pod(3, { ips: ['fd00:42::3', '10.42.0.3'] })];
+  const told = (slices: readonly EndpointSlice[]): string[] =>
+    slices.map((slice) => `${slice.addressType} ${addresses(slice).join()}`).sort();
+  const [v4, v6] = ['IPv4 10.42.0.1,10.42.0.2,10.42.0.3', 'IPv6 fd00:42::1,fd00:42::3'];
+  const table: [Partial<Service['spec']>, string[], string][] = [
+    [{ ipFamilies: ['IPv4'] }, [v4], '10.42.0.1'],
+    [{ ipFamilies: ['IPv6'] }, [v6], 'fd00:42::1'],
+    [{ ipFamilies: ['IPv4', 'IPv6'] }, [v4, v6], '10.42.0.1'],
+    [{ ipFamilies: ['IPv6', 'IPv4'] }, [v4, v6], 'fd00:42::1'],
+    [{ ipFamilies: ['IPv6', 'IPv4'], clusterIP: 'None' }, [v4, v6], 'fd00:42::1'],
+  ];
+  for (const [spec, wanted, first] of table) {
+    t.strictSame(told(plan(pods, [], { ...spec }).create), wanted, JSON.stringify(spec));
+    const [subset] = desiredEndpoints(service({ ...spec }), pods)?.subsets ?? [];
+    t.equal(subset?.addresses?.[0]?.ip, first, 'Endpoints are of the first family');
+  }
+  t.strictSame(told(plan([pod(1)], [], { ipFamilies: ['IPv4', 'IPv6'] }).create), ['IPv4 10.42.0.1', 'IPv6 ']);
+
+  const present = stored(plan(pods, [], { ipFamilies: ['IPv4'] }).create);
+  const upgraded = plan(pods, present, { ipFamilies: ['IPv4', 'IPv6'] });
+  t.strictSame([told(upgraded.create), upgraded.update, upgraded.remove], [[v6], [], []], 'what is there stays');
+  const all = stored([...present, ...upgraded.create]);
+  const single = plan(pods, all, { ipFamilies: ['IPv4'] });
+  t.strictSame([single.create, single.update, told(single.remove)], [[], [], [v6]]);
+});
