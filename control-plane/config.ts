@@ -1,26 +1,30 @@
 /** Settings of `kedge server`. */
-import { Cidr } from '../api/domain/address.ts';
+import { type Cidr, IpAddress, type IpFamily } from '../api/domain/address.ts';
 import { AddressRange } from '../api/domain/address-range.ts';
+import { parseClusterRanges, rangeOf } from '../api/domain/cluster-ranges.ts';
 import { isAnnounceable } from '../api/domain/load-balancer.ts';
 import { MAX_PORT } from '../api/domain/port-number.ts';
 import {
   aboveZero,
   certificateNames,
+  clusterRange,
   dnsDomain,
   integerFrom,
   ipAddress,
-  ipv4Range,
   logLevelRule,
   notEmpty,
   orEmpty,
   overlap,
+  type PrefixLimits,
   readableBy,
+  type SettingRule,
   SettingValueError,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
+import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
@@ -34,7 +38,9 @@ export const defaultServerConfig = {
   adminKubeconfig: '/etc/kedge/admin.kubeconfig',
   serviceCidr: '10.43.0.0/16',
   clusterCidr: '10.42.0.0/16',
-  nodeCidrMaskSize: 24,
+  nodeCidrMaskSize: 0,
+  nodeCidrMaskSizeIpv4: 0,
+  nodeCidrMaskSizeIpv6: 0,
   clusterDomain: 'cluster.local',
   serviceNodePortRange: '30000-32767',
   loadBalancerPools: [] as readonly string[],
@@ -75,10 +81,13 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   advertiseAddress: 'address at which other hosts reach this server; the address of the default route when empty',
   tlsSan: 'additional names and addresses for the serving certificate',
   adminKubeconfig: "file to write the administrator's kubeconfig to",
-  serviceCidr: 'addresses of Services',
-  clusterCidr: 'address range of pods; each node is assigned a subnet of it',
+  serviceCidr:
+    'address range of Services; of a dual-stack cluster one of IPv4 and one of IPv6, as 10.43.0.0/16,fd00:43::/112 (docs/dual-stack.md)',
+  clusterCidr: 'address range of pods, or two likewise; each node is assigned a subnet of each',
   clusterDomain: 'DNS domain of the cluster',
-  nodeCidrMaskSize: "prefix length of a node's subnet of the pod range",
+  nodeCidrMaskSize: "prefix length of a node's subnet of the only pod range; 24 of IPv4 and 64 of IPv6 when 0",
+  nodeCidrMaskSizeIpv4: "prefix length of a node's subnet of the IPv4 pod range; as node-cidr-mask-size when 0",
+  nodeCidrMaskSizeIpv6: "prefix length of a node's subnet of the IPv6 pod range; as node-cidr-mask-size when 0",
   serviceNodePortRange: 'ports of NodePort Services',
   loadBalancerPools:
     'addresses for Services of type LoadBalancer, as 192.0.2.0/28 or 192.0.2.10-192.0.2.20 (docs/load-balancers.md); without any, their ports are open on the nodes',
@@ -117,10 +126,36 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
 
-/** Limits of the service range's prefix length: upstream's largest range, and the smallest that has the DNS address. */
-const SERVICE_PREFIX = { shortest: 12, longest: 28 };
-/** The smallest pod subnet that has an address for a pod besides the network, gateway and broadcast addresses. */
-const MAX_POD_PREFIX = 30;
+/** Limits of a service range's prefix length: upstream's largest range, and the smallest that has the DNS address. */
+const SERVICE_PREFIXES: Readonly<Record<IpFamily, PrefixLimits>> = {
+  IPv4: { shortest: 12, longest: 28 },
+  IPv6: { shortest: 64, longest: 124 },
+};
+/** The longest is of the smallest pod subnet that has an address for a pod besides those of the network, gateway and broadcast. */
+const POD_PREFIXES: Readonly<Record<IpFamily, PrefixLimits>> = {
+  IPv4: { shortest: 0, longest: 30 },
+  IPv6: { shortest: 0, longest: 126 },
+};
+/** A node's part has to be within the range, and to have an address for a pod. */
+const fits = ({ family, length }: Cidr, size: number): string | undefined =>
+  integerFrom(length, POD_PREFIXES[family].longest)(size || DEFAULT_NODE_MASKS[family], undefined);
+
+function maskSizeProblem(size: number, { clusterCidr, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6 }: ServerConfig) {
+  const [range, second] = parseClusterRanges(clusterCidr) ?? [];
+  if (size !== 0 && second)
+    return `must be 0 with two pod ranges, which have node-cidr-mask-size-ipv4 and node-cidr-mask-size-ipv6, not ${size}`;
+  const isOverridden = (range?.family === 'IPv4' ? nodeCidrMaskSizeIpv4 : nodeCidrMaskSizeIpv6) !== 0;
+  return range && !second && !(size === 0 && isOverridden) ? fits(range, size) : undefined;
+}
+
+const maskSizeOf =
+  (family: IpFamily): SettingRule<number, ServerConfig> =>
+  (size, { clusterCidr }) => {
+    const ranges = parseClusterRanges(clusterCidr) ?? [];
+    const range = rangeOf(family, ranges);
+    if (!range) return size === 0 ? undefined : `must be 0, since cluster-cidr has no range of ${family}, not ${size}`;
+    return size === 0 && ranges.length === 1 ? undefined : fits(range, size);
+  };
 
 function rolesProblem(roles: readonly string[]): string | undefined {
   const unknown = roles.find((role) => !ROLES.some((known) => known === role));
@@ -145,7 +180,7 @@ function poolsProblem(texts: readonly string[], { serviceCidr, clusterCidr }: Se
     if (!range) return `must list ranges such as 192.0.2.0/28 or 192.0.2.10-192.0.2.20, not ${shown}`;
     if (ranges.some((other) => other.overlaps(range)))
       return `must list each address once, and ${shown} overlaps with another`;
-    const taken = [serviceCidr, clusterCidr].find((cidr) => AddressRange.parse(cidr)?.overlaps(range));
+    const taken = `${serviceCidr},${clusterCidr}`.split(',').find((cidr) => AddressRange.parse(cidr)?.overlaps(range));
     if (taken !== undefined) return `must not overlap with the range ${taken} of Services or pods, as ${shown} does`;
     if (![range.first, range.last].every(isAnnounceable)) return `must list unicast addresses, not ${shown}`;
     ranges.push(range);
@@ -153,21 +188,34 @@ function poolsProblem(texts: readonly string[], { serviceCidr, clusterCidr }: Se
   return undefined;
 }
 
+function clusterCidrProblem(ranges: string, { serviceCidr }: ServerConfig): string | undefined {
+  const problem = clusterRange(POD_PREFIXES)(ranges, undefined);
+  if (problem !== undefined) return problem;
+  if (overlap(ranges, serviceCidr))
+    return `must not overlap with the Services' range ${serviceCidr}, as ${ranges} does`;
+  // A Service of a family that no pod has an address of leads nowhere.
+  const ofServices = parseClusterRanges(serviceCidr) ?? [];
+  const lacking = ofServices.find(({ family }) => !rangeOf(family, parseClusterRanges(ranges) ?? []));
+  return lacking && `must have a range of ${lacking.family}, too, since service-cidr has ${lacking.text}`;
+}
+
 const serverConfigRules: SettingRules<ServerConfig> = {
   dataDir: notEmpty,
   bindAddress: orEmpty(ipAddress),
   port: integerFrom(0, MAX_PORT),
-  advertiseAddress: orEmpty(ipAddress),
+  advertiseAddress: orEmpty((address, { serviceCidr }) => {
+    const problem = ipAddress(address, undefined);
+    const [primary] = parseClusterRanges(serviceCidr) ?? [];
+    if (problem !== undefined || !primary || IpAddress.parse(address)?.family === primary.family) return problem;
+    return `must be an address of ${primary.family}, as the first range of Services ${primary.text} is, not ${address}`;
+  }),
   tlsSan: certificateNames,
   adminKubeconfig: notEmpty,
-  serviceCidr: ipv4Range(SERVICE_PREFIX.shortest, SERVICE_PREFIX.longest),
-  clusterCidr: (range, { serviceCidr }) => {
-    if (overlap(range, serviceCidr))
-      return `must not overlap with the Services' range ${serviceCidr}, as ${range} does`;
-    return ipv4Range(0, MAX_POD_PREFIX)(range, undefined);
-  },
-  nodeCidrMaskSize: (size, { clusterCidr }) =>
-    integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, MAX_POD_PREFIX)(size, undefined),
+  serviceCidr: clusterRange(SERVICE_PREFIXES),
+  clusterCidr: clusterCidrProblem,
+  nodeCidrMaskSize: maskSizeProblem,
+  nodeCidrMaskSizeIpv4: maskSizeOf('IPv4'),
+  nodeCidrMaskSizeIpv6: maskSizeOf('IPv6'),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
   loadBalancerPools: poolsProblem,

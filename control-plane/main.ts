@@ -13,6 +13,7 @@ import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
 import { readPorts, type ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
+import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
@@ -97,7 +98,8 @@ async function runApiServer(
   });
   stack.defer(() => server.close());
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
-  const access: Access = { server: `https://${host}:${server.port}`, pki, changes: new EventEmitter() };
+  const shownHost = host.includes(':') ? `[${host}]` : host;
+  const access: Access = { server: `https://${shownHost}:${server.port}`, pki, changes: new EventEmitter() };
   const renewal = setInterval(() => {
     pkiOptions()
       .then(openPki)
@@ -148,14 +150,14 @@ async function roleOptions(
   access: Access | undefined,
   scheduler: SchedulerSettings | undefined,
 ): Promise<RoleOptions> {
-  const { controllers, clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, inventory, logLevel } = config;
+  const { controllers, clusterCidr, nodeMonitorGracePeriodSeconds, inventory, logLevel } = config;
   const common = {
     role,
     logLevel,
     pkiDirectory: pkiDirectory(config),
     controllers,
     clusterCidr,
-    nodeCidrMaskSize,
+    nodeMaskSizes: nodeMaskSizes(config),
     nodeMonitorGracePeriodSeconds,
     inventory,
     loadBalancerPools: config.loadBalancerPools,

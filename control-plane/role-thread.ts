@@ -1,5 +1,6 @@
 /** Runs the scheduler or the controllers on a thread of their own; they know nothing of the api-server but its address. */
 import { parentPort } from 'node:worker_threads';
+import type { IpFamily } from '../api/domain/address.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
@@ -25,7 +26,8 @@ export interface RoleOptions {
   /** Which controllers run. */
   readonly controllers: readonly string[];
   readonly clusterCidr: string;
-  readonly nodeCidrMaskSize: number;
+  /** The prefix length of a node's part of the pod range, by family. */
+  readonly nodeMaskSizes: Readonly<Record<IpFamily, number>>;
   readonly nodeMonitorGracePeriodSeconds: number;
   readonly inventory: string;
   readonly loadBalancerPools: readonly string[];
@@ -124,7 +126,7 @@ async function runRole(
     },
     signToken: legacyTokenSigner(await readServiceAccountKey(options.pkiDirectory)),
     clusterCidr: options.clusterCidr,
-    nodeCidrMaskSize: options.nodeCidrMaskSize,
+    nodeMaskSizes: options.nodeMaskSizes,
     nodeMonitorGraceSeconds: options.nodeMonitorGracePeriodSeconds,
     inventory: options.inventory,
     loadBalancerPools: options.loadBalancerPools,

@@ -3,7 +3,8 @@
  * spells it ("--port must be ..."), or undefined. The other settings are passed to it unvalidated: it must not report a problem
  * that another setting's own rule reports.
  */
-import { Cidr, IpAddress, cidrProblems } from '../api/domain/address.ts';
+import { Cidr, IpAddress, cidrProblems, type IpFamily } from '../api/domain/address.ts';
+import { overlaps, parseClusterRanges } from '../api/domain/cluster-ranges.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import { isQuantity } from '../api/machinery/quantity.ts';
 
@@ -64,6 +65,49 @@ export const logLevelRule = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fa
 export const ipAddress: SettingRule<string> = (value) =>
   IpAddress.parse(value)?.text === value ? undefined : `must be an IP address such as 10.0.0.1, not ${shown(value)}`;
 
+/** Addresses at which other hosts can reach this one: one, or one of each IP family, separated by a comma. */
+export const hostAddresses: SettingRule<string> = (value) => {
+  const families = new Set<string>();
+  for (const text of value.split(',')) {
+    const address = IpAddress.parse(text);
+    if (address?.text !== text)
+      return `must be an IP address such as 10.0.0.1, or one of IPv4 and one of IPv6 as 10.0.0.1,fd00::1, not ${shown(value)}`;
+    if (address.isUnspecified || address.isMulticast || (address.family === 'IPv6' && address.isLinkLocalUnicast))
+      return `must be an address that other hosts reach this one at, not ${text}`;
+    if (families.has(address.family))
+      return `must have one address of IPv4 and one of IPv6, not two of ${address.family} as ${value} does`;
+    families.add(address.family);
+  }
+  return undefined;
+};
+
+/** Prefix lengths of ranges. */
+export interface PrefixLimits {
+  readonly shortest: number;
+  readonly longest: number;
+}
+
+/** A CIDR, or one of each IP family separated by a comma, with prefix lengths within the limits of the family. */
+export const clusterRange =
+  (limits: Readonly<Record<IpFamily, PrefixLimits>>): SettingRule<string> =>
+  (value) => {
+    const families = new Set<string>();
+    for (const text of value.split(',')) {
+      const range = Cidr.parse(text);
+      if (!range)
+        return `must be a CIDR such as 10.42.0.0/16, or one of IPv4 and one of IPv6 as 10.42.0.0/16,fd00:42::/56, not ${shown(value)}`;
+      const { family, length } = range;
+      if (range.text !== text) return `must be written as ${range.text}, not ${text}`;
+      if (families.has(family))
+        return `must have one range of IPv4 and one of IPv6, not two of ${family} as ${value} does`;
+      families.add(family);
+      const { shortest, longest } = limits[family];
+      if (length < shortest || length > longest)
+        return `must have a prefix of /${shortest} to /${longest}, not ${text}`;
+    }
+    return undefined;
+  };
+
 /** An IPv4 address at which other hosts can reach this one. IPv6 is not supported yet. */
 export const hostAddress: SettingRule<string> = (value) => {
   const address = IpAddress.parse(value);
@@ -93,11 +137,9 @@ export function ipv4Cidr(text: string): Cidr {
   throw new SettingValueError(`${JSON.stringify(text)} is not an IPv4 CIDR`);
 }
 
-/** Whether two CIDRs overlap; false when one is invalid. */
-export function overlap(a: string, b: string): boolean {
-  const [left, right] = [Cidr.parse(a), Cidr.parse(b)];
-  return left !== undefined && right !== undefined && (left.contains(right.network) || right.contains(left.network));
-}
+/** Whether two settings of ranges overlap; false when one is invalid. */
+export const overlap = (a: string, b: string): boolean =>
+  overlaps(parseClusterRanges(a) ?? [], parseClusterRanges(b) ?? []);
 
 export const dnsDomain: SettingRule<string> = (value) =>
   validateSubdomainName(value).length === 0

@@ -191,16 +191,6 @@ export class Cidr {
   }
 }
 
-/**
- * The cluster IP of the Service `kubernetes`: the first address after the network address. Throws RangeError for an invalid CIDR,
- * and for one with a single address.
- */
-export function kubernetesServiceIp(serviceCidr: string): string {
-  const address = Cidr.parse(serviceCidr)?.at(1n);
-  if (!address) throw new RangeError(`${JSON.stringify(serviceCidr)} is not a CIDR with addresses for Services`);
-  return address.text;
-}
-
 /** Where in the range of Services the cluster's DNS is: kubeadm's convention. */
 export const CLUSTER_DNS_INDEX = 10n;
 

@@ -1,6 +1,7 @@
 /** The api-server, put together: what is stored, who may do what, how it is served, and the objects that every cluster has. */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { clusterRanges } from '../../api/domain/cluster-ranges.ts';
 import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
@@ -98,7 +99,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
-    address: config.bindAddress,
+    address: listenAddress(config),
     port: config.port,
     limits: config,
     computed: resourceMetrics({ registry: core.registry, nodes, logger, signal: stopping.signal }),
@@ -120,7 +121,8 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   };
   try {
     signal.throwIfAborted();
-    const address = config.advertiseAddress || (await advertisedAddress());
+    const [primary] = clusterRanges(serviceCIDR);
+    const address = config.advertiseAddress || (await advertisedAddress(primary.family));
     await bootstrapCluster({
       api,
       advertiseAddress: address,
@@ -140,7 +142,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       dnsDomain: config.clusterDomain,
     });
     await keepLocalApiServices({ api, kinds: core.registry.kinds, logger, signal: stopping.signal });
-    await security.bootstrap(`https://${address}:${server.port}`);
+    await security.bootstrap(`https://${address.includes(':') ? `[${address}]` : address}:${server.port}`);
     server.setReady();
     return { ...server, close };
   } catch (error) {
@@ -148,3 +150,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     throw error;
   }
 }
+
+/** All addresses of IPv4, which is the default, are all addresses where clients of IPv6 are led here by the Service `kubernetes`. */
+const listenAddress = ({ bindAddress, serviceCidr }: ApiServerOptions['config']): string =>
+  bindAddress === '0.0.0.0' && clusterRanges(serviceCidr)[0].family === 'IPv6' ? '::' : bindAddress;

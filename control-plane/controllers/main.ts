@@ -17,6 +17,7 @@ import { runDescriptors, type ParentLogger, type RunnerOptions } from './framewo
 import { garbageCollector } from './garbage/garbage-collector.ts';
 import { namespaceController } from './garbage/namespace.ts';
 import { podGarbageCollector } from './garbage/pod-garbage.ts';
+import type { IpFamily } from '../../api/domain/address.ts';
 import { addressRanges } from '../../api/domain/address-range.ts';
 import { AddressPools } from './network/load-balancer/address-pools.ts';
 import { loadBalancerController } from './network/load-balancer/addresses.ts';
@@ -25,7 +26,7 @@ import { endpointsController } from './network/endpoints.ts';
 import { sliceMirrorController } from './network/slice-mirror.ts';
 import { resourceQuotaController } from './quota/resource-quota.ts';
 import { cloudNodeController } from './nodes/cloud-node.ts';
-import { nodeIpamController } from './nodes/node-ipam.ts';
+import { nodeIpamController, podRanges } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { isSelected } from '../controller-selection.ts';
@@ -59,10 +60,10 @@ export interface ControllersOptions {
   readonly sign: SignRequest;
   /** Signs the tokens of Secrets of type kubernetes.io/service-account-token. */
   readonly signToken: SignToken;
-  /** IPv4, as `10.42.0.0/16`. */
+  /** As `10.42.0.0/16`, or as `10.42.0.0/16,fd00:42::/56`. */
   readonly clusterCidr: string;
-  /** Prefix length of a node's part of it. */
-  readonly nodeCidrMaskSize: number;
+  /** Prefix length of a node's part of it, by family. */
+  readonly nodeMaskSizes: Readonly<Record<IpFamily, number>>;
   /** Ranges of addresses for load balancers; none for those of the nodes. */
   readonly loadBalancerPools: readonly string[];
   /** Ports that no load balancer may have on the addresses of the nodes. */
@@ -84,7 +85,7 @@ export async function runControllers(options: ControllersOptions): Promise<void>
 export function allControllers(
   options: Omit<ControllersOptions, keyof RunnerOptions | 'selection'>,
 ): readonly ControllerDescriptor[] {
-  const { rootCa, signToken, sign, clusterCidr, nodeCidrMaskSize: nodeMaskSize, nodeMonitorGraceSeconds } = options;
+  const { rootCa, signToken, sign, clusterCidr, nodeMaskSizes, nodeMonitorGraceSeconds } = options;
   const pools = new AddressPools(addressRanges(options.loadBalancerPools));
   return [
     deploymentController,
@@ -113,7 +114,7 @@ export function allControllers(
     resourceQuotaController,
     nodeLifecycleController(nodeMonitorGraceSeconds * 1000),
     taintEvictionController,
-    nodeIpamController({ clusterCidr, nodeMaskSize }),
+    nodeIpamController(podRanges(clusterCidr, nodeMaskSizes)),
     cloudNodeController(options.inventory),
     certificateApprover,
     certificateSigner(sign),

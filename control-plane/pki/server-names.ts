@@ -1,5 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
-import { Cidr, IpAddress, kubernetesServiceIp } from '../../api/domain/address.ts';
+import { IpAddress } from '../../api/domain/address.ts';
+import { clusterRanges, kubernetesServiceIp } from '../../api/domain/cluster-ranges.ts';
 
 export interface ServerNamesOptions {
   readonly hostname: string;
@@ -7,7 +8,7 @@ export interface ServerNamesOptions {
   readonly interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>;
   /** `cluster.local` */
   readonly clusterDomain: string;
-  /** Its first address is that of the `kubernetes` Service. The host's other addresses in it are those of Services that an agent serves here. */
+  /** The first address of the first range is that of the `kubernetes` Service. The host's other addresses in it are those of Services that an agent serves here. */
   readonly serviceCidr: string;
   /** The host's addresses in it come and go with the pod bridge. Clients use neither. */
   readonly podCidr: string;
@@ -16,10 +17,10 @@ export interface ServerNamesOptions {
 
 /** Every DNS name and address at which clients may reach the api-server, sorted: the serving certificate's subjectAltName. */
 export function serverNames(options: ServerNamesOptions): string[] {
-  const ofCluster = [options.podCidr, options.serviceCidr].map((text) => Cidr.parse(text));
+  const ofCluster = [options.podCidr, options.serviceCidr].flatMap(clusterRanges);
   // Clients cannot use link-local IPv6 addresses.
   const isDialled = (address: IpAddress): boolean =>
-    !ofCluster.some((range) => range?.contains(address)) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
+    !ofCluster.some((range) => range.contains(address)) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
   const hostAddresses = Object.values(options.interfaces)
     .flatMap((addresses) => addresses ?? [])
     .flatMap(({ address }) => IpAddress.parse(address) ?? [])

@@ -112,7 +112,9 @@ export const nodes = defineKind<Node>({
   ],
   validateUpdate: ({ spec }, old) => {
     const errors: FieldError[] = [];
-    if (old.spec?.podCIDRs?.length && spec?.podCIDRs?.join() !== old.spec.podCIDRs.join()) {
+    // Unlike upstream's, a node gets a range of the other family when its cluster becomes dual-stack: what it has stays.
+    const before = old.spec?.podCIDRs ?? [];
+    if (spec?.podCIDRs?.slice(0, before.length).join() !== before.join()) {
       errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'));
     }
     if (old.spec?.providerID && spec?.providerID !== old.spec.providerID) {

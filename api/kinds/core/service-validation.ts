@@ -145,19 +145,33 @@ export function validateService(service: Service, old?: Service): FieldError[] {
   return errors;
 }
 
+const SECONDARY = { clusterIPs: 'clusterIP', ipFamilies: 'ipFamily' } as const;
+
+/** A value may be added to the one that is there, and the second one released by the policy SingleStack; none may change. */
+function changeErrors(spec: ServiceSpec, old: ServiceSpec, field: keyof typeof SECONDARY): FieldError[] {
+  const values: readonly string[] = spec[field] ?? [];
+  const before: readonly string[] = old[field] ?? [];
+  const path = (index: number): string => `spec.${field}[${index}]`;
+  const errors: FieldError[] = [];
+  if (values.length === 0 && before.length > 0 && field === 'clusterIPs')
+    errors.push(invalid(path(0), values, 'primary clusterIP can not be unset'));
+  const compared = values.length === before.length ? before : before.slice(0, 1);
+  for (const [index, value] of values.slice(0, compared.length).entries())
+    if (value !== compared[index]) errors.push(invalid(path(index), values, 'may not change once set'));
+  if (values.length === 1 && before.length > 1 && spec.ipFamilyPolicy !== 'SingleStack') {
+    const detail = `must be set to 'SingleStack' when releasing the secondary ${SECONDARY[field]}`;
+    errors.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy ?? null, detail));
+  }
+  return errors;
+}
+
 /** The primary cluster IP and its family are immutable while the Service has one; a headless Service may change its families. */
 export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
   const errors: FieldError[] = [];
-  const keepFirst = (field: 'clusterIPs' | 'ipFamilies', empty?: string): void => {
-    const values: readonly string[] = spec[field] ?? [];
-    const before = old[field]?.[0];
-    if (before === undefined || values[0] === before) return;
-    const detail = values.length === 0 ? empty : 'may not change once set';
-    if (detail !== undefined) errors.push(invalid(`spec.${field}[0]`, values, detail));
-  };
   if (needsClusterIP(spec) && needsClusterIP(old)) {
-    keepFirst('clusterIPs', 'primary clusterIP can not be unset');
-    if (!isHeadless(spec) && !isHeadless(old)) keepFirst('ipFamilies');
+    const [isNow, was] = [isHeadless(spec), isHeadless(old)];
+    if (!isNow || !was) addErrors(errors, changeErrors(spec, old, 'clusterIPs'));
+    if (!isNow && !was) addErrors(errors, changeErrors(spec, old, 'ipFamilies'));
   }
   if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {
     errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass ?? '', 'may not change once set'));

@@ -8,7 +8,7 @@ const KEY = 'ClusterConfiguration';
 
 /** The network settings that all nodes share. */
 export interface ClusterNetwork {
-  /** As `10.42.0.0/16`. */
+  /** As `10.42.0.0/16`, or as `10.42.0.0/16,fd00:42::/56`. */
   readonly podCidr: string;
   readonly serviceCidr: string;
   /** `cluster.local` */

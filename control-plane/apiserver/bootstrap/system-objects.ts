@@ -8,7 +8,7 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
-import { kubernetesServiceIp } from '../../../api/domain/address.ts';
+import { clusterRanges, kubernetesServiceIp } from '../../../api/domain/cluster-ranges.ts';
 import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import { offerClusterDns } from './cluster-dns-service.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
@@ -39,7 +39,7 @@ export interface BootstrapOptions {
   /** Where other hosts reach the api-server. */
   readonly advertiseAddress: string;
   readonly port: number;
-  /** As `10.43.0.0/16`; its first address is that of the `kubernetes` Service. */
+  /** As `10.43.0.0/16`, or two of different families; the first address of the first is that of the `kubernetes` Service. */
   readonly serviceCIDR: string;
   /** PEM: the CA that clients' certificates are verified against. */
   readonly clientCa: string;
@@ -116,7 +116,18 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
   });
   if (localPathClass) await attempt(logger, offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   if (clusterDns) await attempt(logger, offerClusterDns(api, serviceCIDR), 'Service', CLUSTER_DNS.name);
-  await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
+  await attempt(logger, keepServiceCIDR(api, serviceCIDR), serviceCIDRs.kind, DEFAULT_SERVICE_CIDR);
+}
+
+/** The object of the server's own ranges. Its first range never changes; a second one of the other family is added to it, as upstream. */
+async function keepServiceCIDR(api: LocalApi, serviceCIDR: string): Promise<void> {
+  const cidrs = clusterRanges(serviceCIDR).map(({ text }) => text);
+  const wanted = { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs } };
+  await ensure(api, serviceCIDRs, wanted);
+  const present = api.get(serviceCIDRs, '', DEFAULT_SERVICE_CIDR);
+  const [first, ...others] = present?.spec?.cidrs ?? [];
+  if (present && cidrs.length > 1 && others.length === 0 && first === cidrs[0])
+    await api.update(serviceCIDRs, { ...present, spec: { cidrs } });
 }
 
 async function ensureService(options: BootstrapOptions): Promise<void> {

@@ -13,7 +13,8 @@ export interface NodeView extends Owned {
   readonly resourceVersion: string;
   readonly createdAt: number;
   readonly providerID: string;
-  readonly podCIDR: string;
+  /** At most one of each family, the primary one first. */
+  readonly podCIDRs: readonly string[];
   readonly unschedulable: boolean;
   readonly taints: readonly Taint[];
   readonly conditions: readonly NodeCondition[];
@@ -40,7 +41,7 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     resourceVersion: metadata.resourceVersion ?? '',
     createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
     providerID: spec?.providerID ?? '',
-    podCIDR: spec?.podCIDR ?? '',
+    podCIDRs: spec?.podCIDRs ?? NONE,
     unschedulable: spec?.unschedulable ?? false,
     taints: spec?.taints ?? [],
     conditions: status?.conditions ?? [],

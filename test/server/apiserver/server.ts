@@ -1,4 +1,5 @@
 /** A real api-server over a real store in its own directory, and a small HTTP client for it. */
+import type { ServiceNetwork } from '../../../control-plane/apiserver/storage/allocation/service-allocation.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
@@ -60,6 +61,7 @@ export interface TestServerOptions {
   readonly authorizer?: Authorizer;
   readonly aggregated?: (core: ApiCore, pki: ClusterPki, stopping: AbortSignal) => ServeOptions['aggregated'];
   readonly computed?: (core: ApiCore, stopping: AbortSignal) => ServeOptions['computed'];
+  readonly network?: ServiceNetwork;
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
   /** Where webhooks of services are reached. */
@@ -109,12 +111,13 @@ export class TestServer implements AsyncDisposable {
     const store =
       options.store ?? (await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false }));
     const stopping = new AbortController();
-    const { eventTtlMs, allocationGraceMs, resolveService } = options;
+    const { network, eventTtlMs, allocationGraceMs, resolveService } = options;
     const core = await openCore({
       store,
       kinds: options.kinds ?? kinds,
       logger: silent,
       signal: stopping.signal,
+      ...(network && { network }),
       ...(eventTtlMs && { eventTtlMs }),
       ...(allocationGraceMs && { allocationGraceMs }),
       ...(resolveService && { resolveService }),

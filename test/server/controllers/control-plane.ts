@@ -72,7 +72,7 @@ export class ControlPlane implements AsyncDisposable {
       sign: async (pem, options) => signCertificateRequest(pem, { ca: await readAuthority(pki), ...options }),
       signToken: legacyTokenSigner(await readServiceAccountKey(pki)),
       clusterCidr: '10.42.0.0/16',
-      nodeCidrMaskSize: 24,
+      nodeMaskSizes: { IPv4: 24, IPv6: 64 },
       nodeMonitorGraceSeconds,
       inventory: '',
       loadBalancerPools: [],

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import t from 'tap';
-import { Cidr, IpAddress, kubernetesServiceIp } from '../../../api/domain/address.ts';
+import { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import { kubernetesServiceIp } from '../../../api/domain/cluster-ranges.ts';
 import { validateCIDR, validateEndpointIP, validateIP } from '../../../api/machinery/names.ts';
 
 t.test('parses every notation of an address to the same address', async (t) => {

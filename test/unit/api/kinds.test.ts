@@ -191,6 +191,12 @@ t.test('nodes: immutable podCIDR, columns for roles and state', async (t) => {
   t.strictSame(changed(nodes, { spec: { podCIDR: '10.42.0.0/24' } }, { spec: { podCIDR: '10.42.1.0/24' } }).errors, [
     'Forbidden spec.podCIDRs',
   ]);
+  const ranges = (...podCIDRs: string[]) => ({ spec: { podCIDR: podCIDRs[0], podCIDRs } });
+  const [first, second] = ['10.42.0.0/24', 'fd00:42::/64'];
+  t.strictSame(changed(nodes, ranges(first), ranges(first, second)).errors, [], 'a cluster becomes dual-stack');
+  for (const podCIDRs of [ranges(second, first), ranges(first), ranges(first, 'fd00:42:0:1::/64')])
+    t.strictSame(changed(nodes, ranges(first, second), podCIDRs).errors, ['Forbidden spec.podCIDRs']);
+  t.strictSame(changed(nodes, ranges(first), ranges(first, '10.42.1.0/24')).errors, ['Invalid spec.podCIDRs']);
 });
 
 t.test('endpoint slices: validation per addressType', async (t) => {

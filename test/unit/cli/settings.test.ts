@@ -132,9 +132,41 @@ const SERVER_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp
     /^--tls-san must list DNS names and IP addresses, and "not ok" is neither$/,
   ],
   [{ serviceCidr: '10.0.0.0/8' }, /^--service-cidr must have a prefix of \/12 to \/28, not 10\.0\.0\.0\/8$/],
-  [{ serviceCidr: 'all' }, /^--service-cidr must be an IPv4 CIDR/],
+  [{ serviceCidr: 'all' }, /^--service-cidr must be a CIDR/],
   [{ clusterCidr: '10.43.0.0/17' }, /^--cluster-cidr must not overlap with the Services' range 10\.43\.0\.0\/16/],
-  [{ clusterCidr: 'bad' }, /^--cluster-cidr must be an IPv4 CIDR/],
+  [{ clusterCidr: 'bad' }, /^--cluster-cidr must be a CIDR/],
+  [
+    { clusterCidr: '10.1.0.0/16,10.2.0.0/16' },
+    /^--cluster-cidr must have one range of IPv4 and one of IPv6, not two of/,
+  ],
+  [
+    { clusterCidr: 'fd00:42::/56' },
+    /^--cluster-cidr must have a range of IPv4, too, since service-cidr has 10\.43\.0\.0\/16$/,
+  ],
+  [
+    { serviceCidr: '10.43.0.0/16,fd00:43::/48', clusterCidr: '10.42.0.0/16,fd00:42::/56' },
+    /^--service-cidr must have a prefix of \/64 to \/124, not fd00:43::\/48$/,
+  ],
+  [
+    { serviceCidr: '10.43.0.0/16,fd00:42::/112', clusterCidr: '10.42.0.0/16,fd00:42::/56' },
+    /^--cluster-cidr must not overlap with the Services' range 10\.43\.0\.0\/16,fd00:42::\/112/,
+  ],
+  [
+    { clusterCidr: '10.42.0.0/16,fd00:42::/56', nodeCidrMaskSize: '25' },
+    /^--node-cidr-mask-size must be 0 with two pod ranges, which have node-cidr-mask-size-ipv4 and .*, not 25$/,
+  ],
+  [
+    { clusterCidr: '10.42.0.0/16,fd00:42::/56', nodeCidrMaskSizeIpv6: '48' },
+    /^--node-cidr-mask-size-ipv6 must be a whole number from 56 to 126, not 48$/,
+  ],
+  [
+    { advertiseAddress: 'fd00::1' },
+    /^--advertise-address must be an address of IPv4, as the first range of Services 10\.43\.0\.0\/16 is/,
+  ],
+  [
+    { nodeCidrMaskSizeIpv6: '64' },
+    /^--node-cidr-mask-size-ipv6 must be 0, since cluster-cidr has no range of IPv6, not 64$/,
+  ],
   [{ nodeCidrMaskSize: '8' }, /^--node-cidr-mask-size must be a whole number from 16 to 30, not 8$/],
   [{ clusterDomain: '' }, /^--cluster-domain must be a DNS domain/],
   [{ serviceNodePortRange: '30000' }, /^--service-node-port-range cannot be used: "30000" is not a range of ports/],

@@ -23,7 +23,8 @@ t.test('the first item that names a controller decides, and else whether all are
 
 t.test('all controllers can be selected, and no others', (t) => {
   const controllers = allControllers({
-    ...{ rootCa: '', clusterCidr: '10.42.0.0/16', nodeCidrMaskSize: 24, nodeMonitorGraceSeconds: 40, inventory: '' },
+    ...{ rootCa: '', clusterCidr: '10.42.0.0/16', nodeMaskSizes: { IPv4: 24, IPv6: 64 }, nodeMonitorGraceSeconds: 40 },
+    inventory: '',
     ...{ loadBalancerPools: [], isReservedPort: () => false },
     sign: () => Promise.resolve(''),
     signToken: () => '',

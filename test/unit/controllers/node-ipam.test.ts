@@ -3,18 +3,32 @@ import { internalError, invalidObject, type StatusError } from '../../../api/mac
 import type { InformerHandlers } from '../../../client/informer.ts';
 import type { NodeView } from '../../../control-plane/controllers/caches/node-view.ts';
 import type { ControllerContext } from '../../../control-plane/controllers/framework/controller.ts';
-import { nodeIpamController } from '../../../control-plane/controllers/nodes/node-ipam.ts';
+import {
+  completedPodCidrs,
+  nodeIpamController,
+  podRanges,
+} from '../../../control-plane/controllers/nodes/node-ipam.ts';
+
+interface Patch {
+  readonly spec: { readonly podCIDR: string; readonly podCIDRs: readonly string[] };
+}
 
 /** The controller over nodes without a pod CIDR; `failures` are what the first patches are answered with. */
-function ipam(names: readonly string[], failures: StatusError[], clusterCidr = '10.42.0.0/16') {
-  const nodes = new Map(names.map((name) => [name, { name, uid: name, podCIDR: '', deleting: false }]));
+function ipam(
+  names: readonly string[],
+  failures: StatusError[],
+  clusterCidr = '10.42.0.0/16',
+  present: readonly string[] = [],
+) {
+  const nodes = new Map(names.map((name) => [name, { name, uid: name, podCIDRs: present, deleting: false }]));
   const written: string[] = [];
   const said: string[] = [];
   const noHandlers = { addHandlers: (_: InformerHandlers<NodeView>) => () => undefined, hasSynced: async () => {} };
   const context = {
     client: {
-      patch: async (_resource: object, _namespace: string, name: string, patch: { spec: { podCIDR: string } }) => {
-        written.push(`${name} ${patch.spec.podCIDR}`);
+      patch: async (_resource: object, _namespace: string, name: string, patch: Patch) => {
+        written.push(`${name} ${patch.spec.podCIDRs.join()}`);
+        t.equal(patch.spec.podCIDR, patch.spec.podCIDRs[0]);
         const failure = failures.shift();
         if (failure) throw failure;
       },
@@ -28,7 +42,7 @@ function ipam(names: readonly string[], failures: StatusError[], clusterCidr = '
     logger: { warn: (_fields: object, message: string) => void said.push(message) },
     queue: { add: () => undefined, addAfter: () => undefined },
   } as unknown as ControllerContext;
-  const controller = nodeIpamController({ clusterCidr, nodeMaskSize: 24 }).create(context);
+  const controller = nodeIpamController(podRanges(clusterCidr, { IPv4: 24, IPv6: 64 })).create(context);
   return { written, said, reconcile: (name: string) => controller.reconcile(name, new AbortController().signal) };
 }
 
@@ -52,4 +66,35 @@ t.test('when none is left the node is told and looked at again', async (t) => {
   t.equal(await reconcile('a'), undefined);
   t.equal(await reconcile('b'), 60_000);
   t.strictSame(said, ['CIDRNotAvailable', 'no pod CIDR left']);
+});
+
+const BOTH = '10.42.0.0/16,fd00:42::/56';
+
+t.test('a node of a dual-stack cluster gets a part of each range at once', async (t) => {
+  const { written, reconcile } = ipam(['a', 'b'], [], BOTH);
+  for (const name of ['a', 'b']) await reconcile(name);
+  t.strictSame(written, ['a 10.42.0.0/24,fd00:42::/64', 'b 10.42.1.0/24,fd00:42:0:1::/64']);
+});
+
+t.test('a node of a cluster that has become dual-stack keeps its part and gets a second one', async (t) => {
+  const { written, reconcile } = ipam(['a'], [], BOTH, ['10.42.9.0/24']);
+  await reconcile('a');
+  t.strictSame(written, ['a 10.42.9.0/24,fd00:42::/64']);
+});
+
+t.test('what a node lacks, and what is left for it', async (t) => {
+  const ranges = podRanges(BOTH, { IPv4: 24, IPv6: 64 });
+  const v6 = podRanges('fd00:42::/64', { IPv4: 24, IPv6: 64 });
+  const table: [string[], string[], typeof ranges, readonly string[] | undefined][] = [
+    [[], [], ranges, ['10.42.0.0/24', 'fd00:42::/64']],
+    [[], ['10.42.0.0/24', 'fd00:42::/64', 'fd00:42:0:2::/64'], ranges, ['10.42.1.0/24', 'fd00:42:0:1::/64']],
+    [['fd00:42:0:7::/64'], [], ranges, ['fd00:42:0:7::/64', '10.42.0.0/24']],
+    [['10.42.0.0/24', 'fd00:42::/64'], [], ranges, undefined],
+    [['nonsense'], [], ranges, undefined],
+    [[], ['10.42.0.0/16'], ranges, undefined],
+    [[], [], v6, ['fd00:42::/64']],
+    [[], ['fd00:42::/80'], v6, undefined],
+  ];
+  for (const [present, used, of, wanted] of table)
+    t.strictSame(completedPodCidrs(present, used, of), wanted, JSON.stringify({ present, used }));
 });

@@ -8,7 +8,8 @@ import {
   type EvictionMode,
 } from '../../../control-plane/controllers/nodes/node-health-plan.ts';
 import type { NodeView } from '../../../control-plane/controllers/caches/node-view.ts';
-import { nextPodCidr } from '../../../control-plane/controllers/nodes/node-ipam.ts';
+import { clusterRanges } from '../../../api/domain/cluster-ranges.ts';
+import { nextPodCidr, podRanges, type PodRange } from '../../../control-plane/controllers/nodes/node-ipam.ts';
 import { evictionTime } from '../../../control-plane/controllers/nodes/taint-eviction-plan.ts';
 import { surplusTerminated } from '../../../control-plane/controllers/garbage/pod-garbage.ts';
 import { podViewOf } from './pod-view.ts';
@@ -27,7 +28,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
   resourceVersion: '1',
   createdAt: NOW - 600_000,
   providerID: '',
-  podCIDR: '',
+  podCIDRs: [],
   unschedulable: false,
   taints: [],
   conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
@@ -163,13 +164,16 @@ t.test(
 );
 
 t.test('each node gets the first free pod CIDR', async (t) => {
-  const options = { clusterCidr: '10.42.0.0/16', nodeMaskSize: 24 };
+  const [options] = podRanges('10.42.0.0/16', { IPv4: 24, IPv6: 64 }) as [PodRange];
   t.equal(nextPodCidr([], options), '10.42.0.0/24');
   t.equal(nextPodCidr(['10.42.0.0/24', '10.42.2.0/24'], options), '10.42.1.0/24');
   t.equal(nextPodCidr(['10.42.0.0/22'], options), '10.42.4.0/24', 'larger CIDRs assigned manually are respected');
   const all = Array.from({ length: 256 }, (_, index) => `10.42.${index}.0/24`);
   t.equal(nextPodCidr(all, options), undefined);
-  t.equal(nextPodCidr(['10.200.1.0/26'], { clusterCidr: '10.200.1.0/25', nodeMaskSize: 26 }), '10.200.1.64/26');
+  t.equal(
+    nextPodCidr(['10.200.1.0/26'], { range: clusterRanges('10.200.1.0/25')[0], nodeMaskSize: 26 }),
+    '10.200.1.64/26',
+  );
   t.equal(nextPodCidr(['10.42.0.64/26'], options), '10.42.1.0/24', 'a smaller CIDR occupies the one that contains it');
   t.equal(nextPodCidr(['10.0.0.0/8'], options), undefined, "a CIDR around the cluster's occupies all");
   t.equal(

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../../../../api/domain/address.ts';
 import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
 import type { Owner } from './allocation-index.ts';
 
@@ -6,9 +7,9 @@ const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by';
 const FAMILY = 'ipaddress.kubernetes.io/ip-family';
 const ALLOCATOR = 'ipallocator.k8s.io';
 
-/** The object of an IPv4 address that is allocated to a Service. */
-export const allocatedAddress = (ip: string, { namespace, name }: Owner): IPAddress => ({
-  metadata: { name: ip, labels: { [FAMILY]: 'IPv4', [MANAGED_BY]: ALLOCATOR } },
+/** The object of an address that is allocated to a Service: its name is the address in canonical form. */
+export const allocatedAddress = ({ text, family }: IpAddress, { namespace, name }: Owner): IPAddress => ({
+  metadata: { name: text, labels: { [FAMILY]: family, [MANAGED_BY]: ALLOCATOR } },
   spec: { parentRef: { group: '', resource: 'services', namespace, name } },
 });
 

@@ -1,5 +1,5 @@
 /** An index of the stored Services' addresses and node ports. */
-import { isIPv4 } from 'node:net';
+import { IpAddress } from '../../../../api/domain/address.ts';
 import { services } from '../../../../api/kinds/core/service.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
@@ -70,9 +70,11 @@ function removeOwner<K>(owners: Map<K, Owner[]>, key: K, owner: Owner): void {
 /** `namespace/name`, for logs. */
 export const nameOf = ({ namespace, name }: Owner): string => `${namespace}/${name}`;
 
-/** The Service's cluster IPs that this server allocates. */
+/** The Service's cluster IPs in canonical form; those of a Service from before `clusterIPs` are in `clusterIP`. */
 export const addressesOf = ({ spec }: Service): string[] =>
-  spec?.type === 'ExternalName' ? [] : [spec?.clusterIP ?? ''].filter((ip) => isIPv4(ip));
+  spec?.type === 'ExternalName'
+    ? []
+    : (spec?.clusterIPs ?? [spec?.clusterIP ?? '']).flatMap((ip) => IpAddress.parse(ip)?.text ?? []);
 
 /** The Service's node ports, without duplicates. */
 export function portsOf({ spec }: Service): number[] {

@@ -1,5 +1,5 @@
 /** Allocates cluster IPs and node ports of Services while they are written. */
-import { isIPv4 } from 'node:net';
+import { IpAddress, type IpFamily } from '../../../../api/domain/address.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
 import {
   allocatesNodePorts,
@@ -14,11 +14,11 @@ import type { ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
 import { addressesOf, nameOf, portsOf, type Owner, type AllocationIndex } from './allocation-index.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
-import { initIPFamilies } from './service-ip-families.ts';
+import { initIPFamilies, isFamily } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../reserver.ts';
 
 export interface ServiceNetwork {
-  /** Such as `10.43.0.0/16`. */
+  /** Such as `10.43.0.0/16`, or one of each family as `10.43.0.0/16,fd00:43::/112`. */
   readonly serviceCIDR: string;
   readonly nodePorts: PortRange;
 }
@@ -61,7 +61,7 @@ export class ServiceAllocator implements Reserver {
     const service = object as Service;
     const before = old as Service | undefined;
     const owner = ownerOf(service);
-    const addresses = await this.#reserveAddress(service, before, dryRun);
+    const addresses = await this.#reserveAddresses(service, before, dryRun);
     let ports: readonly number[];
     try {
       ports = await this.#reservePorts(service, before, dryRun);
@@ -106,43 +106,62 @@ export class ServiceAllocator implements Reserver {
     }
   }
 
-  /** Returns the newly allocated addresses. */
-  async #reserveAddress(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly string[]> {
+  /** Returns the newly allocated addresses, in canonical form. */
+  async #reserveAddresses(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly string[]> {
     const { spec } = service;
     if (!spec || !needsClusterIP(spec)) return [];
-    const problems = initIPFamilies(spec, before?.spec);
+    const problems = initIPFamilies(spec, before?.spec, this.#addresses.ranges.families);
     if (problems.length > 0) throw invalidObject(KIND, service.metadata?.name ?? '', problems);
     if (spec.clusterIP === 'None') {
       spec.clusterIPs = ['None'];
       return [];
     }
-    const wanted = spec.clusterIP;
-    if (wanted && before && addressesOf(before).includes(wanted)) return [];
-    const ip = wanted ? await this.#takeAddress(service, wanted, dryRun) : await this.#takeAnyAddress(service, dryRun);
-    spec.clusterIP = ip;
-    spec.clusterIPs = [ip];
-    return [ip];
+    const kept = before ? addressesOf(before) : [];
+    const wanted = spec.clusterIPs ?? [];
+    const clusterIPs: string[] = [];
+    const taken: string[] = [];
+    try {
+      for (const [index, family] of (spec.ipFamilies ?? []).filter(isFamily).entries()) {
+        const given = wanted[index];
+        if (given && kept.includes(canonical(given))) {
+          clusterIPs.push(given);
+          continue;
+        }
+        const ip = given
+          ? await this.#takeAddress(service, given, family, dryRun)
+          : await this.#takeAnyAddress(service, family, dryRun);
+        clusterIPs.push(ip);
+        taken.push(canonical(ip));
+      }
+    } catch (error) {
+      if (!dryRun) await this.#release(ownerOf(service), taken, []);
+      throw error;
+    }
+    spec.clusterIPs = clusterIPs;
+    spec.clusterIP = clusterIPs[0];
+    return taken;
   }
 
-  async #takeAddress(service: Service, ip: string, dryRun: boolean): Promise<string> {
+  async #takeAddress(service: Service, ip: string, family: IpFamily, dryRun: boolean): Promise<string> {
     const { ranges } = this.#addresses;
+    const values = service.spec?.clusterIPs ?? [ip];
     const why = `failed to allocate IP ${ip}: `;
-    if (!isIPv4(ip) || !ranges.includes(ip)) {
-      const valid = `The range of valid IPs is ${ranges.toString()}`;
+    if (!ranges.includes(ip)) {
+      const valid = `The range of valid IPs is ${ranges.toString(family)}`;
       throw refusal(
         service,
         'spec.clusterIPs',
-        [ip],
+        values,
         `${why}the provided IP (${ip}) is not in the valid range. ${valid}`,
       );
     }
     const isTaken = dryRun ? this.#addresses.isTaken(ip) : !(await this.#addresses.take(ip, ownerOf(service)));
-    if (isTaken) throw refusal(service, 'spec.clusterIPs', [ip], `${why}provided IP is already allocated`);
+    if (isTaken) throw refusal(service, 'spec.clusterIPs', values, `${why}provided IP is already allocated`);
     return ip;
   }
 
-  async #takeAnyAddress(service: Service, dryRun: boolean): Promise<string> {
-    const ip = dryRun ? this.#addresses.pick() : await this.#addresses.takeAny(ownerOf(service));
+  async #takeAnyAddress(service: Service, family: IpFamily, dryRun: boolean): Promise<string> {
+    const ip = dryRun ? this.#addresses.pick(family) : await this.#addresses.takeAny(family, ownerOf(service));
     if (ip === undefined) throw internalError('failed to allocate a serviceIP: range is full');
     return ip;
   }
@@ -201,6 +220,9 @@ export class ServiceAllocator implements Reserver {
     return { taken, nodePorts, healthCheckNodePort };
   }
 }
+
+/** @param ip one that validation has accepted. */
+const canonical = (ip: string): string => IpAddress.parse(ip)?.text ?? ip;
 
 /** Whether the port has to have a node port: one that it asks for is taken even where none would be allocated. */
 const wantsNodePort = (spec: ServiceSpec, { nodePort }: ServicePort): boolean =>

@@ -3,7 +3,8 @@
  * controller for ServiceCIDRs: the condition Ready, and a finalizer that keeps a range while addresses in use are in no
  * other range. https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
  */
-import { Cidr, CLUSTER_DNS_INDEX, IpAddress } from '../../../../api/domain/address.ts';
+import { Cidr, CLUSTER_DNS_INDEX, IpAddress, type IpFamily } from '../../../../api/domain/address.ts';
+import { clusterRanges } from '../../../../api/domain/cluster-ranges.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import type { Condition } from '../../../../api/types/meta/v1.gen.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
@@ -23,54 +24,74 @@ const FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
 const DELETION_GRACE_MS = 10_000;
 const BANDS: Bands = { min: 16, max: 256, step: 16 };
 
-export class ServiceRanges {
-  readonly #default: { readonly cidr: Cidr; readonly numbers: NumberRange };
-  /** Ready ranges by the name of their ServiceCIDR. */
-  readonly #others = new Map<string, { readonly cidr: Cidr; readonly numbers: NumberRange }>();
+/** A range, and the places in it, counted from its network address, that can be allocated. */
+export interface ServiceRange {
+  readonly cidr: Cidr;
+  readonly numbers: NumberRange;
+}
 
+export class ServiceRanges {
+  /** The servers' own, of which the first family is the one of Services that do not say. */
+  readonly #own: readonly ServiceRange[];
+  /** Those of ready ServiceCIDRs by name. */
+  readonly #others = new Map<string, readonly ServiceRange[]>();
+
+  /** @param serviceCIDR one range, or one of each family as `10.43.0.0/16,fd00:43::/112`; throws RangeError for others. */
   constructor(serviceCIDR: string, api: LocalApi) {
-    const cidr = Cidr.parse(serviceCIDR);
-    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not an IPv4 CIDR`);
-    this.#default = { cidr, numbers: numbersOf(cidr, [Number(CLUSTER_DNS_INDEX)]) };
+    const own = clusterRanges(serviceCIDR);
+    this.#own = own.map((cidr) => ({ cidr, numbers: numbersOf(cidr, [Number(CLUSTER_DNS_INDEX)]) }));
     api.subscribe(serviceCIDRs, ({ name, object }) => {
-      const other = object && isReady(object) ? ipv4RangeOf(object) : undefined;
-      if (!other || other.text === cidr.text) this.#others.delete(name);
-      else this.#others.set(name, { cidr: other, numbers: numbersOf(other) });
+      const others = (object && isReady(object) ? rangesOf(object) : []).filter(
+        (other) => !own.some(({ text }) => text === other.text),
+      );
+      this.#others.set(
+        name,
+        others.map((cidr) => ({ cidr, numbers: numbersOf(cidr) })),
+      );
+      if (others.length === 0) this.#others.delete(name);
     });
   }
 
-  /** The ranges to allocate from, in order of use. */
-  *numbers(): Generator<NumberRange> {
-    yield this.#default.numbers;
-    for (const { numbers } of this.#others.values()) yield numbers;
+  /** Of Services on this cluster, the primary one first. Further ServiceCIDRs add none. */
+  get families(): readonly IpFamily[] {
+    return this.#own.map(({ cidr }) => cidr.family);
   }
 
+  /** The ranges to allocate from, in order of use. */
+  *of(family: IpFamily): Generator<ServiceRange> {
+    for (const ranges of [this.#own, ...this.#others.values()])
+      for (const range of ranges) if (range.cidr.family === family) yield range;
+  }
+
+  /** Whether a Service may have the address: not those of the network, nor the last one of a range of IPv4. */
   includes(ip: string): boolean {
     const address = IpAddress.parse(ip);
-    if (address?.family !== 'IPv4') return false;
-    for (const range of this.numbers()) if (range.includes(Number(address.value))) return true;
+    if (!address) return false;
+    for (const { cidr } of this.of(address.family)) {
+      const place = address.value - cidr.network.value;
+      if (cidr.contains(address) && place > 0n && place <= lastPlace(cidr)) return true;
+    }
     return false;
   }
 
-  toString(): string {
-    return [this.#default, ...this.#others.values()].map(({ cidr }) => cidr.text).join(', ');
+  toString(family: IpFamily): string {
+    return [...this.of(family)].map(({ cidr }) => cidr.text).join(', ');
   }
 }
 
-/** Excludes the network address and the last address. */
+/** The last address is the broadcast address of IPv4. */
+const lastPlace = ({ family, size }: Cidr): bigint => size - (family === 'IPv4' ? 2n : 1n);
+
+/** Of larger ranges, only the first addresses are allocated unless one is asked for: they are counted by numbers below 2^48. */
+const MOST_PLACES = 2n ** 40n;
+
+/** Excludes the network address, which of IPv6 is that of its routers. */
 function numbersOf(cidr: Cidr, reserved: readonly number[] = []): NumberRange {
-  const base = Number(cidr.network.value);
-  const size = Number(cidr.size);
-  return new NumberRange(
-    base + 1,
-    base + size - 2,
-    BANDS,
-    reserved.map((offset) => base + offset),
-  );
+  const last = lastPlace(cidr);
+  return new NumberRange(1, Number(last < MOST_PLACES ? last : MOST_PLACES), BANDS, reserved);
 }
 
-const ipv4RangeOf = ({ spec }: ServiceCIDR): Cidr | undefined =>
-  spec?.cidrs?.map((text) => Cidr.parse(text)).find((cidr) => cidr?.family === 'IPv4');
+const rangesOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => Cidr.parse(text) ?? []);
 
 const readyCondition = ({ status }: ServiceCIDR): Condition | undefined =>
   status?.conditions?.find(({ type }) => type === 'Ready');
@@ -160,7 +181,6 @@ async function setReady(
 
 /** Whether an address that is allocated to a Service is in no other range. */
 function isNeeded(api: LocalApi, range: ServiceCIDR): boolean {
-  const rangesOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => Cidr.parse(text) ?? []);
   const own = rangesOf(range);
   const others = api
     .list(serviceCIDRs)
