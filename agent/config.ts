@@ -4,11 +4,11 @@ import { isAbsolute } from 'node:path';
 import { MAX_PORT } from '../api/domain/port-number.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import {
+  clusterRange,
   dnsDomain,
-  hostAddress,
+  hostAddresses,
   integerFrom,
   ipAddress,
-  ipv4Range,
   logLevelRule,
   notEmpty,
   oneOf,
@@ -86,7 +86,8 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   token: 'token to join with, ID.SECRET; not needed once the node has its certificate',
   caHash: "hash of the CA's public key, sha256:..., used to verify the server when joining",
   nodeName: 'name of the Node; the host name in lower case when empty',
-  nodeIp: 'address at which other nodes reach this node; the address of the default route when empty',
+  nodeIp:
+    'address at which other nodes reach this node, or one of each IP family, as 10.0.0.1,fd00::1; the addresses of the default routes when empty',
   nodeLabels: 'labels to register the Node with, key=value',
   nodeTaints: 'taints to register the Node with, key=value:effect',
   maxPods: 'maximum number of pods on the node',
@@ -104,9 +105,9 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   resolvConf: 'resolver configuration of pods with dnsPolicy Default, and upstream of the cluster DNS',
   clusterDns: "address of the cluster DNS, or none; the 10th of the cluster's service range when empty",
   clusterDomain: "domain of the cluster; the cluster's own when empty",
-  clusterCidr: "address range of pods; the cluster's own when empty",
+  clusterCidr: "address range of pods, or one of each IP family; the cluster's own when empty",
   serviceCidr:
-    "address range of Services, in which connections to unassigned addresses are rejected, or none; the cluster's own when empty",
+    "address range of Services, or one of each IP family, in which connections to unassigned addresses are rejected, or none; the cluster's own when empty",
   cniConfDir: 'directory of CNI configuration, read by the container runtime',
   cniStateDir: 'directory in which CNI plugins record allocated addresses',
   bridgeName: 'name of the bridge that pods are attached to',
@@ -148,6 +149,8 @@ const LINK_NAME = /^[^\s/:"*]{1,15}$/;
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65_535;
 
+const ANY_PREFIX = { IPv4: { shortest: 0, longest: 32 }, IPv6: { shortest: 0, longest: 128 } };
+
 const orNone = (rule: SettingRule<string, AgentConfig>): SettingRule<string, AgentConfig> =>
   orEmpty((value, settings) => (value === NONE ? undefined : rule(value, settings)));
 
@@ -155,7 +158,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   server: orEmpty(serverProblem),
   caHash: orEmpty(caHashProblem),
   nodeName: nodeNameProblem,
-  nodeIp: orEmpty(hostAddress),
+  nodeIp: orEmpty(hostAddresses),
   nodeLabels: readableBy(parseLabels),
   nodeTaints: readableBy(parseTaints),
   maxPods: integerFrom(0),
@@ -168,10 +171,10 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   resolvConf: notEmpty,
   clusterDns: orNone(ipAddress),
   clusterDomain: orEmpty(dnsDomain),
-  clusterCidr: orEmpty(ipv4Range(0, 32)),
+  clusterCidr: orEmpty(clusterRange(ANY_PREFIX)),
   serviceCidr: orNone((range, { clusterCidr }) => {
     if (overlap(range, clusterCidr)) return `must not overlap with the pods' range ${clusterCidr}, as ${range} does`;
-    return ipv4Range(0, 32)(range, undefined);
+    return clusterRange(ANY_PREFIX)(range, undefined);
   }),
   cniConfDir: notEmpty,
   cniStateDir: notEmpty,

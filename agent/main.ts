@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { CONTROLLER_ATTACHES } from '../api/domain/csi-attachment.ts';
 import { NFS_CLIENT } from '../api/domain/nfs-volumes.ts';
 import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
+import { familiesOf } from '../api/domain/cluster-ranges.ts';
 import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
@@ -18,6 +19,7 @@ import { createEvictions } from './eviction/main.ts';
 import { readDisk } from './host/meters.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { lowestOomScoreAdj } from './host/oom-score.ts';
+import { isIpv6Enabled } from './host/sysctl.ts';
 import { ownCommand } from './host/own-command.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/bundled.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
@@ -25,13 +27,14 @@ import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
 import { clusterNetwork } from './join/cluster-network.ts';
+import { listenAddress, networkOfHost, nodeAddresses } from './join/node-families.ts';
 import { joinCluster } from './join/join-cluster.ts';
 import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
 import { AddressAnnouncer } from './network/announcer/address-announcer.ts';
 import { ClusterDnsServer, clusterDnsRecord } from './network/dns/cluster-dns.ts';
-import { DnsRules } from './network/dns/dns-rules.ts';
+import { DnsRules, FamilyDnsRules } from './network/dns/dns-rules.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { Iptables, isLegacyIptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
@@ -83,7 +86,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     reading,
     waitForRuntime(cri, logger, signal),
   ]);
-  const { name, address, certificates, identity } = membership;
+  const { name, certificates, identity } = membership;
   await using client = new ApiClient({
     server: config.server,
     ...clientCredentials(identity.ca, identity.client),
@@ -93,12 +96,15 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   });
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
   const configuration = new ClusterConfiguration(client, certificates.directory, logger);
-  const { clusterCidr, serviceCidr, dns } = clusterNetwork(config, await configuration.learn(signal), logger);
+  const ofCluster = clusterNetwork(config, await configuration.learn(signal), logger);
+  const { podRanges, serviceRanges, dns } = networkOfHost(ofCluster, await isIpv6Enabled(), logger);
+  const addresses = nodeAddresses(membership.addresses, podRanges);
+  const bindAddress = listenAddress(config.bindAddress, podRanges);
 
   // The Node object and its heartbeat.
   const attachments = new Attachments({ client, nodeName: name });
   const node = await createNode({
-    ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
+    ...{ name, addresses, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
     annotations: {
       ...((await canMountNfs()) && { [NFS_CLIENT]: 'true' }),
@@ -107,7 +113,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       [CONTROLLER_ATTACHES]: 'true',
       ...(config.nodeIp && { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp }),
     },
-    problems: await applyKernelSettings(logger),
+    problems: await applyKernelSettings(familiesOf(podRanges), logger, signal),
     awaitsApi: (await certificates.read('serving')) === undefined,
     volumesInUse: () => attachments.report(),
     deviceAmounts: () => devices.amounts(),
@@ -118,11 +124,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // The network between pods, here and on the other nodes.
   const nft = new Nft(signal);
   // Where it is not known, rules are looked at as often as where nobody tells of their removal.
-  const hasSilentRules = await isLegacyIptables(clusterCidr.family, signal).catch(() => true);
+  const hasSilentRules = await isLegacyIptables(podRanges[0].family, signal).catch(() => true);
   const ruleWatch = new NftWatch(nft, logger, !hasSilentRules);
   const onForbidden = proxierRightMissing(logger);
   const network = new PodNetwork({
-    ...{ client, nodeName: name, clusterCidr, onForbidden, logger },
+    ...{ client, nodeName: name, podRanges, onForbidden, logger },
     cniConfDir: config.cniConfDir,
     bridgeName: config.bridgeName,
     mtu: config.bridgeMtu,
@@ -157,7 +163,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // Services: for their rules, their names and the variables of pods.
   const serviceCache = new ServiceCache({
     ...{ client, logger, nodeName: name, onForbidden },
-    families: [clusterCidr.family],
+    families: familiesOf(podRanges),
   });
   // Policies: pods wait for theirs before they start.
   const policies = config.networkPolicy
@@ -186,7 +192,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       services: () => serviceCache.services.values().map(({ dns: facts }) => facts),
       nodeName: name,
       nodeUid: () => node.registration.uid,
-      nodeIPs: [address],
+      nodeIPs: addresses,
       resourceHost: {
         memoryCapacityBytes: quantityValue(capacity['memory'] ?? '0'),
         lowestOomScoreAdj: await lowestOomScoreAdj(),
@@ -222,7 +228,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // The node API and statistics.
   const nodeApi = {
-    ...{ config, membership, client, cri, pods: workers, metrics, logger },
+    ...{ config: { ...config, bindAddress }, membership: { ...membership, addresses } },
+    ...{ client, cri, pods: workers, metrics, logger },
     state: node.api,
     statistics: new NodeStatistics({
       ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },
@@ -233,20 +240,21 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   };
 
   // Services: their rules in the tables of netfilter, and their names in DNS.
-  const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const ipvsSettings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
-  const ipvs = ipvsHost(clusterCidr.family, ipvsSettings, signal, () => network.otherNodes);
-  const proxyHost = { clusterCidr, netfilter, nft, ipvs };
-  const proxyMode = config.proxyMode || (await availableProxyMode(proxyHost, logger));
-  if (config.serviceProxy) await requireProxyMode(proxyMode, proxyHost);
+  const proxyHosts = podRanges.map((clusterCidr) => ({
+    ...{ clusterCidr, nft, netfilter: new Netfilter(new Iptables(clusterCidr.family, signal)) },
+    ipvs: ipvsHost(clusterCidr.family, ipvsSettings, signal, () => network.otherNodes),
+  }));
+  const proxyMode = config.proxyMode || (await availableProxyMode(proxyHosts, logger));
+  if (config.serviceProxy) await requireProxyMode(proxyMode, proxyHosts);
   const proxy = createServiceProxy({
     ...{
       cache: serviceCache,
       logger,
       nodeName: name,
       dataDir,
-      serviceCidr,
-      host: proxyHost,
+      serviceRanges,
+      hosts: proxyHosts,
       mode: proxyMode,
       watch: ruleWatch,
       writeProcess,
@@ -254,20 +262,20 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
     onNode: (seen) => node.registration.onNode(seen),
     ports: {
-      ...{ health: config.proxyHealthPort, healthAddress: config.bindAddress },
+      ...{ health: config.proxyHealthPort, healthAddress: bindAddress },
       ...{ metrics: config.proxyMetricsPort, metricsAddress: config.proxyMetricsAddress },
     },
   });
   if (config.serviceProxy) metrics.include(proxy.metrics);
   const announcer = new AddressAnnouncer({ services: serviceCache.services, report: node.announce, logger });
   const clusterDns = new ClusterDnsServer({
-    ...{ client, cache: serviceCache, clusterCidr, serviceCidr, logger },
+    ...{ client, cache: serviceCache, podRanges, serviceRanges, logger },
     ...{ domain: dns.domain, resolvConf: config.resolvConf, logLevel: config.logLevel },
-    rules: new DnsRules(netfilter, clusterCidr),
+    rules: new DnsRules(proxyHosts.map(({ netfilter, clusterCidr }) => new FamilyDnsRules(netfilter, clusterCidr))),
     recordFile: clusterDnsRecord(dataDir),
   });
 
-  logger.info({ node: name, address, runtime: node.description.runtimeVersion, proxyMode }, 'agent started');
+  logger.info({ node: name, addresses, runtime: node.description.runtimeVersion, proxyMode }, 'agent started');
   try {
     await Promise.all([
       node.run(signal),

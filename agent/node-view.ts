@@ -12,8 +12,10 @@ import { SERVICE_NAME_LABEL } from '../api/kinds/discovery/endpoint-slice.ts';
 import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { HostError } from './host/host-error.ts';
+import { isIpv6Enabled } from './host/sysctl.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
 import { clusterNetwork, type ClusterNetwork } from './join/cluster-network.ts';
+import { networkOfHost } from './join/node-families.ts';
 import { clientCredentials, NodeCertificates } from './join/node-certificates.ts';
 import { addressingOf } from './network/pod-network.ts';
 import type { Namespace } from './network/trace/probe-process.ts';
@@ -67,7 +69,8 @@ export class NodeView implements AsyncDisposable {
   /** The ranges of pods and Services, as the agent has them. */
   async network(): Promise<ClusterNetwork> {
     const configuration = new ClusterConfiguration(this.#client, this.#certificates.directory, this.#logger);
-    return clusterNetwork(this.#config, await configuration.learn(this.#signal), this.#logger);
+    const network = clusterNetwork(this.#config, await configuration.learn(this.#signal), this.#logger);
+    return networkOfHost(network, await isIpv6Enabled(), this.#logger);
   }
 
   /** Throws HostError when there is no such Service. */
@@ -107,7 +110,7 @@ export class NodeView implements AsyncDisposable {
   async otherAddresses(): Promise<readonly IpAddress[]> {
     const all = await this.#client.listAll(nodes, { signal: this.#signal, timeoutMs: API_LIMIT_MS });
     const others = all.filter(({ metadata }) => metadata?.name !== this.name).map(addressingOf);
-    return others.flatMap(({ address }) => IpAddress.parse(address) ?? []);
+    return others.flatMap(({ addresses }) => addresses.flatMap((text) => IpAddress.parse(text) ?? []));
   }
 
   async #zone(): Promise<string | undefined> {

@@ -1,4 +1,6 @@
 /** `kedge proxy show`: Services beside what the kernel of this node has of them. */
+import type { IpFamily } from '../api/domain/address.ts';
+import { rangeOf } from '../api/domain/cluster-ranges.ts';
 import type { Logger } from '../client/logger.ts';
 import type { AgentConfig } from './config.ts';
 import { HostError } from './host/host-error.ts';
@@ -57,23 +59,34 @@ export async function showProxy(
 ): Promise<ProxyListing> {
   if (!config.serviceProxy) throw new HostError('the service proxy is off on this node (service-proxy: false)');
   await using node = await NodeView.open(config, logger, signal);
-  const { clusterCidr, serviceCidr } = await node.network();
+  const { podRanges, serviceRanges } = await node.network();
   const nft = new Nft(signal);
-  const mode = config.proxyMode || (await availableProxyMode({ clusterCidr, nft }, logger));
+  const mode =
+    config.proxyMode ||
+    (await availableProxyMode(
+      podRanges.map((clusterCidr) => ({ clusterCidr, nft })),
+      logger,
+    ));
   const views = wanted ? [await node.service(wanted.namespace, wanted.name)] : await node.allServices();
-  const ranges = { cluster: clusterCidr, services: serviceCidr };
-  const { family } = clusterCidr;
   const others = mode === 'ipvs' ? await node.otherAddresses() : [];
   const settings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
-  const ipvs = ipvsHost(family, settings, signal, () => others);
-  const kernel = await kernelRules[mode]({ nft, iptables: new Iptables(family, signal), ipvs, ranges });
+  const kernels = new Map<IpFamily, KernelRules>();
+  for (const cluster of podRanges) {
+    const { family } = cluster;
+    const ipvs = ipvsHost(family, settings, signal, () => others);
+    const ranges = { cluster, services: rangeOf(family, serviceRanges) };
+    kernels.set(family, await kernelRules[mode]({ nft, iptables: new Iptables(family, signal), ipvs, ranges }));
+  }
   const services: ShownService[] = [];
   for (const view of views) {
-    const entries = view.entries.filter((entry) => entry.family === family);
+    const entries = view.entries.filter(({ family }) => kernels.has(family));
     if (entries.length === 0) services.push(withoutRules(view));
-    for (const entry of entries) services.push(await shown(entry, view, kernel));
+    for (const entry of entries) {
+      const kernel = kernels.get(entry.family);
+      if (kernel) services.push(await shown(entry, view, kernel));
+    }
   }
-  return { mode, problems: kernel.problems, services };
+  return { mode, problems: [...kernels.values()].flatMap(({ problems }) => problems), services };
 }
 
 function withoutRules({ object: { metadata, spec } }: ServiceView): ShownService {

@@ -14,7 +14,7 @@ import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { stopOrphanedShims } from './host/shims.ts';
 import { removeAnnounced } from './network/announcer/address-announcer.ts';
 import { clusterDnsRecord, removeClusterDns } from './network/dns/cluster-dns.ts';
-import { DnsRules } from './network/dns/dns-rules.ts';
+import { FamilyDnsRules } from './network/dns/dns-rules.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { Nft } from './network/netfilter/nft.ts';
@@ -23,7 +23,7 @@ import { removeOverlay } from './network/connectivity/overlay.ts';
 import { removePolicyTable } from './network/policy/policy-table.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
-import { ANY_ADDRESS, removeServiceRules } from './proxy-cleanup.ts';
+import { anyAddress, removeServiceRules } from './proxy-cleanup.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 import { CsiPaths } from './volumes/csi/csi-volume.ts';
 import { volumeDirectories } from './volumes/main.ts';
@@ -69,14 +69,15 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   await attempt('remove addresses of load balancers', () => removeAnnounced(signal));
   await attempt('remove network policies', () => removePolicyTable(new Nft(signal)));
   await attempt('remove routes to other nodes', async () => {
-    for (const { dst, protocol } of await listRoutes(signal)) {
-      if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
-    }
+    for (const { family } of await anyAddress())
+      for (const { dst, protocol } of await listRoutes(family, signal))
+        if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
   });
   await attempt('remove overlay to other nodes', () => removeOverlay(new Nft(signal), signal));
   await attempt('remove cluster DNS', async () => {
     await removeClusterDns(clusterDnsRecord(resolve(config.dataDir)), logger, signal);
-    await new DnsRules(new Netfilter(new Iptables(ANY_ADDRESS.family, signal)), ANY_ADDRESS).remove();
+    for (const range of await anyAddress())
+      await new FamilyDnsRules(new Netfilter(new Iptables(range.family, signal)), range).remove();
   });
   await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
   attempts.end();

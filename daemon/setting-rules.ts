@@ -3,7 +3,7 @@
  * spells it ("--port must be ..."), or undefined. The other settings are passed to it unvalidated: it must not report a problem
  * that another setting's own rule reports.
  */
-import { Cidr, IpAddress, cidrProblems, type IpFamily } from '../api/domain/address.ts';
+import { Cidr, IpAddress, type IpFamily } from '../api/domain/address.ts';
 import { overlaps, parseClusterRanges } from '../api/domain/cluster-ranges.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import { isQuantity } from '../api/machinery/quantity.ts';
@@ -107,35 +107,6 @@ export const clusterRange =
     }
     return undefined;
   };
-
-/** An IPv4 address at which other hosts can reach this one. IPv6 is not supported yet. */
-export const hostAddress: SettingRule<string> = (value) => {
-  const address = IpAddress.parse(value);
-  if (address?.family !== 'IPv4' || address.text !== value)
-    return `must be an IPv4 address such as 10.0.0.1, not ${shown(value)}`;
-  return address.isUnspecified || address.isMulticast
-    ? `must be an address that other hosts reach this one at, not ${value}`
-    : undefined;
-};
-
-/** An IPv4 CIDR whose prefix length is within the limits. IPv6 is not supported yet. */
-export const ipv4Range =
-  (shortest: number, longest: number): SettingRule<string> =>
-  (value) => {
-    const range = Cidr.parse(value);
-    if (range?.family !== 'IPv4') return `must be an IPv4 CIDR such as 10.42.0.0/16, not ${shown(value)}`;
-    if (cidrProblems(value)?.length !== 0) return `must be written as ${range.text}, not ${value}`;
-    return range.length >= shortest && range.length <= longest
-      ? undefined
-      : `must have a prefix of /${shortest} to /${longest}, not ${value}`;
-  };
-
-/** The CIDR of a setting that `ipv4Range` accepts. Throws SettingValueError for others. */
-export function ipv4Cidr(text: string): Cidr {
-  const range = Cidr.parse(text);
-  if (range?.family === 'IPv4') return range;
-  throw new SettingValueError(`${JSON.stringify(text)} is not an IPv4 CIDR`);
-}
 
 /** Whether two settings of ranges overlap; false when one is invalid. */
 export const overlap = (a: string, b: string): boolean =>

@@ -147,7 +147,7 @@ export class HollowNodes {
       taints: [],
       description: {
         name: node.name,
-        address: node.address,
+        addresses: [node.address],
         port: 0,
         facts: hollowFacts(),
         runtimeVersion: 'hollow://1',

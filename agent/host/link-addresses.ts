@@ -10,7 +10,8 @@ export const SERVICE_LINK = 'kube-ipvs0';
  */
 export const ANNOUNCED_METRIC = 107;
 
-const FAMILY_OPTIONS: Readonly<Record<IpFamily, string>> = { IPv4: '-4', IPv6: '-6' };
+/** Of ip(8). */
+export const FAMILY_OPTIONS: Readonly<Record<IpFamily, string>> = { IPv4: '-4', IPv6: '-6' };
 
 /** iproute2 prints an empty object for a link that has no address of the family. */
 interface ListedLink {
@@ -22,6 +23,9 @@ export interface ListedAddress {
   readonly prefixlen: number;
   readonly scope: string;
   readonly metric?: number;
+  /** Of IPv6: for privacy, and replaced before long. */
+  readonly temporary?: boolean;
+  readonly deprecated?: boolean;
 }
 
 /** By link; of all links unless one is named. Throws ProgramError. */

@@ -21,3 +21,10 @@ export async function writeSysctl(key: string, value: string): Promise<boolean> 
   await writeFile(fileOf(key), value);
   return true;
 }
+
+/** Whether links that are made, such as the pods' bridge, get addresses of IPv6: the kernel may lack it, or have it switched off. */
+export const isIpv6Enabled = async (): Promise<boolean> =>
+  (await readSysctl('net.ipv6.conf.default.disable_ipv6')) === '0';
+
+/** Whether the kernel has IPv6 at all: it may have been started without. */
+export const hasIpv6 = async (): Promise<boolean> => (await readSysctl('net.ipv6.conf.all.forwarding')) !== undefined;

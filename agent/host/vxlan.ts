@@ -18,8 +18,8 @@ export interface VxlanLink {
 
 /** Another host, as this one sees it through the link. */
 export interface VxlanPeer {
-  /** The address of its link, which is the gateway to what is behind it. */
-  readonly gateway: string;
+  /** The addresses of its link, which are the gateways to what is behind it: one of each IP family at most. */
+  readonly gateways: readonly string[];
   readonly mac: string;
   /** Where packets to it are sent. */
   readonly remote: string;
@@ -43,6 +43,7 @@ interface ListedNeighbour {
   readonly lladdr?: string;
 }
 
+const LINK_LOCAL = 'fe80:';
 const NOT_THERE = /does not exist|Cannot find device/;
 
 async function list<T>(program: 'ip' | 'bridge', args: readonly string[], signal: AbortSignal): Promise<T[]> {
@@ -65,10 +66,10 @@ const isOf = ({ linkinfo }: ListedLink, { id, local, port }: VxlanLink): boolean
 };
 
 /**
- * Creates the link, or changes the one that is there, which keeps what can be kept of it. It has the address `gateway`, so that the
- * host's own packets leave with an address that is reached through the link. Throws ProgramError.
+ * Creates the link, or changes the one that is there, which keeps what can be kept of it. It has the addresses `gateways`, so that
+ * the host's own packets leave with an address that is reached through the link. Throws ProgramError.
  */
-export async function ensureVxlan(link: VxlanLink, gateway: string, signal: AbortSignal): Promise<void> {
+export async function ensureVxlan(link: VxlanLink, gateways: readonly string[], signal: AbortSignal): Promise<void> {
   const { name, id, local, port, mac, mtu } = link;
   const ip = (...args: string[]) => run('ip', args, { signal });
   let found = await readLink(name, signal);
@@ -82,7 +83,11 @@ export async function ensureVxlan(link: VxlanLink, gateway: string, signal: Abor
   } else if (found.address !== mac || found.mtu !== mtu) {
     await ip('link', 'set', 'dev', name, 'mtu', String(mtu), 'address', mac);
   }
-  await ip('address', 'replace', `${gateway}/32`, 'dev', name);
+  for (const gateway of gateways) {
+    // Nobody else can have it: the host does not have to ask before it uses it.
+    const whole = gateway.includes(':') ? [`${gateway}/128`, 'nodad'] : [`${gateway}/32`];
+    await ip('address', 'replace', ...whole, 'dev', name);
+  }
   await ip('link', 'set', 'dev', name, 'up');
 }
 
@@ -94,19 +99,24 @@ export async function replaceVxlanPeers(name: string, peers: readonly VxlanPeer[
       dst,
     ]),
   );
+  const listed = [
+    ...(await list<ListedNeighbour>('ip', ['-json', '-4', 'neighbour', 'show', 'dev', name], signal)),
+    ...(await list<ListedNeighbour>('ip', ['-json', '-6', 'neighbour', 'show', 'dev', name], signal)),
+  ];
+  // What the kernel knows of link-local addresses is its own.
   const neighbours = new Map(
-    (await list<ListedNeighbour>('ip', ['-json', '-4', 'neighbour', 'show', 'dev', name], signal)).map(
-      ({ dst, lladdr }) => [dst, lladdr],
-    ),
+    listed.filter(({ dst }) => !dst.startsWith(LINK_LOCAL)).map(({ dst, lladdr }) => [dst, lladdr]),
   );
   const toForward: string[] = [];
   const toNeighbour: string[] = [];
-  for (const { gateway, mac, remote } of peers) {
+  for (const { gateways, mac, remote } of peers) {
     if (forwards.get(mac) !== remote) toForward.push(`fdb replace ${mac} dev ${name} dst ${remote}`);
-    if (neighbours.get(gateway) !== mac)
-      toNeighbour.push(`neighbour replace ${gateway} lladdr ${mac} dev ${name} nud permanent`);
     forwards.delete(mac);
-    neighbours.delete(gateway);
+    for (const gateway of gateways) {
+      if (neighbours.get(gateway) !== mac)
+        toNeighbour.push(`neighbour replace ${gateway} lladdr ${mac} dev ${name} nud permanent`);
+      neighbours.delete(gateway);
+    }
   }
   for (const gateway of neighbours.keys()) toNeighbour.push(`neighbour delete ${gateway} dev ${name}`);
   for (const [mac, dst] of forwards) if (dst !== undefined) toForward.push(`fdb delete ${mac} dev ${name} dst ${dst}`);

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
-import { Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
+import { CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
+import { clusterRanges, parseClusterRanges } from '../../api/domain/cluster-ranges.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
@@ -19,7 +20,7 @@ import { dnsDomain, overlap } from '../../daemon/setting-rules.ts';
 import { readTextIfThere } from '../host/files.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
-/** By the names of the agent's settings; what the cluster does not state is absent. */
+/** By the names of the agent's settings, and as those are written; what the cluster does not state is absent. */
 export interface LearnedNetwork {
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
@@ -119,19 +120,16 @@ export class ClusterConfiguration {
   }
 }
 
-/**
- * Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values, for ranges that overlap, and for
- * one of Services that leaves DNS no address.
- */
+/** Throws for invalid values, for ranges that overlap, and for one of Services that leaves DNS no address. */
 export function parseClusterConfiguration(text: string): LearnedNetwork {
   const root: unknown = parse(text);
   const networking = fieldOf(root, 'networking');
   const range = (name: string): string | undefined => {
     const value = textOf(networking, name);
     if (value === undefined) return undefined;
-    const found = value.split(',').map((part) => Cidr.parse(part.trim()));
-    if (found.includes(undefined)) throw new Error(`networking.${name} is not a range of addresses: ${value}`);
-    return found.find((one) => one?.family === 'IPv4')?.text;
+    const found = parseClusterRanges(value.replaceAll(' ', ''));
+    if (!found) throw new Error(`networking.${name} is not a range of addresses, nor one of each family: ${value}`);
+    return found.map(({ text }) => text).join(',');
   };
   const clusterDomain = textOf(networking, 'dnsDomain');
   const problem = clusterDomain === undefined ? undefined : dnsDomain(clusterDomain, undefined);
@@ -139,7 +137,7 @@ export function parseClusterConfiguration(text: string): LearnedNetwork {
   const [clusterCidr, serviceCidr] = [range('podSubnet'), range('serviceSubnet')];
   if (clusterCidr !== undefined && serviceCidr !== undefined && overlap(clusterCidr, serviceCidr))
     throw new Error(`networking.podSubnet ${clusterCidr} overlaps with serviceSubnet ${serviceCidr}`);
-  if (serviceCidr !== undefined && Cidr.parse(serviceCidr)?.at(CLUSTER_DNS_INDEX) === undefined)
+  if (serviceCidr !== undefined && clusterRanges(serviceCidr)[0].at(CLUSTER_DNS_INDEX) === undefined)
     throw new Error(`networking.serviceSubnet ${serviceCidr} has no address for the DNS Service`);
   return { clusterCidr, serviceCidr, clusterDomain };
 }

@@ -1,15 +1,17 @@
 /** The network of this node: its own settings, else the cluster's configuration, else Kedge's defaults. */
 import { type Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
+import { clusterRanges } from '../../api/domain/cluster-ranges.ts';
 import type { Logger } from '../../client/logger.ts';
-import { ipv4Cidr, overlap, SettingValueError } from '../../daemon/setting-rules.ts';
+import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
 import { NONE, type AgentConfig } from '../config.ts';
 import type { ClusterDns } from '../pods/sandbox/dns.ts';
 import type { LearnedNetwork } from './cluster-configuration.ts';
 
 export interface ClusterNetwork {
-  readonly clusterCidr: Cidr;
-  /** Undefined: connections to addresses that no Service has are not rejected. */
-  readonly serviceCidr: Cidr | undefined;
+  /** Of pods: one, or one of each family, the primary one first. */
+  readonly podRanges: readonly [Cidr, ...Cidr[]];
+  /** Likewise; none where connections to addresses that no Service has are not rejected. */
+  readonly serviceRanges: readonly Cidr[];
   readonly dns: ClusterDns;
 }
 
@@ -44,14 +46,15 @@ export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logg
   const range = learned.serviceCidr ?? (serviceCidr === NONE ? DEFAULTS.serviceCidr : serviceCidr);
   const server = settings.clusterDns || dnsAddress(range);
   return {
-    clusterCidr: ipv4Cidr(clusterCidr),
-    serviceCidr: serviceCidr === NONE ? undefined : ipv4Cidr(serviceCidr),
+    podRanges: clusterRanges(clusterCidr),
+    serviceRanges: serviceCidr === NONE ? [] : clusterRanges(serviceCidr),
     dns: { servers: server === NONE ? [] : [server], domain: chosen('clusterDomain') },
   };
 }
 
+/** In the primary range. */
 function dnsAddress(serviceCidr: string): string {
-  const address = ipv4Cidr(serviceCidr).at(CLUSTER_DNS_INDEX);
+  const address = clusterRanges(serviceCidr)[0].at(CLUSTER_DNS_INDEX);
   if (!address) throw new SettingValueError(`the range of Services ${serviceCidr} is too small, set cluster-dns`);
   return address.text;
 }

@@ -5,7 +5,8 @@ import { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodeNameOf, type AgentConfig } from '../config.ts';
 import { readHostFacts } from '../host/host-facts.ts';
-import { detectNodeIp } from '../host/links.ts';
+import { detectNodeIps } from '../host/links.ts';
+import { OVERLAY_LINK } from '../network/connectivity/overlay.ts';
 import { ownCommand } from '../host/own-command.ts';
 import { ClusterConfiguration } from './cluster-configuration.ts';
 import { obtainIdentity, type Identity } from './join.ts';
@@ -14,7 +15,8 @@ import { clientCredentials, NodeCertificates } from './node-certificates.ts';
 
 export interface Membership {
   readonly name: string;
-  readonly address: string;
+  /** At which other hosts reach this one: one, or one of each IP family. */
+  readonly addresses: readonly string[];
   readonly certificates: NodeCertificates;
   readonly identity: Identity;
 }
@@ -27,13 +29,15 @@ export async function joinCluster(
   logger: Logger,
 ): Promise<Membership> {
   const name = nodeNameOf(config);
-  const address = config.nodeIp || (await detectNodeIp(signal));
+  const addresses = config.nodeIp
+    ? config.nodeIp.split(',')
+    : await detectNodeIps([config.bridgeName, OVERLAY_LINK], signal);
   const dataDir = resolve(config.dataDir);
   await mkdir(dataDir, { recursive: true, mode: 0o750 });
   const certificates = new NodeCertificates(join(dataDir, 'pki'));
-  const self = async () => ({ machineId: await machineId(), address });
+  const self = async () => ({ machineId: await machineId(), addresses });
   const identity = await obtainIdentity({ ...config, nodeName: name, self, certificates, logger }, signal);
-  return { name, address, certificates, identity };
+  return { name, addresses, certificates, identity };
 }
 
 /**
@@ -42,9 +46,9 @@ export async function joinCluster(
  */
 export async function joinHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const machineId = async (): Promise<string> => (await readHostFacts(ownCommand('host-facts'), signal)).machineId;
-  const { name, address, certificates, identity } = await joinCluster(config, machineId, signal, logger);
+  const { name, addresses, certificates, identity } = await joinCluster(config, machineId, signal, logger);
   await using client = new ApiClient({ server: config.server, ...clientCredentials(identity.ca, identity.client) });
-  if (!identity.isNew) await checkNameIsFree(client, name, { machineId: await machineId(), address }, signal);
+  if (!identity.isNew) await checkNameIsFree(client, name, { machineId: await machineId(), addresses }, signal);
   // For an agent that is started while the server is down.
   await new ClusterConfiguration(client, certificates.directory, logger).learn(signal);
 }

@@ -24,7 +24,7 @@ export interface JoinOptions {
   readonly caHash: string;
   readonly nodeName: string;
   /** Distinguishes this host from another one with the same node name; called when it joins. */
-  readonly self: () => Promise<{ readonly machineId: string; readonly address: string }>;
+  readonly self: () => Promise<{ readonly machineId: string; readonly addresses: readonly string[] }>;
   readonly certificates: NodeCertificates;
   readonly logger: Logger;
 }
@@ -44,11 +44,11 @@ export const clientCertificate = (nodeName: string): RequestedCertificate => ({
   organization: NODES_GROUP,
 });
 
-export const servingCertificate = (nodeName: string, address: string): RequestedCertificate => ({
+export const servingCertificate = (nodeName: string, addresses: readonly string[]): RequestedCertificate => ({
   commonName: nodeUserName(nodeName),
   organization: NODES_GROUP,
   dnsNames: [nodeName],
-  ipAddresses: [address],
+  ipAddresses: [...addresses],
 });
 
 /** Throws JoinError or ConnectionError with a sentence for the operator. */
@@ -163,18 +163,18 @@ export async function obtainServingCertificate(
   client: ApiClient,
   certificates: NodeCertificates,
   nodeName: string,
-  address: string,
+  addresses: readonly string[],
   logger: Logger,
   signal: AbortSignal,
   onProblem?: (problem: ServingCertificateProblem) => void,
 ): Promise<CertifiedKey> {
   const there = await certificates.read('serving');
-  if (there && there.validToMs > Date.now() && there.names.includes(address) && there.names.includes(nodeName))
+  if (there && there.validToMs > Date.now() && [nodeName, ...addresses].every((one) => there.names.includes(one)))
     return there;
   const outage = new Outage({ logger });
   for (let failures = 1; ; failures++) {
     try {
-      const wanted = servingCertificate(nodeName, address);
+      const wanted = servingCertificate(nodeName, addresses);
       const onWaiting = (request: string): void => onProblem?.(pendingApproval(request));
       return await renew(client, 'serving', certificates, wanted, logger, signal, onWaiting);
     } catch (error) {

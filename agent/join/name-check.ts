@@ -11,21 +11,21 @@ import type { Node } from '../../api/types/core/v1.gen.ts';
 function isTakenBy(
   node: Node,
   lease: Lease | undefined,
-  self: { machineId: string; address: string },
+  self: { machineId: string; addresses: readonly string[] },
   nowMs: number,
 ): boolean {
   const { renewTime = '', leaseDurationSeconds = 0 } = lease?.spec ?? {};
   const isAlive = nowMs - Date.parse(renewTime) < leaseDurationSeconds * 1000;
-  const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+  const addresses = (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
   const machine = node.status?.nodeInfo?.machineID;
-  return isAlive && (machine !== self.machineId || address !== self.address);
+  return isAlive && (machine !== self.machineId || !addresses.some(({ address }) => self.addresses.includes(address)));
 }
 
 /** Throws JoinError when another host runs as this node. */
 export async function checkNameIsFree(
   client: ApiClient,
   nodeName: string,
-  self: { machineId: string; address: string },
+  self: { machineId: string; addresses: readonly string[] },
   signal: AbortSignal,
 ): Promise<void> {
   const [node, lease] = await Promise.all([

@@ -1,12 +1,13 @@
 /** The CNI configuration of the pod network, which the container runtime reads. https://www.cni.dev/docs/spec/ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Cidr, IpFamily } from '../../api/domain/address.ts';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { fileExists, readTextIfThere } from '../host/files.ts';
 
 export interface CniNetwork {
-  /** The node's podCIDR. */
-  readonly podCidr: string;
+  /** The node's, one of each IP family at most. */
+  readonly podCidrs: readonly Cidr[];
   readonly bridgeName: string;
   /** 0: the kernel's default. */
   readonly mtu: number;
@@ -18,14 +19,15 @@ export interface CniNetwork {
 const CNI_VERSION = '1.0.0';
 const FILE = '10-kedge.conflist';
 const NAME = 'kedge';
+const EVERYWHERE: Readonly<Record<IpFamily, string>> = { IPv4: '0.0.0.0/0', IPv6: '::/0' };
 /** Where packages and archives of the plugins put them; which the runtime uses is its own business. */
 const PLUGIN_DIRECTORIES = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 
 /**
- * A bridge that is the pods' gateway, addresses from the podCIDR, hostPorts, and the limits that pods are annotated with. Masquerading is
+ * A bridge that is the pods' gateway, addresses from each podCIDR, hostPorts, and the limits that pods are annotated with. Masquerading is
  * left to the agent's own rules, which know the cluster CIDR. The runtime itself brings loopback up.
  */
-function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork, limitsBandwidth: boolean): string {
+function cniConfig({ podCidrs, bridgeName, mtu, stateDir }: CniNetwork, limitsBandwidth: boolean): string {
   const bridge = {
     type: 'bridge',
     bridge: bridgeName,
@@ -37,8 +39,8 @@ function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork, limitsBan
     ipam: {
       type: 'host-local',
       dataDir: stateDir,
-      ranges: [[{ subnet: podCidr }]],
-      routes: [{ dst: '0.0.0.0/0' }],
+      ranges: podCidrs.map(({ text }) => [{ subnet: text }]),
+      routes: podCidrs.map(({ family }) => ({ dst: EVERYWHERE[family] })),
     },
   };
   const portmap = { type: 'portmap', capabilities: { portMappings: true }, snat: true };

@@ -3,6 +3,7 @@
  * Node; where it may not list the others, it has no routes to their pods, and still a network for its own.
  */
 import { Cidr, IpAddress } from '../../api/domain/address.ts';
+import { rangeOf } from '../../api/domain/cluster-ranges.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -14,12 +15,12 @@ import type { Nft } from './netfilter/nft.ts';
 import { NO_WATCH, type RuleWatch } from './netfilter/rule-watch.ts';
 import type { Node } from '../../api/types/core/v1.gen.ts';
 
-export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
+export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidrs'> {
   readonly client: ApiClient;
   readonly nodeName: string;
   readonly cniConfDir: string;
-  /** The range of the pods of all nodes, as configured on this node. */
-  readonly clusterCidr: Cidr;
+  /** The ranges of the pods of all nodes, as configured on this node: those of other families are not used here. */
+  readonly podRanges: readonly Cidr[];
   /** Whether routes to the other nodes' pods are set on this host. */
   readonly hostRoutes: boolean;
   /** Which nodes are reached by VXLAN, where `hostRoutes` is set. */
@@ -40,21 +41,22 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
 /** What is kept of a Node. */
 export const addressingOf = ({ metadata, spec, status }: Node): NodeAddressing => ({
   name: metadata?.name ?? '',
-  podCidr: spec?.podCIDR ?? '',
-  address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
+  podCidrs: spec?.podCIDRs ?? [],
+  addresses: (status?.addresses ?? []).flatMap(({ type, address }) => (type === 'InternalIP' ? address : [])),
   since: String(metadata?.creationTimestamp ?? ''),
 });
 
-const isSame = (a: NodeAddressing, b: NodeAddressing): boolean => a.podCidr === b.podCidr && a.address === b.address;
+const isSame = (a: NodeAddressing, b: NodeAddressing): boolean =>
+  a.podCidrs.join() === b.podCidrs.join() && a.addresses.join() === b.addresses.join();
 
 export class PodNetwork {
   readonly #options: PodNetworkOptions;
   #others: () => readonly NodeAddressing[] = () => [];
   readonly #configured = Promise.withResolvers<void>();
-  #podCidr = '';
+  #podCidrs: readonly Cidr[] = [];
   /** Undefined without an overlay. */
   #overlayMtu: number | undefined;
-  /** Writes follow each other; the last one has the podCIDR of the latest Node. */
+  /** Writes follow each other; the last one has the podCIDRs of the latest Node. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: PodNetworkOptions) {
@@ -63,9 +65,8 @@ export class PodNetwork {
 
   /** The addresses of the other nodes, as far as they are known: none without `hostRoutes`. */
   get otherNodes(): readonly IpAddress[] {
-    return this.#others().flatMap(({ name, address }) =>
-      name === this.#options.nodeName ? [] : (IpAddress.parse(address) ?? []),
-    );
+    const others = this.#others().filter(({ name }) => name !== this.#options.nodeName);
+    return others.flatMap(({ addresses }) => addresses.flatMap((text) => IpAddress.parse(text) ?? []));
   }
 
   /** Resolves when the CNI configuration is written for the first time since the agent started. */
@@ -81,8 +82,8 @@ export class PodNetwork {
       fieldSelector: `metadata.name=${nodeName}`,
     });
     own.addHandlers({
-      onAdd: ({ podCidr }) => this.#configure(podCidr),
-      onUpdate: (_, { podCidr }) => this.#configure(podCidr),
+      onAdd: ({ podCidrs }) => this.#configure(podCidrs),
+      onUpdate: (_, { podCidrs }) => this.#configure(podCidrs),
       onDelete: () => onNodeDeleted(),
     });
     await Promise.all([own.run(signal), hostRoutes ? this.#routeToOthers(signal) : undefined]);
@@ -93,7 +94,7 @@ export class PodNetwork {
     const {
       client,
       nodeName,
-      clusterCidr,
+      podRanges,
       vxlan,
       vxlanPort: port,
       nft,
@@ -105,7 +106,7 @@ export class PodNetwork {
     const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
     this.#others = () => all.list();
     const overlay = new Overlay({ nft, port, bridgeName, logger, onMtu: (mtu) => this.#setOverlayMtu(mtu) });
-    const routes = new NodeRoutes({ nodeName, clusterCidr, nodes: () => all.list(), vxlan, overlay, logger });
+    const routes = new NodeRoutes({ nodeName, podRanges, nodes: () => all.list(), vxlan, overlay, logger });
     watch.onRemoved(overlay.watched, () => routes.wake());
     all.addHandlers({
       onAdd: () => routes.wake(),
@@ -121,42 +122,48 @@ export class PodNetwork {
   /** Pods that are there already learn it from the kernel, packet by packet (path MTU discovery). */
   #setOverlayMtu(mtu: number | undefined): void {
     this.#overlayMtu = mtu;
-    if (this.#podCidr !== '') this.#write();
+    if (this.#podCidrs.length > 0) this.#write();
   }
 
-  #configure(podCidr: string): void {
-    if (podCidr === '' || podCidr === this.#podCidr) return;
-    this.#podCidr = podCidr;
-    const { clusterCidr, logger } = this.#options;
-    const warning = rangeWarning(clusterCidr, podCidr);
-    if (warning !== undefined) logger.warn({ clusterCidr: clusterCidr.text, podCidr }, warning);
+  #configure(texts: readonly string[]): void {
+    const { podRanges, logger } = this.#options;
+    // Those of a family that this host lacks, or that a node's own settings leave out, are nobody's here.
+    const podCidrs = texts
+      .flatMap((text) => Cidr.parse(text) ?? [])
+      .filter(({ family }) => rangeOf(family, podRanges) !== undefined);
+    if (podCidrs.length === 0 || podCidrs.join() === this.#podCidrs.join()) return;
+    this.#podCidrs = podCidrs;
+    for (const podCidr of podCidrs) {
+      const warning = rangeWarning(podRanges, podCidr);
+      if (warning !== undefined) logger.warn({ clusterCidr: podRanges.join(), podCidr: podCidr.text }, warning);
+    }
     this.#write();
   }
 
   #write(): void {
-    const podCidr = this.#podCidr;
+    const podCidrs = this.#podCidrs;
     const { cniConfDir, onConfigured, logger, bridgeName, stateDir } = this.#options;
     const network = { bridgeName, stateDir, mtu: this.#options.mtu || (this.#overlayMtu ?? 0) };
     this.#writing = this.#writing
       .then(async () => {
-        if (await writeCniConfig(cniConfDir, { ...network, podCidr }))
-          logger.info({ podCidr, mtu: network.mtu }, 'pod network configured');
+        if (await writeCniConfig(cniConfDir, { ...network, podCidrs }))
+          logger.info({ podCidrs: podCidrs.map(({ text }) => text), mtu: network.mtu }, 'pod network configured');
         this.#configured.resolve();
         onConfigured();
       })
       .catch((error: unknown) => {
-        this.#podCidr = '';
+        this.#podCidrs = [];
         logger.error({ err: error }, 'failed to write CNI configuration');
       });
   }
 }
 
-/** A sentence for the operator when the cluster assigned this node a podCIDR outside of `clusterCidr`. */
-export function rangeWarning(clusterCidr: Cidr, podCidr: string): string | undefined {
-  const own = Cidr.parse(podCidr);
-  if (!own || clusterCidr.contains(own.network)) return undefined;
+/** A sentence for the operator when the cluster assigned this node a podCIDR outside of the range of its family. */
+export function rangeWarning(podRanges: readonly Cidr[], podCidr: Cidr): string | undefined {
+  const range = rangeOf(podCidr.family, podRanges);
+  if (!range || range.contains(podCidr.network)) return undefined;
   return (
-    `cluster-cidr is ${clusterCidr.text} here, but this cluster gives the node's pods addresses of ${podCidr}: set it to the ` +
+    `cluster-cidr is ${range.text} here, but this cluster gives the node's pods addresses of ${podCidr.text}: set it to the ` +
     "cluster's; until then, the pods reach nothing outside of the cluster"
   );
 }

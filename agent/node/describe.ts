@@ -7,7 +7,8 @@ import type { Threshold } from './pressure.ts';
 
 export interface DescribeOptions {
   readonly name: string;
-  readonly address: string;
+  /** At least one, the primary one first. */
+  readonly addresses: readonly string[];
   readonly port: number;
   readonly maxPods: number;
   readonly reserved: readonly string[];
@@ -29,7 +30,7 @@ export async function describeNode(options: DescribeOptions): Promise<NodeDescri
   const { runtimeName, runtimeVersion } = options.runtime;
   return {
     name: options.name,
-    address: options.address,
+    addresses: options.addresses,
     port: options.port,
     facts: options.facts,
     runtimeVersion: `${runtimeName}://${runtimeVersion.replace(/^v/, '')}`,

@@ -19,7 +19,7 @@ import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } fr
 /** What does not change while the agent runs. */
 export interface NodeDescription {
   readonly name: string;
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly port: number;
   readonly facts: HostFacts;
   /** `containerd://1.6.20`. */
@@ -153,12 +153,9 @@ export function nodeStatus(
   old: Node | undefined,
   nowMs: number,
 ): NodeStatus {
-  const { name, address, port, facts, runtimeVersion, capacity, allocatable } = description;
+  const { name, addresses, port, facts, runtimeVersion, capacity, allocatable } = description;
   return {
-    addresses: [
-      { type: 'InternalIP', address },
-      { type: 'Hostname', address: name },
-    ],
+    addresses: [...addresses.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: name }],
     allocatable: { ...observation.devices.allocatable, ...allocatable },
     capacity: { ...observation.devices.capacity, ...capacity },
     conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),

@@ -35,9 +35,9 @@ export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
 /** Serves until the signal is aborted, as soon as there is a certificate to serve with. */
 export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal): Promise<void> {
   const { config, membership, client, cri, state, pods, statistics, metrics, logger } = options;
-  const { name, address, certificates, identity } = membership;
+  const { name, addresses, certificates, identity } = membership;
   const setProblem = (problem: ServingCertificateProblem): void => state.setProblem(problem);
-  const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal, setProblem);
+  const serving = await obtainServingCertificate(client, certificates, name, addresses, logger, signal, setProblem);
   const { ca } = identity;
   const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
   const server = new NodeServer({
@@ -58,7 +58,7 @@ export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal)
   await server.listen();
   state.served(serving.validToMs);
   metrics.certified('serving', serving.validToMs);
-  const wanted = servingCertificate(name, address);
+  const wanted = servingCertificate(name, addresses);
   const pending = (request: string): void => setProblem(pendingApproval(request));
   try {
     await keepRenewed(

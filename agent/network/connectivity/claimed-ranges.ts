@@ -1,9 +1,7 @@
 /** Ranges of addresses of which none overlaps with another. */
 import type { Cidr } from '../../../api/domain/address.ts';
 
-const BITS = 32;
-
-/** Of IPv4. Two ranges are apart, or one is in the other: so few steps tell, however many there are. */
+/** Two ranges are apart, or one is in the other: so few steps tell, however many there are. */
 export class ClaimedRanges {
   readonly #ranges = new Set<string>();
   /** All that have one of the ranges in them. */
@@ -21,6 +19,7 @@ export class ClaimedRanges {
 }
 
 /** Of the range itself, and of all that it is in. */
-function* prefixesOf({ network, length }: Cidr): Iterable<string> {
-  for (let bits = length; bits >= 0; bits--) yield `${network.value >> BigInt(BITS - bits)}/${bits}`;
+function* prefixesOf({ family, network, length, size }: Cidr): Iterable<string> {
+  let prefix = network.value / size;
+  for (let bits = length; bits >= 0; bits--, prefix >>= 1n) yield `${family} ${prefix}/${bits}`;
 }

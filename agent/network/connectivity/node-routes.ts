@@ -3,7 +3,8 @@
  * reached by the overlay.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import { Cidr, IpAddress, type IpFamily } from '../../../api/domain/address.ts';
+import { familiesOf, rangeOf } from '../../../api/domain/cluster-ranges.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { compareText } from '../../../api/machinery/compare-text.ts';
@@ -16,8 +17,9 @@ import { gatewayOf, OVERLAY_LINK, type Overlay, type OverlayNode } from './overl
 /** What is kept of a Node for routes. */
 export interface NodeAddressing {
   readonly name: string;
-  readonly podCidr: string;
-  readonly address: string;
+  readonly podCidrs: readonly string[];
+  /** Its own, in its order. */
+  readonly addresses: readonly string[];
   /** When the node came into being, in RFC 3339. */
   readonly since: string;
 }
@@ -38,16 +40,32 @@ interface Hop {
   readonly dev?: string;
 }
 
-const directHop = ({ address }: OverlayNode): Hop => ({ gateway: address.text });
-const overlayHop = (node: OverlayNode): Hop => ({ gateway: gatewayOf(node), dev: OVERLAY_LINK });
+/** A node of which all that is said here is known, in the families that this node has pods of. */
+interface RoutedNode {
+  readonly podCidrs: readonly Cidr[];
+  /** The first one of each family. */
+  readonly addresses: readonly IpAddress[];
+}
+
+const addressOf = ({ addresses }: RoutedNode, family: IpFamily): IpAddress | undefined =>
+  addresses.find((address) => address.family === family);
+/** As the overlay has it; undefined for one that it cannot reach. */
+const overlayNode = (node: RoutedNode): OverlayNode | undefined => {
+  const address = addressOf(node, 'IPv4');
+  return address && { podCidrs: node.podCidrs, address };
+};
+const overlayHop = (podCidr: Cidr): Hop => ({ gateway: gatewayOf(podCidr), dev: OVERLAY_LINK });
 const leadsTo = (route: Route | undefined, { gateway, dev }: Hop): boolean =>
   route?.gateway === gateway && (route.dev === OVERLAY_LINK) === (dev === OVERLAY_LINK);
 
-/** Undefined for a node that has no podCIDR or address of IPv4 yet. */
-function parsed({ podCidr, address }: NodeAddressing): OverlayNode | undefined {
-  const node = { podCidr: Cidr.parse(podCidr), address: IpAddress.parse(address) };
-  if (node.podCidr?.family !== 'IPv4' || node.address?.family !== 'IPv4') return undefined;
-  return { podCidr: node.podCidr, address: node.address };
+/** Undefined for a node that has no podCIDR of the families, or no address yet. */
+function parsed({ podCidrs, addresses }: NodeAddressing, families: readonly IpFamily[]): RoutedNode | undefined {
+  const ranges = podCidrs.flatMap((text) => Cidr.parse(text) ?? []);
+  const node = {
+    podCidrs: families.flatMap((family) => rangeOf(family, ranges) ?? []),
+    addresses: addresses.flatMap((text) => IpAddress.parse(text) ?? []),
+  };
+  return node.podCidrs.length > 0 && node.addresses.length > 0 ? node : undefined;
 }
 
 /** Where others claim the same, it is of the node that was there first. */
@@ -56,8 +74,8 @@ const bySeniority = (a: NodeAddressing, b: NodeAddressing): number =>
 
 export interface NodeRoutesOptions {
   readonly nodeName: string;
-  /** Of the pods of all nodes. */
-  readonly clusterCidr: Cidr;
+  /** Of the pods of all nodes: one, or one of each IP family. */
+  readonly podRanges: readonly Cidr[];
   readonly nodes: () => readonly NodeAddressing[];
   readonly vxlan: VxlanMode;
   readonly overlay: Pick<Overlay, 'sync'>;
@@ -67,7 +85,7 @@ export interface NodeRoutesOptions {
 export class NodeRoutes {
   readonly #options: NodeRoutesOptions;
   #wake = Promise.withResolvers<void>();
-  /** Nodes that were found to be behind a router, so that it is logged once. */
+  /** Ranges of pods to which nothing leads, so that it is logged once. */
   readonly #unreachable = new Set<string>();
 
   constructor(options: NodeRoutesOptions) {
@@ -106,44 +124,48 @@ export class NodeRoutes {
     const { nodeName, nodes, overlay } = this.#options;
     const all = nodes();
     const own = all.find(({ name }) => name === nodeName);
-    const self = own && parsed(own);
+    const self = own && parsed(own, this.#families);
+    const ownEnd = self && overlayNode(self);
     const others = this.#claims(
       self,
       all.filter((node) => node !== own),
     );
-    const before = await ownRoutes(signal);
+    const before = await ownRoutes(this.#families, signal);
     const { hops, far, links } = await this.#hopsTo(others, before, signal);
     for (const dst of before.keys()) if (!hops.has(dst)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
-    if (self) {
-      const senders = [self, ...others].map(({ address }) => address);
+    if (ownEnd) {
+      const senders = [ownEnd, ...others.flatMap((node) => overlayNode(node) ?? [])].map(({ address }) => address);
       const mtus = await Promise.all(Array.from(links, (dev) => linkMtu(dev, signal)));
-      await overlay.sync({ self, far, senders, underlayMtu: Math.min(...mtus) }, signal);
+      await overlay.sync({ self: ownEnd, far, senders, underlayMtu: Math.min(...mtus) }, signal);
     }
     // Those by a link that was made anew are gone.
-    const present = await ownRoutes(signal);
+    const present = await ownRoutes(this.#families, signal);
     for (const [dst, hop] of hops) {
-      if (hop.dev !== undefined && !self) continue;
+      if (hop.dev !== undefined && !ownEnd) continue;
       if (!leadsTo(present.get(dst), hop)) await this.#replaceRoute(dst, hop, signal);
     }
   }
 
   /**
-   * Nodes write their own Node: none may take another's pods, or packets that are no pods' at all, by the range that it claims. Returns
-   * those whose claims are good.
+   * Nodes write their own Node: none may take another's pods, or packets that are no pods' at all, by the ranges that it claims. Returns
+   * the claims that are good.
    */
-  #claims(self: OverlayNode | undefined, others: readonly NodeAddressing[]): OverlayNode[] {
-    const { clusterCidr: cluster } = this.#options;
+  #claims(self: RoutedNode | undefined, others: readonly NodeAddressing[]): RoutedNode[] {
+    const { podRanges } = this.#options;
     const claimed = new ClaimedRanges();
-    if (self) claimed.add(self.podCidr);
+    for (const podCidr of self?.podCidrs ?? []) claimed.add(podCidr);
     return [...others].sort(bySeniority).flatMap((node) => {
-      const claim = parsed(node);
+      const claim = parsed(node, this.#families);
       if (!claim) return [];
-      const { podCidr } = claim;
-      if (podCidr.length < cluster.length || !cluster.contains(podCidr.network))
-        this.#warn(claim, `podCIDR of node is not in the pods' range ${cluster.text}`);
-      else if (!claimed.add(podCidr)) this.#warn(claim, 'podCIDR of node overlaps with that of another');
-      else return [claim];
-      return [];
+      const podCidrs = claim.podCidrs.filter((podCidr) => {
+        const cluster = rangeOf(podCidr.family, podRanges);
+        if (!cluster || podCidr.length < cluster.length || !cluster.contains(podCidr.network))
+          this.#warn(claim, podCidr, `podCIDR of node is not in the pods' range ${cluster?.text}`);
+        else if (!claimed.add(podCidr)) this.#warn(claim, podCidr, 'podCIDR of node overlaps with that of another');
+        else return true;
+        return false;
+      });
+      return podCidrs.length > 0 ? [{ ...claim, podCidrs }] : [];
     });
   }
 
@@ -163,42 +185,63 @@ export class NodeRoutes {
 
   /** What leads to each podCIDR; the nodes that are reached by the overlay, and the links that lead to them. */
   async #hopsTo(
-    others: readonly OverlayNode[],
+    others: readonly RoutedNode[],
     present: ReadonlyMap<string, Route>,
     signal: AbortSignal,
   ): Promise<{ hops: ReadonlyMap<string, Hop>; far: readonly OverlayNode[]; links: ReadonlySet<string> }> {
-    const { vxlan } = this.#options;
     const hops = new Map<string, Hop>();
-    const far: OverlayNode[] = [];
+    const far = new Set<OverlayNode>();
     const links = new Set<string>();
     for (const node of others) {
-      const dst = node.podCidr.text;
-      const isKnown = vxlan !== 'always' && leadsTo(present.get(dst), directHop(node));
-      const way = isKnown ? undefined : await wayTo(node.address.text, signal);
-      if (isKnown || (way?.isOnLink && vxlan !== 'always')) hops.set(dst, directHop(node));
-      else if (way && vxlan !== 'never') {
-        hops.set(dst, overlayHop(node));
-        far.push(node);
-        links.add(way.dev);
-      } else
-        this.#warn(node, way ? 'node is not on the local network, and vxlan is never' : 'no route leads to the node');
-      if (hops.has(dst)) this.#unreachable.delete(node.address.text);
+      const end = overlayNode(node);
+      for (const podCidr of node.podCidrs) {
+        const direct = await this.#directHop(node, podCidr, present, signal);
+        const way = direct || !end ? undefined : await wayTo(end.address.text, signal);
+        if (direct) hops.set(podCidr.text, direct);
+        else if (way && end && this.#options.vxlan !== 'never') {
+          hops.set(podCidr.text, overlayHop(podCidr));
+          far.add(end);
+          links.add(way.dev);
+        } else
+          this.#warn(
+            ...([node, podCidr] as const),
+            way ? 'node is not on the local network, and vxlan is never' : 'no route leads to the node',
+          );
+        if (hops.has(podCidr.text)) this.#unreachable.delete(podCidr.text);
+      }
     }
-    return { hops, far, links };
+    return { hops, far: [...far], links };
   }
 
-  #warn({ podCidr, address }: OverlayNode, why: string): void {
-    if (this.#unreachable.has(address.text)) return;
-    this.#unreachable.add(address.text);
-    const fields = { gateway: address.text, podCIDR: podCidr.text };
+  /** Through the node itself, where it is a neighbour by an address of the same family. */
+  async #directHop(
+    node: RoutedNode,
+    podCidr: Cidr,
+    present: ReadonlyMap<string, Route>,
+    signal: AbortSignal,
+  ): Promise<Hop | undefined> {
+    const address = this.#options.vxlan === 'always' ? undefined : addressOf(node, podCidr.family);
+    if (!address) return undefined;
+    const hop = { gateway: address.text };
+    if (leadsTo(present.get(podCidr.text), hop)) return hop;
+    return (await wayTo(address.text, signal))?.isOnLink ? hop : undefined;
+  }
+
+  get #families(): readonly IpFamily[] {
+    return familiesOf(this.#options.podRanges);
+  }
+
+  #warn({ addresses }: RoutedNode, podCidr: Cidr, why: string): void {
+    if (this.#unreachable.has(podCidr.text)) return;
+    this.#unreachable.add(podCidr.text);
+    const fields = { gateway: addresses.map(({ text }) => text).join(), podCIDR: podCidr.text };
     this.#options.logger.warn(fields, `${why}: pods on it are unreachable from this node`);
   }
 }
 
 /** The agent's, by the range of addresses. */
-const ownRoutes = async (signal: AbortSignal): Promise<ReadonlyMap<string, Route>> =>
-  new Map(
-    (await listRoutes(signal))
-      .filter(({ protocol }) => protocol === String(ROUTE_PROTOCOL))
-      .map((route) => [route.dst, route]),
-  );
+async function ownRoutes(families: readonly IpFamily[], signal: AbortSignal): Promise<ReadonlyMap<string, Route>> {
+  const all = await Promise.all(families.map((family) => listRoutes(family, signal)));
+  const own = all.flat().filter(({ protocol }) => protocol === String(ROUTE_PROTOCOL));
+  return new Map(own.map((route) => [route.dst, route]));
+}

@@ -1,9 +1,10 @@
 /**
  * Pods of nodes that share no network with this one are reached by VXLAN: their packets travel in UDP datagrams from node to node. All
- * that nodes have to know of each other is in their Node objects: the address of a node's link is the first of its podCIDR, and its
- * MAC is made of it.
+ * that nodes have to know of each other is in their Node objects: the addresses of a node's link are the first ones of its podCIDRs, and
+ * its MAC is made of one of them. The datagrams are IPv4, whatever the pods' packets are.
  */
 import type { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import { rangeOf } from '../../../api/domain/cluster-ranges.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { deleteLink } from '../../host/links.ts';
 import { isProgramMissing } from '../../host/run.ts';
@@ -12,15 +13,16 @@ import type { Nft, NftTable } from '../netfilter/nft.ts';
 import type { WatchedChain } from '../netfilter/rule-watch.ts';
 
 export interface OverlayNode {
-  readonly podCidr: Cidr;
-  /** At which other nodes reach it. */
+  /** At least one, and one of each IP family at most. */
+  readonly podCidrs: readonly Cidr[];
+  /** Of IPv4, at which other nodes reach it. */
   readonly address: IpAddress;
 }
 
 export interface OverlayState {
   readonly self: OverlayNode;
   readonly far: readonly OverlayNode[];
-  /** The addresses of all nodes. */
+  /** The IPv4 addresses of all nodes. */
   readonly senders: readonly IpAddress[];
   /** Of the links by which these are reached, in bytes. */
   readonly underlayMtu: number;
@@ -45,18 +47,23 @@ const OVERHEAD_BYTES = 50;
 const MAC_PREFIX = '0a:6b';
 const GUARD_CHAIN = 'input';
 const GUARD: NftTable = { family: 'inet', name: 'kedge-overlay' };
-const OCTETS = [24, 16, 8, 0];
+const OCTETS = [24n, 16n, 8n, 0n];
 
-/** The gateway to the pods of a node. */
-export const gatewayOf = ({ podCidr }: OverlayNode): string => podCidr.network.text;
+/** The gateway to the pods of a node that have addresses of the range. */
+export const gatewayOf = (podCidr: Cidr): string => podCidr.network.text;
+const gatewaysOf = ({ podCidrs }: OverlayNode): readonly string[] => podCidrs.map(gatewayOf);
 
-function macOf({ podCidr }: OverlayNode): string {
-  const address = Number(podCidr.network.value);
-  return [MAC_PREFIX, ...OCTETS.map((bits) => ((address >>> bits) & 0xff).toString(16).padStart(2, '0'))].join(':');
+/** Of the range of IPv4, which old agents know alone, or else of what tells a node's range of IPv6 from that of another. */
+function macOf({ podCidrs }: OverlayNode): string {
+  const ofIPv4 = rangeOf('IPv4', podCidrs);
+  const [first] = podCidrs;
+  const value = ofIPv4 ? ofIPv4.network.value : (first?.network.value ?? 0n) / (first?.size ?? 1n);
+  const octets = OCTETS.map((bits) => ((value >> bits) & 0xffn).toString(16).padStart(2, '0'));
+  return [MAC_PREFIX, ...octets].join(':');
 }
 
 const peerOf = (node: OverlayNode): VxlanPeer => ({
-  ...{ gateway: gatewayOf(node), mac: macOf(node), remote: node.address.text },
+  ...{ gateways: gatewaysOf(node), mac: macOf(node), remote: node.address.text },
 });
 
 export class Overlay {
@@ -86,7 +93,7 @@ export class Overlay {
     await this.#guard(senders);
     const { port } = this.#options;
     const link = { name: OVERLAY_LINK, id: VNI, local: self.address.text, port, mac: macOf(self), mtu };
-    await ensureVxlan(link, gatewayOf(self), signal);
+    await ensureVxlan(link, gatewaysOf(self), signal);
     await replaceVxlanPeers(OVERLAY_LINK, far.map(peerOf), signal);
     this.#tellMtu(mtu);
   }

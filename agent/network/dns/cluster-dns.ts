@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import { type Cidr, IpAddress } from '../../../api/domain/address.ts';
 import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
@@ -26,13 +26,14 @@ import type { DnsMessage, DnsThreadOptions } from './dns-thread.ts';
 import { PacedTask } from './paced-task.ts';
 import type { DnsSettings } from './resolver.ts';
 
-export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'clusterCidr' | 'serviceCidr'> {
+export interface ClusterDnsOptions extends Omit<DnsThreadOptions, 'role' | 'podRanges' | 'serviceRanges'> {
   readonly client: ApiClient;
   /** Run by others. */
   readonly cache: ServiceCache;
-  readonly clusterCidr: Cidr;
+  /** One of each IP family at most, as those of Services. */
+  readonly podRanges: readonly Cidr[];
   readonly rules: DnsRules;
-  readonly serviceCidr: Cidr | undefined;
+  readonly serviceRanges: readonly Cidr[];
   /** Where the addresses are kept that this host has for DNS. */
   readonly recordFile: string;
   readonly logger: Logger;
@@ -210,10 +211,11 @@ export class ClusterDnsServer {
 
   /** Starts it again whenever it fails. */
   async #keepThread(signal: AbortSignal): Promise<void> {
-    const { logger, clusterCidr, serviceCidr, domain, resolvConf, logLevel } = this.#options;
+    const { logger, podRanges, serviceRanges, domain, resolvConf, logLevel } = this.#options;
     const workerData: DnsThreadOptions = {
       ...{ role: 'dns', domain, resolvConf, logLevel },
-      ...{ clusterCidr: clusterCidr.text, serviceCidr: serviceCidr?.text },
+      podRanges: podRanges.map(({ text }) => text),
+      serviceRanges: serviceRanges.map(({ text }) => text),
     };
     for (let failures = 0; !signal.aborted; failures++) {
       if (failures > 0) await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);

@@ -13,7 +13,33 @@ const JUMPS: readonly Rule[] = [
 const NO_CHAINS: Chains = new Map();
 const ICMP = { IPv4: '-p icmp -m icmp --icmp-type 3/3', IPv6: '-p ipv6-icmp -m icmp6 --icmpv6-type 1/4' } as const;
 
+/** In all IP families that the node has pods of. */
 export class DnsRules {
+  readonly #families: readonly FamilyDnsRules[];
+  /** A family without an address of DNS gets no chains either. */
+  readonly #used = new Set<FamilyDnsRules>();
+
+  constructor(families: readonly FamilyDnsRules[]) {
+    this.#families = families;
+  }
+
+  /** Throws ProgramError; the next call puts in force what this one could not. */
+  async apply(addresses: readonly string[]): Promise<void> {
+    for (const family of this.#families) {
+      if (family.concerns(addresses)) this.#used.add(family);
+      if (this.#used.has(family)) await family.apply(addresses);
+    }
+  }
+
+  /** Whether the kernel still has them. */
+  async verify(): Promise<boolean> {
+    const intact = await Promise.all([...this.#used].map((family) => family.verify()));
+    return !intact.includes(false);
+  }
+}
+
+/** In one IP family. */
+export class FamilyDnsRules {
   readonly #owner: NetfilterOwner;
   readonly #pods: Cidr;
   #applied: ReadonlySet<string> = new Set();
@@ -33,9 +59,18 @@ export class DnsRules {
     });
   }
 
+  /** Whether some of the addresses are of this family. */
+  concerns(addresses: readonly string[]): boolean {
+    return addresses.some((address) => this.#isOwn(address));
+  }
+
+  #isOwn(address: string): boolean {
+    return address.includes(':') === (this.#pods.family === 'IPv6');
+  }
+
   /** Throws ProgramError; the next call puts in force what this one could not. */
   async apply(addresses: readonly string[]): Promise<void> {
-    const wanted = addresses.filter((address) => address.includes(':') === (this.#pods.family === 'IPv6'));
+    const wanted = addresses.filter((address) => this.#isOwn(address));
     const units = new Map<string, RuleUnit | undefined>([...this.#applied].map((address) => [address, undefined]));
     for (const address of wanted) units.set(address, this.#unitOf(address));
     this.#applied = new Set(wanted);

@@ -21,10 +21,10 @@ export interface DnsThreadOptions {
   readonly role: 'dns';
   /** `cluster.local` */
   readonly domain: string;
-  /** The range of pods, who are answered. */
-  readonly clusterCidr: string;
-  /** Undefined where nobody has said it. */
-  readonly serviceCidr: string | undefined;
+  /** The ranges of pods, who are answered. */
+  readonly podRanges: readonly string[];
+  /** Those of Services, as far as somebody has said them. */
+  readonly serviceRanges: readonly string[];
   readonly resolvConf: string;
   readonly logLevel: string;
 }
@@ -53,7 +53,7 @@ export async function runDnsThread(options: DnsThreadOptions): Promise<void> {
   const logger = daemonLogger('kedge-dns', options.logLevel);
   const stopping = new AbortController();
   const { signal } = stopping;
-  const ranges = [options.clusterCidr, options.serviceCidr ?? ''].flatMap((text) => Cidr.parse(text) ?? []);
+  const ranges = [...options.podRanges, ...options.serviceRanges].flatMap((text) => Cidr.parse(text) ?? []);
   const zone = new ClusterZone(options.domain, ranges);
   let own: readonly string[] = [];
   const outage = new Outage({ logger });
@@ -65,7 +65,7 @@ export async function runDnsThread(options: DnsThreadOptions): Promise<void> {
         ? outage.ended({}, 'DNS servers outside of the cluster answer again')
         : outage.failed(error, {}, 'DNS servers outside of the cluster do not answer'),
   });
-  const sockets = new Sockets({ resolver, isClient: clientsOf(options.clusterCidr), logger, signal });
+  const sockets = new Sockets({ resolver, isClient: clientsOf(options.podRanges), logger, signal });
   const take = (message: DnsMessage): void => {
     if (message.kind === 'services')
       for (const { namespace, name, service } of message.changes) zone.set(namespace, name, service);
@@ -148,9 +148,9 @@ const HOST_FACTS_MS = 2_000;
 /** Addresses whose answer is known; more are no pods of one host. */
 const MAX_KNOWN = 4_096;
 
-/** Pods, by the range of their addresses, and the host, by any of its own. */
-function clientsOf(clusterCidr: string): (address: string) => boolean {
-  const pods = Cidr.parse(clusterCidr);
+/** Pods, by the ranges of their addresses, and the host, by any of its own. */
+function clientsOf(podRanges: readonly string[]): (address: string) => boolean {
+  const pods = podRanges.flatMap((text) => Cidr.parse(text) ?? []);
   const known = new Map<string, boolean>();
   let own: ReadonlySet<string> = new Set();
   let readAt = -Infinity;
@@ -164,7 +164,7 @@ function clientsOf(clusterCidr: string): (address: string) => boolean {
     const before = known.get(address);
     if (before !== undefined) return before;
     const parsed = IpAddress.parse(address);
-    const isPod = parsed !== undefined && (pods?.contains(parsed) ?? false);
+    const isPod = parsed !== undefined && pods.some((range) => range.contains(parsed));
     if (known.size >= MAX_KNOWN) known.clear();
     known.set(address, isPod);
     return isPod;

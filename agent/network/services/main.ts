@@ -12,7 +12,8 @@ export interface LocalProxyOptions extends Omit<
   ServiceProxyOptions,
   'backends' | 'retired' | 'observer' | 'isProxyHealthy'
 > {
-  readonly host: ProxyHost;
+  /** One for each IP family. */
+  readonly hosts: readonly ProxyHost[];
   readonly mode: ProxyMode;
   /** Calls back with each state of the Node that the api-server has. */
   readonly onNode: (listener: (node: Node) => void) => void;
@@ -28,14 +29,19 @@ export interface LocalProxy {
 }
 
 export function createServiceProxy(options: LocalProxyOptions): LocalProxy {
-  const { host, mode, onNode, ports, writeProcess, logger } = options;
-  const { backend, retired } = backendsOf(mode, host);
+  const { hosts, mode, onNode, ports, writeProcess, logger } = options;
+  const ofFamilies = hosts.map((host) => backendsOf(mode, host));
+  const backends = ofFamilies.map(({ backend }) => backend);
   let node: Node | undefined;
-  const health = new ProxyHealth([backend.family], { node: () => node });
+  const health = new ProxyHealth(
+    backends.map(({ family }) => family),
+    { node: () => node },
+  );
   const metrics = new ProxyMetrics(mode);
   const proxy = new ServiceProxy({
     ...options,
-    ...{ backends: [backend], retired },
+    backends,
+    retired: ofFamilies.flatMap(({ retired }) => retired),
     isProxyHealthy: () => health.isHealthy,
     observer: {
       changed: (what) => metrics.changed(what),

@@ -3,6 +3,7 @@
  * other.
  */
 import type { Cidr, IpFamily } from '../../../api/domain/address.ts';
+import { rangeOf } from '../../../api/domain/cluster-ranges.ts';
 import { ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Node } from '../../../api/types/core/v1.gen.ts';
@@ -34,8 +35,8 @@ export interface ServiceProxyOptions {
   readonly watch?: RuleWatch;
   /** Of modes that this node may have had before: what these have left is removed once the rules are in force. */
   readonly retired?: readonly ProxyBackend[];
-  /** The range that Services get their addresses from, as configured on this node. */
-  readonly serviceCidr: Cidr | undefined;
+  /** The ranges that Services get their addresses from, as configured on this node: one of each IP family at most. */
+  readonly serviceRanges: readonly Cidr[];
   /** The agent's, where the kernel's settings before are recorded. */
   readonly dataDir: string;
   readonly observer: ProxyObserver;
@@ -53,7 +54,7 @@ export class ServiceProxy {
   readonly #problems = new Map<string, string>();
 
   constructor(options: ServiceProxyOptions) {
-    const { logger, events, backends, retired = [], serviceCidr, dataDir, isProxyHealthy } = options;
+    const { logger, events, backends, retired = [], serviceRanges, dataDir, isProxyHealthy } = options;
     this.#options = options;
     this.#serviceHealth = new ServiceHealth({
       ...{ isProxyHealthy, logger },
@@ -71,7 +72,7 @@ export class ServiceProxy {
           watch: options.watch ?? NO_WATCH,
           ...{ backend, tuning, serviceHealth: this.#serviceHealth },
           retired: retired.filter(({ family }) => family === backend.family),
-          serviceCidr: serviceCidr?.family === backend.family ? serviceCidr : undefined,
+          serviceCidr: rangeOf(backend.family, serviceRanges),
           entryOf: (key) => this.#entryOf(key, backend.family),
         }),
     );

@@ -1,4 +1,5 @@
 /** The observed state of a pod in the runtime: sandboxes and containers, newest first. */
+import type { IpFamily } from '../../../api/domain/address.ts';
 import type { ContainerState, ContainerStatus, PodSandbox, PodSandboxStatus } from '../../cri/types.ts';
 import { BACK_OFF, CONTAINER_HASH, CONTAINER_NAME, RESOURCES, RESTART_COUNT, resourcesIn } from '../labels.ts';
 import type { ResourceRequirements } from '../../../api/types/core/v1.gen.ts';
@@ -9,7 +10,7 @@ export interface ObservedSandbox {
   readonly ready: boolean;
   /** Milliseconds since the epoch, as all times here. */
   readonly createdAt: number;
-  /** None for pods on the host's network. */
+  /** One of each IP family at most, the node's primary one first; none for pods on the host's network. */
   readonly ips: readonly string[];
 }
 
@@ -57,15 +58,25 @@ const STATES: Readonly<Record<ContainerState, ObservedState>> = {
   CONTAINER_UNKNOWN: 'unknown',
 };
 
-/** `status` is present for ready sandboxes only: others' addresses are not needed. */
-export function observedSandbox(sandbox: PodSandbox, status: PodSandboxStatus | undefined): ObservedSandbox {
+/**
+ * The runtime puts addresses into an order of its own.
+ * @param status of ready sandboxes only: others' addresses are not needed
+ * @param primary the family of the node's first address
+ */
+export function observedSandbox(
+  sandbox: PodSandbox,
+  status: PodSandboxStatus | undefined,
+  primary: IpFamily,
+): ObservedSandbox {
   const network = status?.network;
+  const ips = network?.ip ? [network.ip, ...network.additionalIps.map(({ ip }) => ip)] : [];
+  const isPrimary = (ip: string): boolean => ip.includes(':') === (primary === 'IPv6');
   return {
     id: sandbox.id,
     attempt: sandbox.metadata.attempt,
     ready: sandbox.state === 'SANDBOX_READY',
     createdAt: milliseconds(sandbox.createdAt),
-    ips: network?.ip ? [network.ip, ...network.additionalIps.map(({ ip }) => ip)] : [],
+    ips: [...ips.filter(isPrimary), ...ips.filter((ip) => !isPrimary(ip))],
   };
 }
 

@@ -1,5 +1,6 @@
 /** Observes one pod in the runtime. The status of what cannot change any more is read once. */
 import path from 'node:path';
+import type { IpFamily } from '../../../api/domain/address.ts';
 import type { CriClient } from '../../cri/client.ts';
 import { CriError } from '../../cri/rpc-error.ts';
 import type { Container, ContainerStatus, PodSandbox } from '../../cri/types.ts';
@@ -17,13 +18,16 @@ export class PodObserver {
   readonly #cri: CriClient;
   readonly #podUid: string;
   readonly #podDirectory: string;
+  readonly #primary: IpFamily;
   readonly #sandboxes = new Map<string, ObservedSandbox>();
   readonly #containers = new Map<string, ObservedContainer>();
 
-  constructor(cri: CriClient, podUid: string, podDirectory: string) {
+  /** @param primary the IP family that comes first among the pod's addresses */
+  constructor(cri: CriClient, podUid: string, podDirectory: string, primary: IpFamily) {
     this.#cri = cri;
     this.#podUid = podUid;
     this.#podDirectory = podDirectory;
+    this.#primary = primary;
   }
 
   /** The cached status of this container may be incomplete: it is read once more. */
@@ -56,7 +60,7 @@ export class PodObserver {
     const ready = sandbox.state === 'SANDBOX_READY';
     if (known?.ready === ready) return known;
     const status = ready ? await this.#cri.podSandboxStatus(sandbox.id, { signal }) : undefined;
-    const observed = observedSandbox(sandbox, status);
+    const observed = observedSandbox(sandbox, status, this.#primary);
     this.#sandboxes.set(sandbox.id, observed);
     return observed;
   }

@@ -71,7 +71,7 @@ export class PodWorker implements SourcedPod {
       onDone: () => this.wake(),
     });
     this.#wakeUp = new WakeUp(() => this.#actions.isBusy);
-    this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid));
+    this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid), hostIPs[0]?.includes(':') ? 'IPv6' : 'IPv4');
     this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
     this.#seenAtMs = options.isNew ? Date.now() : undefined;
     if (options.isNew) this.#observed.resolve();

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
-import { ipv4Cidr } from '../../../daemon/setting-rules.ts';
+import { clusterRanges } from '../../../api/domain/cluster-ranges.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
@@ -46,7 +46,7 @@ async function joinForeign(t: Test, nodeName: string): Promise<Joined> {
   const { ca, client: pair } = await obtainIdentity(
     {
       ...{ server: plane.server, token: await plane.token(Date.now() + 3_600_000), caHash: plane.pki.caHash },
-      ...{ nodeName, certificates, logger: silent, self: async () => ({ machineId: 'm', address: '10.9.0.1' }) },
+      ...{ nodeName, certificates, logger: silent, self: async () => ({ machineId: 'm', addresses: ['10.9.0.1'] }) },
     },
     signal,
   );
@@ -85,7 +85,7 @@ test('a node that may not list Nodes has a network for its pods, and logs the mi
   const network = new PodNetwork({
     ...{ client, nodeName: 'self', cniConfDir, bridgeName: 'kt0', mtu: 0, stateDir: directory, hostRoutes: true },
     ...{ vxlan: 'auto', vxlanPort: 8472, nft: new Nft(new AbortController().signal) },
-    clusterCidr: ipv4Cidr('10.42.0.0/16'),
+    podRanges: clusterRanges('10.42.0.0/16'),
     onConfigured: () => undefined,
     onNodeDeleted: () => void deleted++,
     onForbidden: () => {
@@ -109,7 +109,7 @@ test('a node that may not list Nodes has a network for its pods, and logs the mi
     /nodes lack the role system:node-proxier.*kubectl create clusterrolebinding kedge:node-proxier --clusterrole=system:node-proxier --group=system:nodes$/,
   );
   t.same(warnings, [], 'and of nothing else');
-  const route = async () => (await listRoutes()).find(({ dst }) => dst === '10.42.8.0/24');
+  const route = async () => (await listRoutes('IPv4')).find(({ dst }) => dst === '10.42.8.0/24');
   t.equal(await route(), undefined);
 
   await plane.admin.create(clusterRoleBindings, {
@@ -126,7 +126,7 @@ test('a node that may not list Nodes has a network for its pods, and logs the mi
 });
 
 const description: NodeDescription = {
-  ...{ name: 'self', address: '10.9.0.1', port: 10250, runtimeVersion: 'containerd://1.6.20' },
+  ...{ name: 'self', addresses: ['10.9.0.1'], port: 10250, runtimeVersion: 'containerd://1.6.20' },
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'm', systemUuid: 'u', bootId: 'b' },
   ...{ capacity: { pods: '110' }, allocatable: { pods: '110' } },
 };
@@ -149,7 +149,7 @@ test('a node whose serving certificate is not approved reports it in a condition
   const running = registration.run(stop.signal);
   const warnings: string[] = [];
   const logger = { ...silent, warn: (_: object, message: string) => void warnings.push(message) };
-  const obtaining = obtainServingCertificate(client, certificates, 'self', '10.9.0.1', logger, signal, (trouble) => {
+  const obtaining = obtainServingCertificate(client, certificates, 'self', ['10.9.0.1'], logger, signal, (trouble) => {
     state.setProblem(trouble);
     registration.wake();
   });

@@ -15,7 +15,7 @@ import type { ProxyMode } from '../../../agent/network/services/backends/proxy-m
 import { ServiceCache } from '../../../agent/network/service-cache.ts';
 import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/network/services/service-proxy.ts';
 import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
-import { Cidr } from '../../../api/domain/address.ts';
+import { clusterRanges } from '../../../api/domain/cluster-ranges.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
@@ -231,7 +231,7 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
       events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal }),
       nodeName: 'node-0',
       backends: [backend],
-      serviceCidr: SERVICE_CIDR,
+      serviceRanges: [SERVICE_CIDR],
       dataDir: t.testdir(),
       ...UNOBSERVED,
       ...options,
@@ -287,7 +287,7 @@ t.test('unassigned addresses of the service range are rejected only if the setti
     await eventually('the range', async () => (await filter()).includes('-d 10.43.0.0/16'));
   });
   await t.test('other range', async (t) => {
-    const { put, start } = await makeProxy(t, { serviceCidr: Cidr.parse('192.168.0.0/16') });
+    const { put, start } = await makeProxy(t, { serviceRanges: clusterRanges('192.168.0.0/16') });
     put('kubernetes', '10.43.0.1');
     start();
     await eventually('the rules', async () => (await filter()).includes('-d 10.43.0.1/32'));

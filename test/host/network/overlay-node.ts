@@ -3,7 +3,7 @@ import { Nft } from '../../../agent/network/netfilter/nft.ts';
 import { NftWatch } from '../../../agent/network/netfilter/rule-watch.ts';
 import { NodeRoutes, type NodeAddressing, type VxlanMode } from '../../../agent/network/connectivity/node-routes.ts';
 import { Overlay } from '../../../agent/network/connectivity/overlay.ts';
-import { CLUSTER_CIDR } from '../../support/service-entries.ts';
+import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../support/service-entries.ts';
 
 interface Arguments {
   readonly nodeName: string;
@@ -27,6 +27,13 @@ const overlay = new Overlay({
   ...{ nft, port: 8472, bridgeName: 'pods', logger },
   onMtu: (mtu) => print({ mtu }, 'overlay'),
 });
-const routes = new NodeRoutes({ nodeName, clusterCidr: CLUSTER_CIDR, nodes: () => nodes, vxlan, overlay, logger });
+const routes = new NodeRoutes({
+  nodeName,
+  podRanges: [CLUSTER_CIDR, IPV6_CLUSTER_CIDR],
+  nodes: () => nodes,
+  vxlan,
+  overlay,
+  logger,
+});
 watch.onRemoved(overlay.watched, () => routes.wake());
 await Promise.all([routes.run(signal), watch.run(signal)]);

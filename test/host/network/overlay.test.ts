@@ -63,10 +63,10 @@ class Host {
 }
 
 const NODES: readonly NodeAddressing[] = [
-  { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2', since: '2026' },
-  { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.2.2', since: '2026' },
-  { name: 'unreachable', podCidr: '10.42.3.0/24', address: '203.0.113.9', since: '2026' },
-  { name: 'new', podCidr: '', address: '10.91.1.9', since: '2026' },
+  { name: 'a', podCidrs: ['10.42.1.0/24'], addresses: ['10.91.1.2'], since: '2026' },
+  { name: 'b', podCidrs: ['10.42.2.0/24'], addresses: ['10.91.2.2'], since: '2026' },
+  { name: 'unreachable', podCidrs: ['10.42.3.0/24'], addresses: ['203.0.113.9'], since: '2026' },
+  { name: 'new', podCidrs: [], addresses: ['10.91.1.9'], since: '2026' },
 ];
 
 interface Node {
@@ -161,7 +161,7 @@ t.test('pods on nodes of different networks reach each other, and keep their add
   t.ok(await a.pod.pings('10.42.2.5'), 'the overlay outlives the agent');
   await b.host.ip('address', 'add', '10.91.2.7/24', 'dev', 'eth0');
   await b.agent.end();
-  const moved = NODES.map((node) => (node.name === 'b' ? { ...node, address: '10.91.2.7' } : node));
+  const moved = NODES.map((node) => (node.name === 'b' ? { ...node, addresses: ['10.91.2.7'] } : node));
   const again = await startAgent(t, a.host, 'a', 'auto', moved);
   await startAgent(t, b.host, 'b', 'auto', moved);
   await b.host.ip('address', 'delete', '10.91.2.2/24', 'dev', 'eth0');
@@ -208,7 +208,7 @@ t.test('what other nodes claim keeps no node from another', async (t) => {
   await eventually('the pods to reach each other', () => a.pod.pings('10.42.2.5'));
   await a.agent.end();
   const hostile = HOSTILE.map(([podCidr, address], index) => ({
-    ...{ name: `hostile-${index}`, podCidr, address, since: '2027' },
+    ...{ name: `hostile-${index}`, podCidrs: [podCidr], addresses: [address], since: '2027' },
   }));
   for (const nodes of [
     [...hostile, ...NODES],
@@ -225,8 +225,8 @@ t.test('what other nodes claim keeps no node from another', async (t) => {
 
 t.test('neighbours use the overlay where it is wanted for all', async (t) => {
   const nodes: NodeAddressing[] = [
-    { name: 'a', podCidr: '10.42.1.0/24', address: '10.91.1.2', since: '2026' },
-    { name: 'b', podCidr: '10.42.2.0/24', address: '10.91.1.3', since: '2026' },
+    { name: 'a', podCidrs: ['10.42.1.0/24'], addresses: ['10.91.1.2'], since: '2026' },
+    { name: 'b', podCidrs: ['10.42.2.0/24'], addresses: ['10.91.1.3'], since: '2026' },
   ];
   const a = await Host.create(t, 'a');
   const b = await Host.create(t, 'b');
@@ -247,4 +247,35 @@ t.test('neighbours use the overlay where it is wanted for all', async (t) => {
     (await a.ip('-4', 'route', 'get', '10.42.2.5')).includes('via 10.42.2.0 dev kedge.vxlan'),
   );
   await eventually('the other node', () => a.pings('10.42.2.5'));
+});
+
+t.test('packets of IPv6 travel in datagrams of IPv4, between nodes that have no addresses of IPv6', async (t) => {
+  const nodes = (...own: readonly string[]): NodeAddressing[] =>
+    ['a', 'b'].map((name, index) => ({
+      ...{ name, since: '2026', podCidrs: [`10.42.${index + 1}.0/24`, `fd00:42:0:${index + 1}::/64`] },
+      addresses: [`10.91.1.${index + 2}`, ...own.slice(index, index + 1)],
+    }));
+  const a = await Host.create(t, 'a');
+  const b = await Host.create(t, 'b');
+  await a.connect('eth0', '10.91.1.2/24', b, 'eth0', '10.91.1.3/24');
+  for (const [host, ...addresses] of [
+    [a, '10.42.1.5/32', 'fd00:42:0:1::5/128'],
+    [b, '10.42.2.5/32', 'fd00:42:0:2::5/128'],
+  ] as const)
+    for (const address of addresses) await host.ip('address', 'add', address, 'dev', 'lo');
+  const wayToB = (): Promise<string> => a.ip('-6', 'route', 'get', 'fd00:42:0:2::5');
+  const apart = [await startAgent(t, a, 'a', 'auto', nodes()), await startAgent(t, b, 'b', 'auto', nodes())];
+  await eventually('the pods of IPv6', () => a.pings('fd00:42:0:2::5'));
+  t.match(await wayToB(), /via fd00:42:0:2:: dev kedge\.vxlan/);
+  t.match(await a.ip('-4', 'route', 'get', '10.42.2.5'), /via 10\.91\.1\.3 dev eth0/, 'and IPv4 without them');
+  for (const agent of apart) await agent.end();
+
+  const own = ['fd00:91::2', 'fd00:91::3'];
+  for (const [index, host] of [a, b].entries())
+    await host.ip('address', 'add', `${own[index]}/64`, 'dev', 'eth0', 'nodad');
+  await startAgent(t, a, 'a', 'auto', nodes(...own));
+  await startAgent(t, b, 'b', 'auto', nodes(...own));
+  await eventually('routes through the nodes', async () => (await wayToB()).includes('via fd00:91::3 dev eth0'));
+  await eventually('the pods of IPv6', () => a.pings('fd00:42:0:2::5'));
+  await eventually('the overlay to be gone', async () => !(await a.ip('link')).includes('kedge.vxlan'));
 });

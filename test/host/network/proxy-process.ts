@@ -38,7 +38,7 @@ const { backend, retired } = backendsOf(mode, {
 const watch = new NftWatch(nft, logger);
 const cache = new ServiceCache({ client, logger, nodeName: 'node-0', families: [backend.family] });
 const proxy = new ServiceProxy({
-  ...{ cache, logger, nodeName: 'node-0', serviceCidr: SERVICE_CIDR, dataDir, watch },
+  ...{ cache, logger, nodeName: 'node-0', serviceRanges: [SERVICE_CIDR], dataDir, watch },
   ...{ events: { event: () => undefined }, backends: [backend], retired },
   ...UNOBSERVED,
 });

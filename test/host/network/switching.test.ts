@@ -48,7 +48,7 @@ async function startProxy(t: Test, api: MemoryApi, mode: ProxyMode) {
   const { backend, retired } = backendsOf(mode, proxyHostOf(CLUSTER_CIDR, { netfilter }));
   const cache = new ServiceCache({ client, logger: silent, nodeName: 'node-0', families: [backend.family] });
   const proxy = new ServiceProxy({
-    ...{ cache, logger: silent, nodeName: 'node-0', serviceCidr: SERVICE_CIDR, dataDir: t.testdir() },
+    ...{ cache, logger: silent, nodeName: 'node-0', serviceRanges: [SERVICE_CIDR], dataDir: t.testdir() },
     ...{ events: { event: () => undefined }, backends: [backend], retired },
     ...UNOBSERVED,
   });
@@ -144,7 +144,7 @@ for (const [from, to] of PAIRS) {
 
 t.test('nftables is chosen where the host has it', async (t) => {
   const { signal } = new AbortController();
-  t.equal(await availableProxyMode({ clusterCidr: CLUSTER_CIDR, nft: new Nft(signal) }, silent), 'nftables');
+  t.equal(await availableProxyMode([{ clusterCidr: CLUSTER_CIDR, nft: new Nft(signal) }], silent), 'nftables');
   t.notMatch((await run('nft', ['list', 'ruleset'])).stdout, 'kube-proxy', 'and nothing is written to find out');
   class OldNft extends Nft {
     override check(input: string): Promise<void> {
@@ -153,15 +153,15 @@ t.test('nftables is chosen where the host has it', async (t) => {
   }
   const warnings: unknown[] = [];
   const logger = { ...silent, warn: (fields: object) => void warnings.push(fields) };
-  t.equal(await availableProxyMode({ clusterCidr: CLUSTER_CIDR, nft: new OldNft(signal) }, logger), 'iptables');
+  t.equal(await availableProxyMode([{ clusterCidr: CLUSTER_CIDR, nft: new OldNft(signal) }], logger), 'iptables');
   t.equal(warnings.length, 1);
 });
 
 t.test('a mode that its operator has chosen is refused where the host lacks what it takes', async (t) => {
   const host = proxyHostOf(CLUSTER_CIDR);
-  if (TESTED_MODES.includes('ipvs')) await t.resolves(requireProxyMode('ipvs', host));
+  if (TESTED_MODES.includes('ipvs')) await t.resolves(requireProxyMode('ipvs', [host]));
   else {
     const message = 'proxy-mode ipvs: this kernel has no ip_vs; choose nftables or iptables';
-    await t.rejects(requireProxyMode('ipvs', host), { name: 'HostError', message });
+    await t.rejects(requireProxyMode('ipvs', [host]), { name: 'HostError', message });
   }
 });

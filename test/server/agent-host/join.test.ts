@@ -30,7 +30,8 @@ test('a real api-server is there', async (t) => {
   t.teardown(() => undefined);
 });
 
-const self = async () => ({ machineId: 'machine-1', address: '10.0.0.1' });
+const ADDRESSES = ['10.0.0.9', 'fd00::9'];
+const self = async () => ({ machineId: 'machine-1', addresses: ['10.0.0.1'] });
 
 interface Joining {
   readonly certificates: NodeCertificates;
@@ -63,8 +64,12 @@ test('a node joins with a token, and does not need it afterwards', async (t) => 
   const again = await identity({ token: '', caHash: '' });
   t.equal(again.isNew, false);
   t.equal(again.client.certificate, first.client.certificate);
-  const serving = await obtainServingCertificate(clientOf(t, again), certificates, 'one', '10.0.0.9', logger, signal);
-  t.match(new X509Certificate(serving.certificate).subjectAltName, /DNS:one, IP Address:10\.0\.0\.9/);
+  const serving = await obtainServingCertificate(clientOf(t, again), certificates, 'one', ADDRESSES, logger, signal);
+  t.match(
+    new X509Certificate(serving.certificate).subjectAltName,
+    /DNS:one, IP Address:10\.0\.0\.9, IP Address:FD00:0:0:0:0:0:0:9$/,
+  );
+  t.strictSame((await certificates.read('serving'))?.names, ['one', ...ADDRESSES]);
   await t.rejects(identity({ token: '', nodeName: 'other' }), /has joined as system:node:one; .* a token is required/);
 });
 
@@ -142,7 +147,7 @@ test('a certificate is renewed before it expires, and the client switches to the
 
 const description: NodeDescription = {
   name: 'five',
-  address: '10.0.0.5',
+  addresses: ['10.0.0.5'],
   port: 10250,
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'machine-5', systemUuid: 'u', bootId: 'b' },
   runtimeVersion: 'containerd://1.6.20',
@@ -203,9 +208,11 @@ test('the node registers, updates its status, registers again when deleted, and 
     metadata: { ownerReferences: [{ uid: first.metadata?.uid }] },
   });
 
-  await t.resolves(checkNameIsFree(client, 'five', { machineId: 'machine-5', address: '10.0.0.5' }, signal));
+  await t.resolves(
+    checkNameIsFree(client, 'five', { machineId: 'machine-5', addresses: ['10.0.0.5', 'fd00::5'] }, signal),
+  );
   await t.rejects(
-    checkNameIsFree(client, 'five', { machineId: 'machine-6', address: '10.0.0.6' }, signal),
+    checkNameIsFree(client, 'five', { machineId: 'machine-6', addresses: ['10.0.0.6'] }, signal),
     /the name five is in use by a running node at 10\.0\.0\.5/,
   );
   const twin = await joining(t, 'six', await plane.token(Date.now() + HOUR_MS));

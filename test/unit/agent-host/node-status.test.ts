@@ -26,7 +26,7 @@ const capacity = capacityOf({
 
 const description: NodeDescription = {
   name: 'n1',
-  address: '10.0.0.5',
+  addresses: ['10.0.0.5'],
   port: 10250,
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'm', systemUuid: 'u', bootId: 'b' },
   runtimeVersion: 'containerd://1.6.20',

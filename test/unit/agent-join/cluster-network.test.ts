@@ -9,8 +9,13 @@ function networkOf(settings: Partial<typeof NOTHING>, learned: Partial<typeof KU
   const warnings: object[] = [];
   const quiet = () => undefined;
   const logger = { debug: quiet, info: quiet, warn: (fields: object) => void warnings.push(fields), error: quiet };
-  const { clusterCidr, serviceCidr, dns } = clusterNetwork({ ...NOTHING, ...settings }, learned, logger);
-  return { pods: clusterCidr.text, services: serviceCidr?.text, dns: `${dns.servers.join()} ${dns.domain}`, warnings };
+  const { podRanges, serviceRanges, dns } = clusterNetwork({ ...NOTHING, ...settings }, learned, logger);
+  return {
+    pods: podRanges.join(),
+    services: serviceRanges.join(),
+    dns: `${dns.servers.join()} ${dns.domain}`,
+    warnings,
+  };
 }
 
 test("settings of the node take precedence over the cluster's, and these over the defaults", (t) => {
@@ -39,10 +44,21 @@ test("a setting that differs from the cluster's is used, and logged with both va
 
 test('"none" disables what the cluster provides', (t) => {
   t.match(networkOf({ serviceCidr: 'none' }, KUBEADM), {
-    ...{ services: undefined, dns: '10.96.0.10 cluster.example', warnings: [] },
+    ...{ services: '', dns: '10.96.0.10 cluster.example', warnings: [] },
   });
-  t.match(networkOf({ serviceCidr: 'none' }, {}), { services: undefined, dns: '10.43.0.10 cluster.local' });
+  t.match(networkOf({ serviceCidr: 'none' }, {}), { services: '', dns: '10.43.0.10 cluster.local' });
   t.match(networkOf({ clusterDns: 'none' }, KUBEADM), { dns: ' cluster.example', warnings: [] });
+  t.end();
+});
+
+test('both ranges of a dual-stack cluster are used, and its DNS is in the primary one', (t) => {
+  const network = { clusterCidr: '10.244.0.0/16,fd00:1::/56', serviceCidr: 'fd00:2::/112,10.96.0.0/12' };
+  t.match(networkOf({}, { ...KUBEADM, ...network }), {
+    ...{ pods: network.clusterCidr, services: network.serviceCidr, dns: 'fd00:2::a cluster.example', warnings: [] },
+  });
+  t.throws(() => networkOf({ clusterCidr: '10.1.0.0/16,fd00:2::/64' }, { ...KUBEADM, ...network }), {
+    message: `the range of pods 10.1.0.0/16,fd00:2::/64 overlaps with that of Services ${network.serviceCidr}`,
+  });
   t.end();
 });
 
@@ -63,12 +79,17 @@ test('parses the kubeadm ClusterConfiguration: single-stack, dual-stack, partial
   const read = (networking: string) =>
     parseClusterConfiguration(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n${networking}`);
   t.same(read('networking: {podSubnet: "fd00:1::/56,10.244.0.0/16", serviceSubnet: 10.96.0.0/12, dnsDomain: a.b}'), {
-    ...{ clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12', clusterDomain: 'a.b' },
+    ...{ clusterCidr: 'fd00:1::/56,10.244.0.0/16', serviceCidr: '10.96.0.0/12', clusterDomain: 'a.b' },
   });
+  t.same(read('networking: {podSubnet: "10.244.0.0/16, fd00:1::/56"}'), { clusterCidr: '10.244.0.0/16,fd00:1::/56' });
+  t.throws(() => read('networking: {podSubnet: "10.1.0.0/16,10.2.0.0/16"}'), /podSubnet is not a range of addresses/);
   for (const nothing of ['', 'networking:', 'networking: {podSubnet: "", dnsDomain: null}', 'networking: [1]'])
     t.same(read(nothing), {}, nothing);
-  t.same(read('networking: {serviceSubnet: "fd00::/112"}'), {}, 'IPv6 single-stack');
-  t.throws(() => read('networking: {podSubnet: everything}'), /podSubnet is not a range of addresses: everything/);
+  t.same(read('networking: {serviceSubnet: "fd00::/112"}'), { serviceCidr: 'fd00::/112' }, 'IPv6 single-stack');
+  t.throws(
+    () => read('networking: {podSubnet: everything}'),
+    /podSubnet is not a range of addresses, nor one of each family: everything/,
+  );
   t.throws(() => read('networking: {podSubnet: 7}'), /podSubnet is not a string/);
   t.throws(() => read('networking: {dnsDomain: Not_A_Domain}'), /dnsDomain must be a DNS domain/);
   t.throws(() => read('networking: {'), /./);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import { ipv4Cidr } from '../../../daemon/setting-rules.ts';
+import { clusterRanges } from '../../../api/domain/cluster-ranges.ts';
 import { agentSettings } from '../../../agent/config.ts';
 import { rangeWarning } from '../../../agent/network/pod-network.ts';
 import { kubeconfigFile } from '../../../cli/cluster-access.ts';
@@ -89,9 +89,14 @@ const AGENT_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp]
   [{ caHash: 'abc' }, /^--ca-hash must be "sha256:" and 64 hexadecimal digits, not "abc"$/],
   [{ nodeName: 'Bad_Name' }, /^--node-name must be a name of up to 63 lower-case letters.*, not "Bad_Name"$/],
   [{ nodeName: 'a'.repeat(64) }, /^--node-name must be a name of up to 63/],
-  [{ nodeIp: 'localhost' }, /^--node-ip must be an IPv4 address such as 10\.0\.0\.1, not "localhost"$/],
-  [{ nodeIp: '10.0.0.256' }, /^--node-ip must be an IPv4 address/],
-  [{ nodeIp: '::1' }, /^--node-ip must be an IPv4 address/],
+  [
+    { nodeIp: 'localhost' },
+    /^--node-ip must be an IP address such as 10\.0\.0\.1, or one of IPv4 and one of IPv6 .*, not "localhost"$/,
+  ],
+  [{ nodeIp: '10.0.0.256' }, /^--node-ip must be an IP address/],
+  [{ nodeIp: '10.0.0.1, fd00::1' }, /^--node-ip must be an IP address/],
+  [{ nodeIp: 'fe80::1' }, /^--node-ip must be an address that other hosts reach this one at, not fe80::1$/],
+  [{ nodeIp: '10.0.0.1,10.0.0.2' }, /^--node-ip must have one address of IPv4 and one of IPv6, not two of IPv4/],
   [{ nodeIp: '0.0.0.0' }, /^--node-ip must be an address that other hosts reach this one at, not 0\.0\.0\.0$/],
   [{ nodeLabels: 'a=b,disk' }, /^--node-labels cannot be used: "disk" is not key=value$/],
   [{ nodeLabels: 'a b=c' }, /^--node-labels cannot be used: "a b=c": name part must consist of/],
@@ -107,8 +112,11 @@ const AGENT_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp]
   [{ dataDir: '' }, /^--data-dir must not be empty$/],
   [{ clusterDns: 'dns' }, /^--cluster-dns must be an IP address/],
   [{ clusterDomain: 'Cluster' }, /^--cluster-domain must be a DNS domain of lower-case letters/],
-  [{ clusterCidr: '10.42.0.0' }, /^--cluster-cidr must be an IPv4 CIDR such as 10\.42\.0\.0\/16/],
-  [{ clusterCidr: 'fd00::/64' }, /^--cluster-cidr must be an IPv4 CIDR/],
+  [
+    { clusterCidr: '10.42.0.0' },
+    /^--cluster-cidr must be a CIDR such as 10\.42\.0\.0\/16, or one of IPv4 and one of IPv6/,
+  ],
+  [{ clusterCidr: 'fd00:0::/64' }, /^--cluster-cidr must be written as fd00::\/64, not fd00:0::\/64$/],
   [{ serviceCidr: '10.43.0.1/16' }, /^--service-cidr must be written as 10\.43\.0\.0\/16, not 10\.43\.0\.1\/16$/],
   [
     { serviceCidr: '10.42.7.0/24', clusterCidr: '10.42.0.0/16' },
@@ -253,8 +261,10 @@ t.test('without --kubeconfig the first existing file of $KUBECONFIG is used, as 
 });
 
 t.test("an agent whose pod CIDR differs from the cluster's reports the setting and both values", (t) => {
-  const range = ipv4Cidr('10.42.0.0/16');
-  t.equal(rangeWarning(range, '10.42.7.0/24'), undefined);
-  t.match(rangeWarning(range, '10.50.7.0/24'), /^cluster-cidr is 10\.42\.0\.0\/16 here, .* 10\.50\.7\.0\/24: set it/);
+  const ranges = clusterRanges('10.42.0.0/16,fd00:42::/56');
+  const warning = (text: string): string | undefined => rangeWarning(ranges, clusterRanges(text)[0]);
+  for (const text of ['10.42.7.0/24', 'fd00:42:0:7::/64']) t.equal(warning(text), undefined);
+  t.match(warning('fd00:50::/64'), /^cluster-cidr is fd00:42::\/56 here/);
+  t.match(warning('10.50.7.0/24'), /^cluster-cidr is 10\.42\.0\.0\/16 here, .* 10\.50\.7\.0\/24: set it/);
   t.end();
 });

@@ -64,17 +64,17 @@ export function backendsOf(mode: ProxyMode, host: ProxyHost): { backend: ProxyBa
 }
 
 /** Throws a HostError when the host lacks what a mode takes that its operator has chosen, and that no other stands in for. */
-export async function requireProxyMode(mode: ProxyMode, host: ProxyHost): Promise<void> {
-  if (mode === 'ipvs') await requireIpvs(host.ipvs, host);
+export async function requireProxyMode(mode: ProxyMode, hosts: readonly ProxyHost[]): Promise<void> {
+  if (mode === 'ipvs') for (const host of hosts) await requireIpvs(host.ipvs, host);
 }
 
-/** The mode for a node whose operator has chosen none: nftables where the host has all that it takes. */
+/** The mode for a node whose operator has chosen none: nftables where the host has all that it takes, in each IP family. */
 export async function availableProxyMode(
-  host: Pick<ProxyHost, 'clusterCidr' | 'nft'>,
+  hosts: readonly Pick<ProxyHost, 'clusterCidr' | 'nft'>[],
   logger: Logger,
 ): Promise<ProxyMode> {
   try {
-    await checkNftables(host);
+    for (const host of hosts) await checkNftables(host);
     return 'nftables';
   } catch (error) {
     if (!(error instanceof ProgramError)) throw error;

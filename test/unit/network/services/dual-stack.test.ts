@@ -140,7 +140,7 @@ async function startProxy(t: Test) {
   const start = () => {
     const cache = new ServiceCache({ client, logger: silent, nodeName: 'n', families: BOTH });
     const proxy = new ServiceProxy({
-      ...{ cache, backends, nodeName: 'n', serviceCidr: SERVICE_CIDR, dataDir: t.testdir(), logger: silent },
+      ...{ cache, backends, nodeName: 'n', serviceRanges: [SERVICE_CIDR], dataDir: t.testdir(), logger: silent },
       events: { event: () => undefined },
       ...UNOBSERVED,
     });

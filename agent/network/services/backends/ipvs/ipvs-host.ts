@@ -35,7 +35,7 @@ export const ipvsHost = (
   otherNodes: IpvsHost['otherNodes'] = () => [],
 ): IpvsHost => ({
   ...settings,
-  otherNodes,
+  otherNodes: () => otherNodes().filter((address) => address.family === family),
   ipvsadm: new Ipvsadm(signal),
   serviceAddresses: new ServiceAddresses(family, signal),
   hostAddresses: async () => (await hostAddresses(family, signal)).flatMap((text) => IpAddress.parse(text) ?? []),
