@@ -13,11 +13,14 @@ import { eventually } from './wait.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BUILT = path.join(ROOT, 'dist');
 const NETWORK = '10.77.0';
+const NETWORK_V6 = 'fd00:77::';
 
 export interface ClusterOptions {
   /** Short and unique among concurrent tests: it names network namespaces and cgroups. */
   readonly name: string;
   readonly nodes?: number;
+  /** Whether the nodes have addresses of IPv6, too. */
+  readonly ipv6?: boolean;
   /** Additional settings of the server. */
   readonly server?: Readonly<Record<string, string>>;
   /** Additional settings of the agents. */
@@ -30,13 +33,15 @@ export class Cluster implements AsyncDisposable {
   readonly nodes: ClusterNode[] = [];
   /** Additional settings of every agent. */
   readonly agentSettings: Readonly<Record<string, string>>;
+  readonly ipv6: boolean;
   readonly #settings: Readonly<Record<string, string>>;
   #server: Daemon | undefined;
 
-  private constructor({ name, server = {}, agent = {} }: ClusterOptions, directory: string) {
+  private constructor({ name, ipv6 = false, server = {}, agent = {} }: ClusterOptions, directory: string) {
     this.name = name;
     this.directory = directory;
     this.agentSettings = agent;
+    this.ipv6 = ipv6;
     this.#settings = server;
   }
 
@@ -121,14 +126,15 @@ export class Cluster implements AsyncDisposable {
     return path.join(this.directory, 'server');
   }
 
-  /** Starts or restarts the server; resolves when it is ready. */
-  async startServer(): Promise<void> {
+  /** Starts or restarts the server, with other settings if there are `more`; resolves when it is ready. */
+  async startServer(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const settings = {
       'data-dir': this.dataDirectory,
       'admin-kubeconfig': this.kubeconfig,
       'advertise-address': `${NETWORK}.1`,
       'allow-privileged': 'true',
       ...this.#settings,
+      ...more,
     };
     const args = Object.entries(settings).map(([key, value]) => `--${key}=${value}`);
     const log = path.join(this.directory, 'server.log');
@@ -199,6 +205,8 @@ export class Cluster implements AsyncDisposable {
 export class ClusterNode {
   readonly name: string;
   readonly ip: string;
+  /** Where the cluster's nodes have addresses of IPv6. */
+  readonly ipv6: string;
   readonly netns: string;
   readonly directory: string;
   readonly #cluster: Cluster;
@@ -209,6 +217,7 @@ export class ClusterNode {
     this.#cluster = cluster;
     this.name = `${cluster.name}-${index}`;
     this.ip = `${NETWORK}.${index + 1}`;
+    this.ipv6 = `${NETWORK_V6}${index + 1}`;
     // A killed test of the same name may have left its own.
     this.netns = `${path.basename(cluster.directory)}-${index}`;
     this.directory = path.join(cluster.directory, this.name);
@@ -247,6 +256,12 @@ export class ClusterNode {
       await ip('addr', 'add', `${node.ip}/24`, 'dev', 'eth0');
       await ip('link', 'set', 'eth0', 'up');
       await ip('route', 'add', 'default', 'via', `${NETWORK}.1`);
+    }
+    if (cluster.ipv6) {
+      const link = index === 0 ? 'lan0' : 'eth0';
+      await ip('-6', 'addr', 'add', `${node.ipv6}/64`, 'dev', link, 'nodad');
+      const way = index === 0 ? [] : ['via', `${NETWORK_V6}1`];
+      await ip('-6', 'route', 'add', 'default', ...way, 'dev', link);
     }
     return node;
   }
@@ -323,7 +338,7 @@ export class ClusterNode {
         token: join.token,
         'ca-hash': join.caHash,
         'node-name': this.name,
-        'node-ip': this.ip,
+        'node-ip': this.#cluster.ipv6 ? `${this.ip},${this.ipv6}` : this.ip,
         'data-dir': path.join(this.directory, 'agent'),
         'kubelet-dir': this.kubeletDirectory,
         'image-dir': path.join(path.dirname(this.#cluster.kedge), 'images'),
