@@ -22,6 +22,7 @@ import { caHashProblem, serverProblem } from './join/join-format.ts';
 import { VXLAN_MODES, type VxlanMode } from './network/connectivity/node-routes.ts';
 import { IPVS_SCHEDULERS, type IpvsScheduler } from './network/services/backends/ipvs/ipvs-scheduler.ts';
 import { PROXY_MODES, type ProxyMode } from './network/services/backends/proxy-mode.ts';
+import { EXTERNAL } from './node/cloud-provider.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -35,6 +36,7 @@ export const defaultAgentConfig = {
   caHash: '',
   nodeName: '',
   nodeIp: '',
+  cloudProvider: '',
   nodeLabels: [] as readonly string[],
   nodeTaints: [] as readonly string[],
   maxPods: 110,
@@ -88,6 +90,8 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   nodeName: 'name of the Node; the host name in lower case when empty',
   nodeIp:
     'address at which other nodes reach this node, or one of each IP family, as 10.0.0.1,fd00::1; the addresses of the default routes when empty',
+  cloudProvider:
+    "external: the Node is initialized, and its addresses are set, by a cloud's controllers or the server's inventory (docs/inventory.md)",
   nodeLabels: 'labels to register the Node with, key=value',
   nodeTaints: 'taints to register the Node with, key=value:effect',
   maxPods: 'maximum number of pods on the node',
@@ -159,6 +163,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   caHash: orEmpty(caHashProblem),
   nodeName: nodeNameProblem,
   nodeIp: orEmpty(hostAddresses),
+  cloudProvider: orEmpty(oneOf(EXTERNAL)),
   nodeLabels: readableBy(parseLabels),
   nodeTaints: readableBy(parseTaints),
   maxPods: integerFrom(0),

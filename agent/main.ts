@@ -47,6 +47,7 @@ import { ServiceCache } from './network/service-cache.ts';
 import { ipvsHost } from './network/services/backends/ipvs/ipvs-host.ts';
 import { availableProxyMode, requireProxyMode } from './network/services/backends/proxy-modes.ts';
 import { createServiceProxy } from './network/services/main.ts';
+import { addressingOf, cloudAnnotations, cloudTaints } from './node/cloud-provider.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -75,7 +76,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
-  const taints = parseTaints(config.nodeTaints);
+  const taints = [...parseTaints(config.nodeTaints), ...cloudTaints(config)];
 
   // Who this host is, what it is, and what it runs containers with.
   const reading = readHostFacts(ownCommand('host-facts'), signal);
@@ -104,14 +105,21 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // The Node object and its heartbeat.
   const attachments = new Attachments({ client, nodeName: name });
   const node = await createNode({
-    ...{ name, addresses, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
+    ...{
+      name,
+      addresses,
+      addressing: addressingOf(config),
+      port: config.port,
+      maxPods: config.maxPods,
+      reserved: config.reserved,
+    },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
     annotations: {
       ...((await canMountNfs()) && { [NFS_CLIENT]: 'true' }),
       [LOCAL_PATH_DIRECTORY]: localPathDirectory(dataDir),
       // Without it, upstream's attach/detach controller leaves volumes to the node.
       [CONTROLLER_ATTACHES]: 'true',
-      ...(config.nodeIp && { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp }),
+      ...cloudAnnotations(config),
     },
     problems: await applyKernelSettings(familiesOf(podRanges), logger, signal),
     awaitsApi: (await certificates.read('serving')) === undefined,

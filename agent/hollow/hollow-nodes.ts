@@ -148,6 +148,7 @@ export class HollowNodes {
       description: {
         name: node.name,
         addresses: [node.address],
+        addressing: 'own',
         port: 0,
         facts: hollowFacts(),
         runtimeVersion: 'hollow://1',

@@ -2,6 +2,7 @@
 import { countProcessors, readDisk, readHugePages, readMemory } from '../host/meters.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
+import type { Addressing } from './cloud-provider.ts';
 import { allocatableOf, capacityOf, parseReserved, type NodeDescription } from './node-status.ts';
 import type { Threshold } from './pressure.ts';
 
@@ -9,6 +10,7 @@ export interface DescribeOptions {
   readonly name: string;
   /** At least one, the primary one first. */
   readonly addresses: readonly string[];
+  readonly addressing: Addressing;
   readonly port: number;
   readonly maxPods: number;
   readonly reserved: readonly string[];
@@ -31,6 +33,7 @@ export async function describeNode(options: DescribeOptions): Promise<NodeDescri
   return {
     name: options.name,
     addresses: options.addresses,
+    addressing: options.addressing,
     port: options.port,
     facts: options.facts,
     runtimeVersion: `${runtimeName}://${runtimeVersion.replace(/^v/, '')}`,

@@ -229,7 +229,7 @@ export class NodeRegistration {
         nodes,
         '',
         description.name,
-        { status: { ...status, addresses: [...(status.addresses ?? []), REPLACE_LIST] } },
+        { status: { ...status, ...(status.addresses && { addresses: [...status.addresses, REPLACE_LIST] }) } },
         { type: 'strategic', subresource: 'status', signal },
       );
       this.#remember(node, status);

@@ -10,6 +10,7 @@ import { laterTime, timeOf } from '../../api/machinery/time.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
+import { reportedAddresses, type Addressing } from './cloud-provider.ts';
 import { goArchitecture } from './node-labels.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
 import { isUnderPressure, type Pressure, type PressureObservation } from './pressure.ts';
@@ -20,6 +21,7 @@ import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } fr
 export interface NodeDescription {
   readonly name: string;
   readonly addresses: readonly string[];
+  readonly addressing: Addressing;
   readonly port: number;
   readonly facts: HostFacts;
   /** `containerd://1.6.20`. */
@@ -153,9 +155,12 @@ export function nodeStatus(
   old: Node | undefined,
   nowMs: number,
 ): NodeStatus {
-  const { name, addresses, port, facts, runtimeVersion, capacity, allocatable } = description;
+  const { name, port, facts, runtimeVersion, capacity, allocatable } = description;
+  const internal = description.addresses.map((address) => ({ type: 'InternalIP', address }));
+  const hostname = { type: 'Hostname', address: name };
+  const addresses = reportedAddresses([...internal, hostname], description.addressing, old?.status);
   return {
-    addresses: [...addresses.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: name }],
+    ...(addresses && { addresses }),
     allocatable: { ...observation.devices.allocatable, ...allocatable },
     capacity: { ...observation.devices.capacity, ...capacity },
     conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),

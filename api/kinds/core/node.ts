@@ -114,7 +114,7 @@ export const nodes = defineKind<Node>({
     const errors: FieldError[] = [];
     // Unlike upstream's, a node gets a range of the other family when its cluster becomes dual-stack: what it has stays.
     const before = old.spec?.podCIDRs ?? [];
-    if (spec?.podCIDRs?.slice(0, before.length).join() !== before.join()) {
+    if ((spec?.podCIDRs ?? []).slice(0, before.length).join() !== before.join()) {
       errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'));
     }
     if (old.spec?.providerID && spec?.providerID !== old.spec.providerID) {

@@ -126,7 +126,8 @@ test('a node that may not list Nodes has a network for its pods, and logs the mi
 });
 
 const description: NodeDescription = {
-  ...{ name: 'self', addresses: ['10.9.0.1'], port: 10250, runtimeVersion: 'containerd://1.6.20' },
+  ...{ name: 'self', addresses: ['10.9.0.1'], addressing: 'own', port: 10250 },
+  runtimeVersion: 'containerd://1.6.20',
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'm', systemUuid: 'u', bootId: 'b' },
   ...{ capacity: { pods: '110' }, allocatable: { pods: '110' } },
 };

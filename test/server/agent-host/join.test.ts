@@ -15,6 +15,7 @@ import { clientCredentials, NodeCertificates } from '../../../agent/join/node-ce
 import { keepRenewed } from '../../../agent/join/rotation.ts';
 import { Heartbeat } from '../../../agent/node/heartbeat.ts';
 import { NodeRegistration } from '../../../agent/node/node-registration.ts';
+import { addressingOf, cloudAnnotations, cloudTaints } from '../../../agent/node/cloud-provider.ts';
 import type { NodeDescription, NodeObservation } from '../../../agent/node/node-status.ts';
 import { startControlPlane, type ControlPlane } from '../../support/signing-control-plane.ts';
 import { eventually } from '../../support/wait.ts';
@@ -148,6 +149,7 @@ test('a certificate is renewed before it expires, and the client switches to the
 const description: NodeDescription = {
   name: 'five',
   addresses: ['10.0.0.5'],
+  addressing: 'own',
   port: 10250,
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'machine-5', systemUuid: 'u', bootId: 'b' },
   runtimeVersion: 'containerd://1.6.20',
@@ -155,18 +157,20 @@ const description: NodeDescription = {
   allocatable: { cpu: '2', memory: '1Gi', pods: '110' },
 };
 
+const CALM: NodeObservation = {
+  problems: [],
+  pressure: {},
+  images: [],
+  features: { supplementalGroupsPolicy: false },
+  nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
+  volumesInUse: [],
+  devices: { capacity: {}, allocatable: {} },
+};
+
 test('the node registers, updates its status, registers again when deleted, and detects name conflicts', async (t) => {
   const { identity } = await joining(t, 'five', await plane.token(Date.now() + HOUR_MS));
   const client = clientOf(t, await identity());
-  let observation: NodeObservation = {
-    problems: ['no network yet'],
-    pressure: {},
-    images: [],
-    features: { supplementalGroupsPolicy: false },
-    nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
-    volumesInUse: [],
-    devices: { capacity: {}, allocatable: {} },
-  };
+  let observation: NodeObservation = { ...CALM, problems: ['no network yet'] };
   const recorded: string[][] = [];
   const registration = new NodeRegistration({
     client,
@@ -269,6 +273,39 @@ test('the node registers, updates its status, registers again when deleted, and 
     last.status?.conditions?.some(({ type }) => type === 'NetworkUnavailable'),
     'others’ conditions stay',
   );
+  stop.abort();
+  await running;
+});
+
+test('what a cloud has said of a node stays', async (t) => {
+  const { identity } = await joining(t, 'eight', await plane.token(Date.now() + HOUR_MS));
+  const client = clientOf(t, await identity());
+  const settings = { cloudProvider: 'external', nodeIp: '10.0.0.8' };
+  let problems: string[] = ['no network yet'];
+  const registration = new NodeRegistration({
+    ...{ client, labels: {}, record: () => undefined, logger },
+    description: { ...description, name: 'eight', addresses: ['10.0.0.8'], addressing: addressingOf(settings) },
+    annotations: cloudAnnotations(settings),
+    taints: cloudTaints(settings),
+    observe: async () => ({ ...CALM, problems }),
+  });
+  const stop = new AbortController();
+  const first = await registration.register(stop.signal);
+  const running = registration.run(stop.signal);
+  t.match(first.metadata?.annotations, { 'alpha.kubernetes.io/provided-node-ip': '10.0.0.8' });
+  t.match(first.spec?.taints, [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true' }]);
+  t.match(first.status?.addresses, [{ address: '10.0.0.8' }, { address: 'eight' }]);
+  const addresses = [{ type: 'InternalIP', address: '192.0.2.8' }];
+  await plane.admin.patch(nodes, '', 'eight', { spec: { taints: [] } });
+  await plane.admin.patch(nodes, '', 'eight', { status: { addresses } }, { subresource: 'status' });
+  problems = [];
+  registration.wake();
+  const ready = await eventually('the node to be ready', async () => {
+    const node = await plane.admin.get(nodes, '', 'eight');
+    return node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True' && node;
+  });
+  t.strictSame(ready.status?.addresses, addresses);
+  t.equal(ready.spec?.taints, undefined);
   stop.abort();
   await running;
 });

@@ -11,6 +11,7 @@ import {
   type NodeObservation,
 } from '../../../agent/node/node-status.ts';
 import { observePressure, parseThresholds, PRESSURE_HOLD_MS } from '../../../agent/node/pressure.ts';
+import { addressingOf, cloudTaints } from '../../../agent/node/cloud-provider.ts';
 import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 const capacity = capacityOf({
@@ -27,6 +28,7 @@ const capacity = capacityOf({
 const description: NodeDescription = {
   name: 'n1',
   addresses: ['10.0.0.5'],
+  addressing: 'own',
   port: 10250,
   facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'm', systemUuid: 'u', bootId: 'b' },
   runtimeVersion: 'containerd://1.6.20',
@@ -83,6 +85,32 @@ test("conditions have upstream's messages and keep lastTransitionTime; condition
   const able = nodeStatus(description, { ...calm, features: { supplementalGroupsPolicy: true } }, node, 2_000_000);
   t.ok(statusHasChanged(able, first), 'another runtime with more features');
   t.match(broken.conditions?.at(-1), { status: 'False', reason: 'KubeletNotReady', message: '[one, two]' });
+});
+
+test('addresses are left to a cloud where there is one', async (t) => {
+  const own = [
+    { type: 'InternalIP', address: '10.0.0.5' },
+    { type: 'Hostname', address: 'n1' },
+  ];
+  const fresh: Node = { status: {} };
+  const set: Node = { status: { addresses: [{ type: 'ExternalIP', address: '192.0.2.1' }] } };
+  for (const [addressing, old, wanted] of [
+    ['own', set, own],
+    ['suggested', undefined, own],
+    ['suggested', fresh, own],
+    ['suggested', set, undefined],
+    ['external', undefined, undefined],
+    ['external', set, undefined],
+  ] as const)
+    t.strictSame(nodeStatus({ ...description, addressing }, calm, old, 1_000_000).addresses, wanted, addressing);
+  for (const [cloudProvider, nodeIp, addressing, taints] of [
+    ['', '10.0.0.5', 'own', 0],
+    ['external', '', 'external', 1],
+    ['external', '10.0.0.5', 'suggested', 1],
+  ] as const) {
+    t.equal(addressingOf({ cloudProvider, nodeIp }), addressing);
+    t.equal(cloudTaints({ cloudProvider, nodeIp }).length, taints);
+  }
 });
 
 test('lastTransitionTime never goes back, and conditions overwritten by others are restored', async (t) => {
