@@ -76,9 +76,18 @@ export interface ControllersOptions {
 
 /** Runs the selected controllers until the signal is aborted; then resolves, once all have stopped. Rejects when one fails. */
 export async function runControllers(options: ControllersOptions): Promise<void> {
-  const { client, logger, signal, selection } = options;
-  const selected = allControllers(options).filter(({ name }) => isSelected(name, selection));
-  await runDescriptors(selected, { client, logger, signal });
+  const { client, logger, signal } = options;
+  await runDescriptors(selectedControllers(options), { client, logger, signal });
+}
+
+/**
+ * Without the controller that gives load balancers their addresses, the other one has no pools, and so nodes give up what they announced:
+ * another implementation may have the addresses by now.
+ */
+export function selectedControllers(options: Omit<ControllersOptions, keyof RunnerOptions>): ControllerDescriptor[] {
+  const { selection } = options;
+  const loadBalancerPools = isSelected('service-lb-controller', selection) ? options.loadBalancerPools : [];
+  return allControllers({ ...options, loadBalancerPools }).filter(({ name }) => isSelected(name, selection));
 }
 
 /** Their names are in `controller-selection.ts`. */

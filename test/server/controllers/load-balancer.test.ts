@@ -1,14 +1,23 @@
 /** The controllers of load balancers against a real api-server; the nodes are objects, and what agents do is done by the test. */
 import t from 'tap';
 import { addressRanges } from '../../../api/domain/address-range.ts';
-import { ANNOUNCED_ADDRESSES, ANNOUNCING_NODE, nodeThat, TAKEOVER_NODE } from '../../../api/domain/load-balancer.ts';
+import {
+  ANNOUNCED_ADDRESSES,
+  ANNOUNCING_NODE,
+  EXCLUDE_FROM_LOAD_BALANCERS,
+  nodeThat,
+  TAKEOVER_NODE,
+} from '../../../api/domain/load-balancer.ts';
 import { microTimeOf } from '../../../api/machinery/time.ts';
-import { leases, nodes, services } from '../../../client/resources.gen.ts';
+import { events, leases, nodes, services } from '../../../client/resources.gen.ts';
 import { AddressPools } from '../../../control-plane/controllers/network/load-balancer/address-pools.ts';
 import { loadBalancerController } from '../../../control-plane/controllers/network/load-balancer/addresses.ts';
 import { announcerController } from '../../../control-plane/controllers/network/load-balancer/announcers.ts';
+import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';
+import { selectedControllers } from '../../../control-plane/controllers/main.ts';
 import type { ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 import { eventually } from '../../support/wait.ts';
+import { silent } from '../apiserver/server.ts';
 import { NAMESPACE as namespace, RunningControllers } from './running-controllers.ts';
 
 const startWith = (...ranges: string[]): Promise<RunningControllers> => {
@@ -134,4 +143,83 @@ t.test('a node that cannot announce the address is passed over', async (t) => {
   await eventually('the other', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'b', 20);
   await end();
   t.equal(await addressesOf(running, 'web'), '192.0.2.1');
+});
+
+t.test('what a node says of its addresses takes none from a Service', async (t) => {
+  await using running = await startWith('192.0.2.1');
+  await addNode(running, 'a', '10.0.0.1');
+  await create(running, 'web');
+  await eventually('the address', () => addressesOf(running, 'web'));
+  await addNode(running, 'liar', '192.0.2.1');
+  await running.client.patch(services, namespace, 'web', { metadata: { labels: { looked: 'at' } } });
+  // One Service is looked at after the other.
+  await create(running, 'late');
+  await eventually('the late one to wait', async () =>
+    (await running.events('Service')).some((event) => event.includes('all IPv4 addresses of the pools are taken')),
+  );
+  t.equal(await addressesOf(running, 'web'), '192.0.2.1');
+});
+
+t.test('a Service that is something else before it has its address leaves that to others', async (t) => {
+  const [first, last] = [1, 12];
+  await using running = await startWith(`192.0.2.${first}-192.0.2.${last}`);
+  await addNode(running, 'a', '10.0.0.1');
+  const names = Array.from({ length: last }, (_, index) => `web-${index}`);
+  await Promise.all(
+    names.map(async (name) => {
+      await create(running, name);
+      await running.client.patch(services, namespace, name, { spec: { type: 'ClusterIP' } });
+    }),
+  );
+  const more = names.map((name) => `${name}-again`);
+  await Promise.all(more.map((name) => create(running, name)));
+  await eventually('all addresses', async () => {
+    const given = await Promise.all(more.map((name) => addressesOf(running, name)));
+    return new Set(given).size === last && given.every(Boolean);
+  });
+  t.strictSame(
+    await Promise.all(names.map((name) => addressesOf(running, name))),
+    names.map(() => undefined),
+  );
+});
+
+t.test('users are told, once, who announces an address, and why nobody does', async (t) => {
+  await using running = await startWith('192.0.2.1');
+  const told = async (): Promise<string[]> =>
+    (await running.client.listAll(events, { namespace }))
+      .filter(({ reason }) => reason === 'AnnouncingNode' || reason === 'AddressNotAnnounced')
+      .map(({ message, count }) => `${count} ${message}`);
+  await create(running, 'web');
+  const none = `1 no node can announce 192.0.2.1: none is ready, and without the label ${EXCLUDE_FROM_LOAD_BALANCERS}`;
+  await eventually('the reason', async () => (await told()).includes(none));
+  await addNode(running, 'a', '10.0.0.1');
+  const chosen = '1 node a announces 192.0.2.1';
+  await eventually('the node', async () => (await told()).includes(chosen));
+  const end = announce(running, 'a', []);
+  const declined = "1 node a does not announce 192.0.2.1: its agent's log says why";
+  await eventually('that it does not', async () => (await told()).includes(declined), 20);
+  await end();
+  t.strictSame((await told()).sort(), [chosen, declined, none].sort());
+});
+
+t.test('without the controller that gives addresses, nodes give up what they announced', async (t) => {
+  await using running = await startWith('192.0.2.1');
+  await addNode(running, 'a', '10.0.0.1');
+  await create(running, 'web');
+  await eventually('a holder', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'a');
+  await running.restart(async () => {
+    const controllers = selectedControllers({
+      ...{ rootCa: '', clusterCidr: '10.42.0.0/16', nodeCidrMaskSize: 24, nodeMonitorGraceSeconds: 40 },
+      ...{ loadBalancerPools: ['192.0.2.1'], isReservedPort: () => false },
+      selection: ['service-lb-announcer-controller'],
+      sign: () => Promise.resolve(''),
+      signToken: () => '',
+    });
+    const stop = new AbortController();
+    const ended = runDescriptors(controllers, { client: running.client, logger: silent, signal: stop.signal });
+    await eventually('no holder', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === undefined);
+    stop.abort();
+    await ended;
+    t.equal(await addressesOf(running, 'web'), '192.0.2.1', 'which may be of another implementation by now');
+  });
 });

@@ -69,6 +69,8 @@ function create(context: ControllerContext, { pools, isReserved }: LoadBalancerO
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const service = services.getByKey(key);
     if (!service || !isLoadBalanced(service)) {
+      // Whatever was about to be written to it has lost against the change that made it something else.
+      allotted.delete(key);
       waiting.delete(key);
       return undefined;
     }
@@ -106,10 +108,10 @@ function create(context: ControllerContext, { pools, isReserved }: LoadBalancerO
     const key = keyOf(service);
     const unseen = new Set([...allotted].flatMap(([other, texts]) => (other === key ? [] : texts)));
     return planPoolAddresses(service, pools, ({ text }) => {
-      if (never.has(text) || (unseen.has(text) && !own.has(text))) return true;
-      return others(services.byIndex('address', text), service).some(
-        (other) => !own.has(text) || isBefore(other, service),
-      );
+      const rivals = others(services.byIndex('address', text), service);
+      // What a node says of its addresses takes none away from a Service: any node may say anything.
+      if (own.has(text)) return rivals.some((other) => isBefore(other, service));
+      return never.has(text) || unseen.has(text) || rivals.length > 0;
     });
   }
 
@@ -146,8 +148,8 @@ function create(context: ControllerContext, { pools, isReserved }: LoadBalancerO
     if (pools.isEmpty && services.getByKey(key)?.spec?.externalTrafficPolicy === 'Local') queue.add(key);
   }
 
-  const wakeAll = (): void => {
-    if (!pools.isEmpty) return;
+  const nodesChanged = (): void => {
+    if (!pools.isEmpty) return wakeWaiting();
     for (const service of services.values()) if (isLoadBalanced(service)) queue.add(keyOf(service));
   };
 
@@ -172,11 +174,11 @@ function create(context: ControllerContext, { pools, isReserved }: LoadBalancerO
         },
       }),
       watch(nodes, {
-        onAdd: wakeAll,
+        onAdd: nodesChanged,
         onUpdate: (old, node) => {
-          if (partOf(old) !== partOf(node)) wakeAll();
+          if (partOf(old) !== partOf(node)) nodesChanged();
         },
-        onDelete: wakeAll,
+        onDelete: nodesChanged,
       }),
       watch(slices, whenMoved(wakeLocal)),
     ],

@@ -5,6 +5,7 @@
 import {
   ANNOUNCER_SILENCE_MS,
   ANNOUNCING_NODE,
+  EXCLUDE_FROM_LOAD_BALANCERS,
   isLoadBalanced,
   nodeThat,
   TAKEOVER_NODE,
@@ -40,6 +41,11 @@ const announcersOf = (service: Service): Announcers => ({
   takeover: nodeThat(TAKEOVER_NODE, service),
 });
 
+const isAnnounced = (service: Service): boolean => {
+  const { holder, takeover } = announcersOf(service);
+  return holder !== undefined || takeover !== undefined;
+};
+
 /** For a strategic merge patch: other conditions stay. */
 const conditionOf = (type: string, node: string | undefined): object =>
   node === undefined
@@ -65,6 +71,8 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
   const assigned = new Map<string, Assigned>();
   /** By Service: the nodes that are passed over, and until when. */
   const declined = new Map<string, Map<string, number>>();
+  /** Services that no node can announce, of which users have been told. */
+  const unannounced = new Set<string>();
 
   /** A key with a slash is a Service's, one without a node's. */
   const reconcile = (key: string, signal: AbortSignal): Promise<number | undefined> =>
@@ -83,7 +91,9 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
       const announced = leases.get(NODE_LEASE_NAMESPACE, node)?.announced ?? [];
       return addresses.every((address) => announced.includes(address));
     };
-    const waitMs = addresses.length > 0 ? noteProgress(key, now, announces) : undefined;
+    const progress = addresses.length > 0 ? noteProgress(key, now, announces) : undefined;
+    if (progress?.declined !== undefined)
+      tell(service, `node ${progress.declined} does not announce ${addresses.join(', ')}: its agent's log says why`);
     const planned =
       addresses.length > 0
         ? planAnnouncers({
@@ -94,8 +104,14 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
             hasDeclined: (node) => (declined.get(key)?.get(node) ?? 0) > performance.now(),
           })
         : { holder: undefined, takeover: undefined };
-    if (planned.holder === now.holder && planned.takeover === now.takeover) return waitMs;
-    await write(service, planned, signal);
+    if (addresses.length === 0 || planned.holder !== undefined) unannounced.delete(key);
+    else if (!unannounced.has(key)) {
+      unannounced.add(key);
+      tell(service, `no node can announce ${addresses.join(', ')}: ${whyNone(service)}`);
+    }
+    if (planned.holder === now.holder && planned.takeover === now.takeover) return progress?.waitMs;
+    // One that has changed meanwhile comes again.
+    if (!(await write(service, planned, signal))) return undefined;
     if (planned.holder !== undefined && planned.holder !== now.holder) {
       const message = `node ${planned.holder} announces ${addresses.join(', ')}`;
       events.event(referenceTo('v1', 'Service', service), 'Normal', 'AnnouncingNode', message);
@@ -103,20 +119,24 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
     return BEGIN_MS;
   }
 
-  async function write({ metadata = {} }: Service, planned: Announcers, signal: AbortSignal): Promise<void> {
+  const tell = (service: Service, message: string): void =>
+    events.event(referenceTo('v1', 'Service', service), 'Warning', 'AddressNotAnnounced', message);
+
+  /** Resolves to whether it has been written: the Service is as it was planned for, and still there. */
+  async function write({ metadata = {} }: Service, planned: Announcers, signal: AbortSignal): Promise<boolean> {
     const conditions = [conditionOf(ANNOUNCING_NODE, planned.holder), conditionOf(TAKEOVER_NODE, planned.takeover)];
     const { namespace = '', name = '', uid, resourceVersion } = metadata;
     const patch = { metadata: { uid, resourceVersion }, status: { conditions } };
     const options = { type: 'strategic', subresource: 'status', signal } as const;
-    await unlessGone(client.patch(serviceResource, namespace, name, patch, options));
+    return (await unlessGone(client.patch(serviceResource, namespace, name, patch, options))) !== undefined;
   }
 
-  /** Notes a node that does not begin, though it lives. Returns when to look again, ms. */
+  /** Notes a node that does not begin, though it lives. Returns when to look again, ms, and the node when it is passed over from now on. */
   function noteProgress(
     key: string,
     { holder, takeover }: Announcers,
     announces: (node: string) => boolean,
-  ): number | undefined {
+  ): { readonly waitMs: number; readonly declined?: string } | undefined {
     // One that is to take over waits for as long as the holder answers.
     const node = takeover === undefined ? holder : undefined;
     if (node === undefined || announces(node)) {
@@ -128,13 +148,12 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
     const since = before?.node === node ? before.at : now;
     assigned.set(key, { node, at: since });
     const leftMs = since + BEGIN_MS - now;
-    if (leftMs > 0) return leftMs;
+    if (leftMs > 0) return { waitMs: leftMs };
     assigned.delete(key);
-    if (!silent.has(node)) {
-      const nodesPassed = declined.get(key) ?? new Map<string, number>();
-      declined.set(key, nodesPassed.set(node, now + DECLINED_MS));
-    }
-    return DECLINED_MS;
+    if (silent.has(node)) return { waitMs: DECLINED_MS };
+    const nodesPassed = declined.get(key) ?? new Map<string, number>();
+    declined.set(key, nodesPassed.set(node, now + DECLINED_MS));
+    return { waitMs: DECLINED_MS, declined: node };
   }
 
   function candidatesFor({ spec }: Service, key: string): readonly string[] {
@@ -142,6 +161,11 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
       spec?.externalTrafficPolicy === 'Local' ? nodesWithEndpoints(slices.byIndex('service', key)) : undefined;
     return nodes.list().flatMap((node) => (mayBalance(node) && (local?.has(node.name) ?? true) ? node.name : []));
   }
+
+  const whyNone = ({ spec }: Service): string =>
+    spec?.externalTrafficPolicy === 'Local' && nodes.list().some(mayBalance)
+      ? 'none that may has a ready endpoint, which externalTrafficPolicy Local asks for'
+      : `none is ready, and without the label ${EXCLUDE_FROM_LOAD_BALANCERS}`;
 
   async function reconcileNode(name: string, signal: AbortSignal): Promise<number | undefined> {
     if (services.byIndex('announcer', name).length === 0) {
@@ -175,7 +199,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
 
   const wakeAll = (): void => {
     for (const service of services.values())
-      if (isLoadBalanced(service) || announcersOf(service).holder !== undefined) queue.add(keyOf(service));
+      if (isLoadBalanced(service) || isAnnounced(service)) queue.add(keyOf(service));
   };
 
   return {
@@ -189,6 +213,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
         onDelete: (_, key) => {
           assigned.delete(key);
           declined.delete(key);
+          unannounced.delete(key);
         },
       }),
       watch(nodes, {
@@ -223,7 +248,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, pools:
 
   function wake(service: Service, key: string): void {
     const { holder, takeover } = announcersOf(service);
-    if (isLoadBalanced(service) || holder !== undefined) queue.add(key);
+    if (isLoadBalanced(service) || isAnnounced(service)) queue.add(key);
     for (const node of [holder, takeover]) if (node !== undefined) queue.add(node);
   }
 }
