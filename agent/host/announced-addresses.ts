@@ -7,8 +7,6 @@ import { ProgramError, run } from './run.ts';
 /** How long a neighbour has to answer, and how often is looked whether it has. */
 const ANSWER_MS = 700;
 const LOOK_MS = 100;
-/** What is sent without being asked, in case some of it is lost. */
-const ANNOUNCEMENTS = 3;
 
 /** The links that have them, by address. */
 export async function listAnnounced(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
@@ -75,7 +73,12 @@ async function forgetNeighbour(address: string, link: string, signal: AbortSigna
   }
 }
 
-/** Tells the neighbours that the address, which this host has, is at this link: RFC 5227, section 3. */
-export async function announceToNeighbours(address: string, link: string, signal: AbortSignal): Promise<void> {
-  await run('arping', ['-q', '-U', '-c', String(ANNOUNCEMENTS), '-I', link, address], { signal });
+/** Tells the neighbours so many times, a second apart, that the address, which this host has, is at this link: RFC 5227, section 3. */
+export async function announceToNeighbours(
+  address: string,
+  link: string,
+  times: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await run('arping', ['-q', '-U', '-c', String(times), '-I', link, address], { signal });
 }

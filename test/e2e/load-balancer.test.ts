@@ -89,7 +89,14 @@ t.test('an agent that is restarted leaves its addresses where they are', async (
   );
   t.equal((await holderOf(POOL[0])).name, holder.name);
   t.equal(await fetchName(POOL[0]), 'web');
+  // A neighbour that has not heard of the last move: nothing but an announcement tells it, for it sends nothing.
+  const neighbour = ['ip', 'neighbour', 'replace', POOL[0], 'dev', 'eth0', 'nud', 'stale'] as const;
+  await inClient(...neighbour, 'lladdr', '02:00:00:00:00:99');
   await holder.startAgent();
+  const [, mac = 'none'] = /link\/ether (\S+)/.exec((await holder.run('ip', ['link', 'show', 'eth0'])).stdout) ?? [];
+  await eventually('the neighbour to be told', async () =>
+    (await inClient('ip', 'neighbour', 'show', POOL[0])).includes(mac),
+  );
   await eventually('the other to stand back', async () => nodeThat(TAKEOVER_NODE, await service('web')) === undefined);
   t.equal(announcerOf(await service('web')), holder.name);
   t.equal((await holderOf(POOL[0])).name, holder.name);

@@ -24,6 +24,13 @@ import type { CachedService } from '../service-cache.ts';
 /** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
 const AGAIN_MS = 500;
 const CHECK_MS = 30_000;
+/** How often neighbours are told where an address is that has just come here: some of it may be lost. */
+const ANNOUNCEMENTS = 3;
+/**
+ * How soon they are told again, once. One that was down or cut off, or that has heard of the host that had the address before and did not
+ * know yet that it has it no longer, sends to the wrong host otherwise, some routers for hours.
+ */
+const TELL_AGAIN_MS = 60_000;
 /** Addresses that are taken at the same time: each takes programs of its own. */
 const AT_ONCE = 16;
 const RETRY = { initialMs: 500, maxMs: 30_000 };
@@ -43,6 +50,10 @@ export class AddressAnnouncer {
   #wake = Promise.withResolvers<void>();
   /** Why addresses are not announced, as it was logged last. */
   readonly #problems = new Map<string, string>();
+  /** When neighbours were told last of the addresses that this host has, ms of the monotonic clock. */
+  readonly #toldAtMs = new Map<string, number>();
+  /** Those of which they could not be told. */
+  readonly #untold = new Set<string>();
 
   constructor(options: AddressAnnouncerOptions) {
     this.#options = options;
@@ -85,6 +96,9 @@ export class AddressAnnouncer {
     for (const [address, link] of present) if (!wanted.has(address)) await unbindAnnounced(address, link, signal);
     const kept = [...wanted].filter((address) => present.has(address));
     report(kept, isNeeded);
+    for (const address of this.#toldAtMs.keys()) if (!wanted.has(address)) this.#forget(address);
+    // An agent before this one may have been killed before it told them.
+    for (const address of kept) this.#tell(address, present.get(address)!, signal);
     const missing = [...wanted].filter((address) => !present.has(address));
     const taken = await Promise.all(
       missing.map((address) => this.#turns.run(signal, () => this.#tryToTake(address, signal))),
@@ -115,14 +129,35 @@ export class AddressAnnouncer {
     await bindAnnounced(address, link, signal);
     this.#problems.delete(address);
     this.#options.logger.info({ address, link }, 'announcing address of load balancer');
+    this.#forget(address);
     // The kernel answers from now on: whoever asks need not wait until all neighbours have been told.
-    void this.#tellings
-      .run(signal, () => announceToNeighbours(address, link, signal))
-      .catch((error: unknown) => {
-        const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
-        if (!signal.aborted) this.#options.logger.warn({ err: error, address }, consequence);
-      });
+    this.#tell(address, link, signal);
     return true;
+  }
+
+  #forget(address: string): void {
+    this.#toldAtMs.delete(address);
+    this.#untold.delete(address);
+  }
+
+  /** Tells the neighbours where the address is, in the background, unless they have been told a while ago. */
+  #tell(address: string, link: string, signal: AbortSignal): void {
+    const now = performance.now();
+    const toldAtMs = this.#toldAtMs.get(address);
+    if (toldAtMs !== undefined && now - toldAtMs < TELL_AGAIN_MS) return;
+    this.#toldAtMs.set(address, now);
+    const times = toldAtMs === undefined ? ANNOUNCEMENTS : 1;
+    void this.#tellings
+      .run(signal, () => announceToNeighbours(address, link, times, signal))
+      .then(
+        () => this.#untold.delete(address),
+        (error: unknown) => {
+          if (signal.aborted || this.#untold.has(address)) return;
+          this.#untold.add(address);
+          const consequence = 'neighbours may send to the host that had the address, until their entries for it expire';
+          this.#options.logger.warn({ err: error, address }, consequence);
+        },
+      );
   }
 
   #decline(address: string, problem: string): false {
