@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
-import type { DeviceAnswer, DevicePluginOptions } from '../../agent/devices/plugins/device-plugin.ts';
+import type { DeviceAnswer } from '../../agent/devices/plugins/device-plugin.ts';
 import { loadProto } from '../../agent/cri/service.ts';
 import descriptor from '../../proto/device-plugin-v1beta1.json' with { type: 'json' };
 import { NodePlugin, type Stream } from './node-plugin.ts';
@@ -12,7 +12,8 @@ export interface TestDevicePluginOptions {
   /** The agent's; `/var/lib/kubelet` of real hosts. */
   readonly kubeletDirectory: string;
   readonly devices: Readonly<Record<string, boolean>>;
-  readonly options?: Partial<DevicePluginOptions>;
+  /** What it can do, as it says when it is asked; nothing is said of it when it registers, as the API lets it. */
+  readonly options?: { readonly preStartRequired?: boolean; readonly getPreferredAllocationAvailable?: boolean };
   readonly answer?: (ids: readonly string[]) => Partial<DeviceAnswer>;
   readonly preferred?: (available: readonly string[]) => readonly string[];
 }
@@ -39,9 +40,10 @@ export class TestDevicePlugin extends NodePlugin<Asked> implements AsyncDisposab
 
   /** Serves its socket, and registers. After `stop`, as a plugin that is restarted. */
   async start(): Promise<void> {
-    const { answer = () => ({}), preferred = () => [] } = this.#options;
+    const { answer = () => ({}), preferred = () => [], options = {} } = this.#options;
     const service = 'v1beta1.DevicePlugin';
     const methods = {
+      GetDevicePluginOptions: () => options,
       GetPreferredAllocation: ({ containerRequests }: Asked) => ({
         containerResponses: containerRequests.map(({ availableDeviceIds }) => ({
           deviceIds: preferred(availableDeviceIds),
@@ -62,8 +64,8 @@ export class TestDevicePlugin extends NodePlugin<Asked> implements AsyncDisposab
   }
 
   async register(more: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { resource: resourceName, options } = this.#options;
-    const request = { version: 'v1beta1', endpoint: this.#endpoint, resourceName, options: options ?? {}, ...more };
+    const { resource: resourceName } = this.#options;
+    const request = { version: 'v1beta1', endpoint: this.#endpoint, resourceName, ...more };
     const client = new Client(`unix:${path.join(this.#directory, 'kubelet.sock')}`, credentials.createInsecure());
     const {
       path: method,

@@ -2,6 +2,7 @@
  * One device plugin: the socket on which it lists its devices for as long as it is there, and is asked for them.
  * https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/
  */
+import { Metadata } from '@grpc/grpc-js';
 import descriptor from '../../../proto/device-plugin-v1beta1.json' with { type: 'json' };
 import { RuntimeChannel } from '../../cri/channel.ts';
 import { follow } from '../../cri/events.ts';
@@ -13,11 +14,13 @@ import { DeviceRefusal } from './device-refusal.ts';
 export const DEVICE_PLUGIN_VERSION = 'v1beta1';
 /** Upstream's limit for a plugin that is asked to prepare devices before a container is started; of every other call, too. */
 const CALL_LIMIT_MS = 30_000;
+/** Upstream's limit for connecting to a plugin: it may register a moment before it serves. */
+const CONNECT_LIMIT_MS = 10_000;
 /** A list of some thousand devices, or what one container gets. */
 const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 const HEALTHY = 'Healthy';
 
-export interface DevicePluginOptions {
+interface DevicePluginOptions {
   /** PreStartContainer is to be called before each start of a container. */
   readonly preStartRequired: boolean;
   /** GetPreferredAllocation can be called. */
@@ -49,21 +52,26 @@ const service = proto.service(`${DEVICE_PLUGIN_VERSION}.DevicePlugin`);
 
 export class DevicePlugin implements Disposable {
   readonly resource: string;
-  readonly #options: DevicePluginOptions;
   readonly #channel: RuntimeChannel;
   readonly #disposed = new AbortController();
+  #options: DevicePluginOptions = { preStartRequired: false, getPreferredAllocationAvailable: false };
 
-  constructor(resource: string, socket: string, options: DevicePluginOptions, events: DevicePluginEvents) {
+  constructor(resource: string, socket: string) {
     this.resource = resource;
-    this.#options = options;
     this.#channel = new RuntimeChannel(socket, {
       server: `the device plugin of ${resource}`,
       messageLimitBytes: MESSAGE_LIMIT_BYTES,
     });
-    void this.#list(events);
   }
 
-  async #list({ onDevices, onGone }: DevicePluginEvents): Promise<void> {
+  /** Asks what it can do, whatever it has said of that when it registered, as upstream. Throws DeviceRefusal; to be called first. */
+  async connect(signal: AbortSignal): Promise<void> {
+    const call = { signal, limitMs: CONNECT_LIMIT_MS };
+    this.#options = await this.#call('GetDevicePluginOptions', {}, call, new Metadata({ waitForReady: true }));
+  }
+
+  /** Until it is gone, or disposed of. */
+  async list({ onDevices, onGone }: DevicePluginEvents): Promise<void> {
     const stream = this.#channel.stream(service, 'ListAndWatch', {});
     const { signal } = this.#disposed;
     const listed = (message: unknown): void => {
@@ -77,11 +85,9 @@ export class DevicePlugin implements Disposable {
   /** Throws DeviceRefusal with the plugin's words. */
   async allocate(ids: readonly string[], signal: AbortSignal): Promise<DeviceAnswer> {
     const request = { containerRequests: [{ deviceIds: ids }] };
-    const { containerResponses } = await this.#call<{ containerResponses: DeviceAnswer[] }>(
-      'Allocate',
-      request,
+    const { containerResponses } = await this.#call<{ containerResponses: DeviceAnswer[] }>('Allocate', request, {
       signal,
-    );
+    });
     const [answer, ...more] = containerResponses;
     if (!answer || more.length > 0)
       throw new DeviceRefusal(
@@ -102,19 +108,24 @@ export class DevicePlugin implements Disposable {
       containerRequests: [{ availableDeviceIds: available, mustIncludeDeviceIds: mustInclude, allocationSize: size }],
     };
     const { containerResponses } = await this.#call<{ containerResponses: { deviceIds: string[] }[] }>(
-      ...(['GetPreferredAllocation', request, signal] as const),
+      ...(['GetPreferredAllocation', request, { signal }] as const),
     );
     return containerResponses[0]?.deviceIds;
   }
 
   /** Before each start of a container with these devices. */
   async beforeStart(ids: readonly string[], signal: AbortSignal): Promise<void> {
-    if (this.#options.preStartRequired) await this.#call('PreStartContainer', { deviceIds: ids }, signal);
+    if (this.#options.preStartRequired) await this.#call('PreStartContainer', { deviceIds: ids }, { signal });
   }
 
-  async #call<T>(method: string, request: object, signal: AbortSignal): Promise<T> {
+  async #call<T>(
+    method: string,
+    request: object,
+    { signal, limitMs = CALL_LIMIT_MS }: { readonly signal: AbortSignal; readonly limitMs?: number },
+    metadata?: Metadata,
+  ): Promise<T> {
     try {
-      return await this.#channel.call<T>(service, method, request, { signal, limitMs: CALL_LIMIT_MS });
+      return await this.#channel.call<T>(service, method, request, { signal, limitMs }, metadata);
     } catch (error) {
       if (!(error instanceof CriError)) throw error;
       signal.throwIfAborted();

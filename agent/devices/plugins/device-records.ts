@@ -1,6 +1,7 @@
 /**
  * Which devices the containers of a pod have, and what their plugins have answered: a file per pod, written before its container is
- * created. So an agent after this one starts containers again without the plugin, and gives no device away twice.
+ * created. So an agent after this one starts containers again without the plugin, and gives no device away twice. A file beside them has
+ * the names of all resources that plugins have ever provided: their containers wait for the plugin, whoever has been given something.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,6 +20,8 @@ export interface HeldDevices {
 }
 
 const SUFFIX = '.json';
+/** Unlike those of pods. */
+const RESOURCES_FILE = 'resources';
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 const MAX_RECORD_BYTES = 4 << 20;
@@ -47,6 +50,24 @@ export class DeviceRecords {
       }
     }
     return found;
+  }
+
+  /** All resources that plugins have provided; none when that cannot be read, of which the log tells. */
+  async readResources(): Promise<readonly string[]> {
+    const path = join(this.#directory, RESOURCES_FILE);
+    try {
+      const fields = await readRecord(path);
+      return fields ? listOf(fields.get('resources')).map(textOf) : [];
+    } catch (error) {
+      if (!(error instanceof DamagedRecord)) throw error;
+      this.#logger.error({ path, err: error }, 'ignoring unreadable record of resources');
+      return [];
+    }
+  }
+
+  async writeResources(resources: readonly string[]): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
+    await writeFileAtomically(join(this.#directory, RESOURCES_FILE), JSON.stringify({ resources }), FILE_MODE);
   }
 
   async write(podUid: string, held: readonly HeldDevices[]): Promise<void> {

@@ -14,9 +14,11 @@ import { DeviceRefusal } from './device-refusal.ts';
 
 /** How long the devices of a plugin that has gone still count, as unhealthy: upstream's endpointStopGracePeriod. */
 const GONE_MS = 5 * 60_000;
+/** Each is remembered for good. */
+const MAX_RESOURCES = 1_000;
 
 export interface DeviceResourcesOptions {
-  readonly records: Pick<DeviceRecords, 'read' | 'write' | 'remove'>;
+  readonly records: Pick<DeviceRecords, 'read' | 'write' | 'remove' | 'readResources' | 'writeResources'>;
   /** The node has other amounts of a resource. */
   readonly onAmounts: () => void;
   /** Devices of these pods are healthy no more, or again. */
@@ -37,6 +39,9 @@ export interface DeviceAmounts {
   readonly allocatable: ResourceList;
 }
 
+/** The lock of the record of all resources; none of them has this name. */
+const PROVIDED = '';
+
 const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
 
 export class DeviceResources implements Disposable {
@@ -46,24 +51,39 @@ export class DeviceResources implements Disposable {
   readonly #held: Map<string, readonly HeldDevices[]>;
   readonly #locks = new KeyedLocks();
 
-  private constructor(options: DeviceResourcesOptions, held: Map<string, readonly HeldDevices[]>) {
+  private constructor(
+    options: DeviceResourcesOptions,
+    held: Map<string, readonly HeldDevices[]>,
+    provided: readonly string[],
+  ) {
     this.#options = options;
     this.#held = held;
-    for (const { resource } of [...held.values()].flat())
+    for (const resource of [...provided, ...[...held.values()].flat().map((one) => one.resource)])
       this.#resources.set(resource, { plugin: undefined, devices: new Map() });
   }
 
-  /** Knows what earlier agents have given to pods. */
+  /** Knows what earlier agents have given to pods, and which resources they had plugins for. */
   static async open(options: DeviceResourcesOptions): Promise<DeviceResources> {
-    return new DeviceResources(options, await options.records.read());
+    const { records } = options;
+    return new DeviceResources(options, await records.read(), await records.readResources());
   }
 
-  /** The plugin replaces an earlier one of its resource. */
-  attach(plugin: DevicePlugin): void {
+  /** The plugin replaces an earlier one of its resource. Before the node has any of that, it is on record that there is a plugin for it. */
+  async attach(plugin: DevicePlugin, signal: AbortSignal): Promise<void> {
+    await this.#locks.run([PROVIDED], signal, () => this.#remember(plugin.resource));
+    signal.throwIfAborted();
     const before = this.#resources.get(plugin.resource);
     before?.plugin?.[Symbol.dispose]();
     clearTimeout(before?.expiry);
     this.#resources.set(plugin.resource, { plugin, devices: before?.devices ?? new Map() });
+  }
+
+  async #remember(resource: string): Promise<void> {
+    if (this.#resources.has(resource)) return;
+    const all = [...this.#resources.keys(), resource];
+    if (all.length > MAX_RESOURCES) throw new Error(`plugins have provided ${MAX_RESOURCES} resources already`);
+    await this.#options.records.writeResources(all);
+    this.#resources.set(resource, { plugin: undefined, devices: new Map() });
   }
 
   /** What the plugin, which may have been replaced by now, says of its devices. */

@@ -16,7 +16,7 @@ import descriptor from '../../../proto/device-plugin-v1beta1.json' with { type: 
 import { loadProto } from '../../cri/service.ts';
 import { namesIn } from '../../host/files.ts';
 import type { PluginHandler, PluginInfo } from '../../plugins/plugin-registrations.ts';
-import { DEVICE_PLUGIN_VERSION, DevicePlugin, type DevicePluginOptions } from './device-plugin.ts';
+import { DEVICE_PLUGIN_VERSION, DevicePlugin } from './device-plugin.ts';
 import type { DeviceResources } from './device-resources.ts';
 
 const SOCKET = 'kubelet.sock';
@@ -24,13 +24,11 @@ const DIRECTORY_MODE = 0o750;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 /** A version, a name and a path. */
 const REQUEST_LIMIT_BYTES = 16 * 1024;
-const NO_OPTIONS: DevicePluginOptions = { preStartRequired: false, getPreferredAllocationAvailable: false };
 
 interface RegisterRequest {
   readonly version: string;
   readonly endpoint: string;
   readonly resourceName: string;
-  readonly options: DevicePluginOptions | null;
 }
 
 export interface PluginServerOptions {
@@ -75,13 +73,11 @@ export class PluginServer implements PluginHandler {
       { Register: register },
       {
         Register: (call: ServerUnaryCall<RegisterRequest, object>, answer: sendUnaryData<object>) => {
-          try {
-            this.#attach(call.request);
-            answer(null, {});
-          } catch (error) {
+          const refuse = (error: unknown): void => {
             logger.warn({ request: call.request, err: error }, 'refused to register device plugin');
             answer({ code: status.INVALID_ARGUMENT, details: (error as Error).message });
-          }
+          };
+          this.#attach(call.request, signal).then(() => answer(null, {}), refuse);
         },
       },
     );
@@ -96,7 +92,7 @@ export class PluginServer implements PluginHandler {
     await rm(socket, { force: true });
   }
 
-  #attach({ version, endpoint, resourceName, options }: RegisterRequest): void {
+  async #attach({ version, endpoint, resourceName }: RegisterRequest, signal: AbortSignal): Promise<void> {
     if (version !== DEVICE_PLUGIN_VERSION)
       throw new Error(
         `requested API version ${JSON.stringify(version)} is not supported by kubelet. Supported version is ["${DEVICE_PLUGIN_VERSION}"]`,
@@ -109,29 +105,36 @@ export class PluginServer implements PluginHandler {
       endpoint === SOCKET
     )
       throw new Error(`${JSON.stringify(endpoint)} is not the name of a socket in ${this.#options.directory}`);
-    this.#connect(resourceName, join(this.#options.directory, endpoint), options ?? NO_OPTIONS);
+    await this.#connect(resourceName, join(this.#options.directory, endpoint), signal);
   }
 
-  #connect(resource: string, socket: string, options: DevicePluginOptions): DevicePlugin {
+  async #connect(resource: string, socket: string, signal: AbortSignal): Promise<DevicePlugin> {
     const { resources, logger } = this.#options;
     if (!isExtendedResource(resource)) throw new Error(`the ResourceName ${JSON.stringify(resource)} is invalid`);
-    const plugin: DevicePlugin = new DevicePlugin(resource, socket, options, {
+    const plugin = new DevicePlugin(resource, socket);
+    try {
+      await plugin.connect(signal);
+      await resources.attach(plugin, signal);
+    } catch (error) {
+      plugin[Symbol.dispose]();
+      throw error;
+    }
+    void plugin.list({
       onDevices: (devices) => resources.listed(plugin, devices),
       onGone: (error) => {
         logger.warn({ resource, socket, err: error }, 'device plugin is gone');
         resources.detach(plugin);
       },
     });
-    resources.attach(plugin);
     logger.info({ resource, socket }, 'device plugin registered');
     return plugin;
   }
 
   /** Of those that use the registration directory of all plugins. */
-  async register({ name, endpoint, supportedVersions }: PluginInfo): Promise<void> {
+  async register({ name, endpoint, supportedVersions }: PluginInfo, signal: AbortSignal): Promise<void> {
     if (!supportedVersions.includes(DEVICE_PLUGIN_VERSION))
       throw new Error(`device plugin ${name} supports none of the versions "${DEVICE_PLUGIN_VERSION}"`);
-    this.#registered.set(name, this.#connect(name, endpoint, NO_OPTIONS));
+    this.#registered.set(name, await this.#connect(name, endpoint, signal));
   }
 
   async unregister({ name }: PluginInfo): Promise<void> {

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import t from 'tap';
 import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 import { candidates, choose } from '../../../agent/devices/plugins/choose-devices.ts';
 import type { DeviceAnswer, DevicePlugin } from '../../../agent/devices/plugins/device-plugin.ts';
-import type { HeldDevices } from '../../../agent/devices/plugins/device-records.ts';
+import { DeviceRecords, type HeldDevices } from '../../../agent/devices/plugins/device-records.ts';
 import { DeviceResources } from '../../../agent/devices/plugins/device-resources.ts';
 import { silent } from '../../server/apiserver/server.ts';
 
@@ -33,7 +35,7 @@ t.test('devices are chosen', (t) => {
 });
 
 /** Records in memory, and a plugin that answers with the ids that it was asked for. */
-async function start(kept = new Map<string, readonly HeldDevices[]>()) {
+async function start(kept = new Map<string, readonly HeldDevices[]>(), provided: string[] = []) {
   const woken: string[] = [];
   const asked: string[] = [];
   const resources = await DeviceResources.open({
@@ -41,6 +43,8 @@ async function start(kept = new Map<string, readonly HeldDevices[]>()) {
       read: async () => new Map(kept),
       write: async (uid, held) => void kept.set(uid, held),
       remove: async (uid) => void kept.delete(uid),
+      readResources: async () => [...provided],
+      writeResources: async (names) => void provided.splice(0, provided.length, ...names),
     },
     onAmounts: () => undefined,
     onHealth: (uid) => woken.push(uid),
@@ -59,7 +63,7 @@ async function start(kept = new Map<string, readonly HeldDevices[]>()) {
     };
     return stub as DevicePlugin;
   };
-  return { resources, woken, asked, kept, plugin };
+  return { resources, woken, asked, kept, provided, plugin };
 }
 
 const container = (name: string, amount: number, more: Partial<Container> = {}): Container => ({
@@ -76,7 +80,7 @@ t.test('init containers pass on what they had, sidecars keep it', async (t) => {
   const { resources, plugin } = await start();
   t.teardown(() => resources[Symbol.dispose]());
   const one = plugin();
-  resources.attach(one);
+  await resources.attach(one, signal);
   resources.listed(one, healthy('a', 'b', 'c'));
   const [init, sidecar, main] = [
     container('init', 2),
@@ -95,7 +99,7 @@ t.test('two containers never have the same device', async (t) => {
   const { resources, plugin } = await start();
   t.teardown(() => resources[Symbol.dispose]());
   const one = plugin();
-  resources.attach(one);
+  await resources.attach(one, signal);
   resources.listed(one, healthy('a', 'b', 'c', 'd'));
   const pods = ['p', 'q', 'r', 's', 't'].map((uid) => podOf(uid, [container('main', 1)]));
   const outcomes = await Promise.allSettled(
@@ -114,7 +118,7 @@ t.test('two containers never have the same device', async (t) => {
 t.test('the next agent goes on with what is on record', async (t) => {
   const first = await start();
   const plugin = first.plugin();
-  first.resources.attach(plugin);
+  await first.resources.attach(plugin, signal);
   first.resources.listed(plugin, healthy('a', 'b'));
   const [p, q] = [podOf('p', [container('main', 1)]), podOf('q', [container('main', 1)])];
   await first.resources.devicesOf(p, p.spec!.containers[0]!, signal);
@@ -132,17 +136,69 @@ t.test('the next agent goes on with what is on record', async (t) => {
     message: `the device plugin of ${RESOURCE} is not registered`,
   });
   const again = next.plugin();
-  next.resources.attach(again);
+  await next.resources.attach(again, signal);
   next.resources.listed(again, healthy('a', 'b'));
   t.equal((await next.resources.devicesOf(q, q.spec!.containers[0]!, signal))[0]?.envs['IDS'], 'b');
   t.strictSame(next.asked, ['b']);
+});
+
+t.test(
+  'a container waits for a plugin that an earlier agent has had, though nobody has got anything of it',
+  async (t) => {
+    const first = await start();
+    const plugin = first.plugin();
+    await first.resources.attach(plugin, signal);
+    first.resources.listed(plugin, healthy('a'));
+    first.resources[Symbol.dispose]();
+
+    const next = await start(first.kept, first.provided);
+    t.teardown(() => next.resources[Symbol.dispose]());
+    t.match(next.resources.amounts, { capacity: { [RESOURCE]: '0' }, allocatable: { [RESOURCE]: '0' } });
+    const p = podOf('p', [container('main', 1)]);
+    await t.rejects(next.resources.devicesOf(p, p.spec!.containers[0]!, signal), {
+      message: `the device plugin of ${RESOURCE} is not registered`,
+    });
+  },
+);
+
+t.test('the node has nothing of a plugin that is not on record', async (t) => {
+  const resources = await DeviceResources.open({
+    records: {
+      read: async () => new Map(),
+      write: async () => undefined,
+      remove: async () => undefined,
+      readResources: async () => [],
+      writeResources: () => Promise.reject(new Error('the disk is full')),
+    },
+    onAmounts: () => undefined,
+    onHealth: () => undefined,
+    logger: silent,
+  });
+  t.teardown(() => resources[Symbol.dispose]());
+  const plugin = (await start()).plugin();
+  await t.rejects(resources.attach(plugin, signal), { message: 'the disk is full' });
+  resources.listed(plugin, healthy('a'));
+  t.strictSame(resources.amounts.capacity, {});
+});
+
+t.test('records of devices are read again, and one that is damaged stands for nothing', async (t) => {
+  const directory = t.testdir();
+  const records = new DeviceRecords(directory, silent);
+  t.strictSame(await records.readResources(), []);
+  const held: HeldDevices = { container: 'main', resource: RESOURCE, ids: ['a'], answer: NOTHING };
+  await records.write('resources', [held]);
+  await records.writeResources([RESOURCE, 'example.com/__proto__']);
+  t.strictSame(await records.readResources(), [RESOURCE, 'example.com/__proto__']);
+  t.strictSame([...(await records.read())], [['resources', [held]]], 'a pod may have any uid');
+  await writeFile(path.join(directory, 'resources'), '{"resources": [1]}');
+  t.strictSame(await records.readResources(), []);
 });
 
 t.test('amounts and health follow the plugin', async (t) => {
   const { resources, plugin, woken } = await start();
   t.teardown(() => resources[Symbol.dispose]());
   const one = plugin();
-  resources.attach(one);
+  await resources.attach(one, signal);
   resources.listed(one, healthy('a', 'b'));
   const pod = podOf('p', [container('main', 1)]);
   await resources.devicesOf(pod, pod.spec!.containers[0]!, signal);
@@ -156,7 +212,7 @@ t.test('amounts and health follow the plugin', async (t) => {
   t.strictSame(woken, [], 'the device of nobody');
   t.match(resources.amounts, { capacity: { [RESOURCE]: '2' }, allocatable: { [RESOURCE]: '1' } });
   const newer = plugin();
-  resources.attach(newer);
+  await resources.attach(newer, signal);
   resources.listed(one, new Map());
   t.match(resources.amounts, { capacity: { [RESOURCE]: '2' } }, 'the earlier plugin is heard no more');
   resources.detach(newer);
@@ -172,7 +228,7 @@ t.test('resources of no plugin, and those that a claim provides, are nobody’s 
   t.teardown(() => resources[Symbol.dispose]());
   const pod = podOf('p', [container('main', 1)]);
   t.strictSame(await resources.devicesOf(pod, pod.spec!.containers[0]!, signal), []);
-  resources.attach(plugin());
+  await resources.attach(plugin(), signal);
   const mapping = { containerName: 'main', resourceName: RESOURCE, requestName: 'r' };
   const claimed = {
     ...pod,
