@@ -73,20 +73,17 @@ export class VolumeMeter {
   }
 
   async #measureOne(pod: Pod, volumes: readonly Volume[]): Promise<void> {
-    const { volumes: meter, disk, logger } = this.#options;
-    const names = volumes.map(({ name }) => name);
+    const { disk, logger } = this.#options;
     try {
-      const found = await withDeadline({ what: 'measuring volumes', limitMs: LIMIT_MS }, (within) =>
-        meter.usage(pod, names, within),
-      );
+      const found = await Promise.all(volumes.map((volume) => this.#usageOf(pod, volume)));
       const atMs = Date.now();
       const node = await disk();
       const whole = {
         ...{ capacityBytes: node.totalBytes, availableBytes: node.availableBytes },
         ...{ totalInodes: node.totalInodes, freeInodes: node.availableInodes },
       };
-      const measured = volumes.flatMap((volume): MeasuredVolume[] => {
-        const usage = found.get(volume.name);
+      const measured = volumes.flatMap((volume, index): MeasuredVolume[] => {
+        const usage = found[index];
         const claim = claimOfVolume(volume, pod.metadata?.name ?? '')?.name;
         return usage ? [{ ...whole, ...usage, name: volume.name, claim, atMs }] : [];
       });
@@ -95,6 +92,20 @@ export class VolumeMeter {
       // What was known before is too old to be told.
       this.#known.set(uidOf(pod), { atMs: performance.now(), volumes: [] });
       logger.warn({ ...podFields(pod), err: error }, 'failed to measure volumes of pod');
+    }
+  }
+
+  /** Undefined for one that cannot be measured, which is no reason to leave the pod's others out. */
+  async #usageOf(pod: Pod, { name }: Volume): Promise<VolumeUsage | undefined> {
+    const { volumes: meter, logger } = this.#options;
+    try {
+      const found = await withDeadline({ what: 'measuring the volume', limitMs: LIMIT_MS }, (within) =>
+        meter.usage(pod, [name], within),
+      );
+      return found.get(name);
+    } catch (error) {
+      logger.warn({ ...podFields(pod), volume: name, err: error }, 'failed to measure volume of pod');
+      return undefined;
     }
   }
 }

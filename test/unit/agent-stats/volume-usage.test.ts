@@ -41,7 +41,7 @@ t.test('volumes are measured once, for all requests of the next minute', async (
   );
   const pods = [podOf('a', [data, cache, { name: 'config', configMap: { name: 'c' } }]), podOf('b', [])];
   const [first, second] = await Promise.all([meter.measure(pods), meter.measure(pods)]);
-  t.strictSame(asked, ['a: data,cache']);
+  t.strictSame(asked, ['a: data', 'a: cache']);
   t.strictSame(first, second);
   t.match(first.get('uid-a'), [
     { name: 'data', claim: 'claim', ...OF_CLAIM },
@@ -57,7 +57,7 @@ t.test('volumes are measured once, for all requests of the next minute', async (
     },
   ]);
   await meter.measure(pods);
-  t.equal(asked.length, 1);
+  t.equal(asked.length, 2);
 });
 
 t.test('a pod whose volumes do not answer holds up no other', async (t) => {
@@ -69,6 +69,19 @@ t.test('a pod whose volumes do not answer holds up no other', async (t) => {
   t.strictSame(measured.get('uid-stuck'), []);
   t.equal(measured.get('uid-b')?.length, 1);
   t.equal(warnings.length, 1);
+});
+
+t.test('a volume that does not answer holds up no other of its pod', async (t) => {
+  const { meter, warnings } = start(async (_, names) => {
+    if (names.includes('data')) throw new Error('the server does not answer');
+    return new Map([['cache', { bytes: 7, inodes: 2 }]]);
+  });
+  const measured = await meter.measure([podOf('a', [data, cache])]);
+  t.strictSame(
+    measured.get('uid-a')?.map(({ name }) => name),
+    ['cache'],
+  );
+  t.match(warnings, [{ volume: 'data' }]);
 });
 
 t.test('metrics have each claim once', async (t) => {
