@@ -3,7 +3,9 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ContainerStats } from '../cri/types.ts';
 import { hasCode } from '../host/files.ts';
-import { BLOCK_BYTES } from '../host/volume-helper/measure.ts';
+
+/** The unit of `blocks` in stat(2). */
+const BLOCK_BYTES = 512;
 
 export interface DiskUsage {
   readonly usedBytes: number;

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
+import type { Logger } from '../../client/logger.ts';
 import { fileExists, namesIn } from '../host/files.ts';
 import { mountPointsBelow, readMounts } from '../host/mounts.ts';
 import { run } from '../host/run.ts';
@@ -28,6 +29,7 @@ export interface HostPodVolumesOptions {
   readonly helper: VolumeHelper;
   /** A token of the pod is due: `refresh` it. */
   readonly onStale: (podUid: string) => void;
+  readonly logger: Logger;
 }
 
 const POD_DIRECTORY_MODE = 0o750;
@@ -49,12 +51,9 @@ const REFRESH_MS = 60_000;
 export class HostPodVolumes implements PodVolumes, Disposable {
   readonly #options: HostPodVolumesOptions;
   readonly #pods = new Map<string, PodState>();
-  /** One helper for the emptyDirs of all pods: they are on the node's own disk, which does not hang. */
-  readonly #measure: VolumeHelper;
 
   constructor(options: HostPodVolumesOptions) {
     this.#options = options;
-    this.#measure = batchRequests(options.helper);
   }
 
   /** Throws for a uid that is not the name of a directory: it comes from the api-server or a file. */
@@ -173,16 +172,25 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     return containerDevices(pod, container, { runner: this.#options.runner, ready });
   }
 
-  /** The usage of the pod's volumes of these names; those that are not published yet, or cannot be measured, are left out. */
+  /**
+   * The usage of the pod's volumes of these names; those that are not published yet, or cannot be measured, are left out: a server that does
+   * not answer, or a pod that has written millions of files, is no reason to let others exceed their limits.
+   */
   async usage(pod: Pod, names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, VolumeUsage>> {
-    const ready = this.#pods.get(uidOf(pod))?.ready;
+    const { logger, runner } = this.#options;
+    const { ready, helper } = this.#pods.get(uidOf(pod)) ?? {};
     const found = new Map<string, VolumeUsage>();
     const volumes = (pod.spec?.volumes ?? []).filter(({ name }) => names.includes(name));
     await forEach(volumes, signal, async (volume) => {
       const record = ready?.get(volume.name);
-      const at = { helper: this.#measure, mounted: new Set<string>(), signal };
-      const usage = record && (await this.#options.runner.stats(volume, record, at));
-      if (usage) found.set(volume.name, usage);
+      if (!helper || !record) return;
+      try {
+        const usage = await runner.stats(volume, record, { helper, mounted: new Set<string>(), signal });
+        if (usage) found.set(volume.name, usage);
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.warn({ podUID: uidOf(pod), volume: volume.name, err: error }, 'failed to measure volume of pod');
+      }
     });
     return found;
   }

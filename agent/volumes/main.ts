@@ -20,6 +20,7 @@ import { VolumeRunner } from './framework/volume-runner.ts';
 import { apiClaimSource } from './claims/api-claim-source.ts';
 import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
+import { DirectoryMeter } from '../host/directory-usage.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
 import { NfsDirectories } from './nfs/nfs-directories.ts';
@@ -93,6 +94,7 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
     ...{ client, nodeName, mountPoint: join(dataDir, 'nfs'), logger },
     helper: nfsHelper,
   });
+  const meter = new DirectoryMeter();
   const source = apiClaimSource(client, nodeName);
 
   const paths = new CsiPaths(kubeletDir);
@@ -103,14 +105,14 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   const steps = new CsiSteps({ client, drivers, attachments, tokens: driverTokens, paths });
   const csi = new CsiClaims({ client, source, steps });
   const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) =>
-    claimVolume({ source, localPaths, nfsDirectories, csi, field }),
+    claimVolume({ source, localPaths, nfsDirectories, csi, meter, field }),
   );
 
   const directories = volumeDirectories(dataDir);
-  const types = [emptyDir, hostPath, ...claims, inlineCsi(steps), nfs, ...written];
+  const types = [emptyDir(meter), hostPath, ...claims, inlineCsi(steps), nfs, ...written];
   const runner = new VolumeRunner({ ...directories, types, logger });
   const { podsDirectory } = directories;
-  const shared = { podsDirectory, driversPodsDirectory: paths.pods, runner, objects, tokens, helper, onStale };
+  const shared = { podsDirectory, driversPodsDirectory: paths.pods, runner, objects, tokens, helper, onStale, logger };
   const volumes = new HostPodVolumes(shared);
   attachments.adopt((await runner.staged()).flatMap(({ attributes }) => csiVolumeIn(attributes) ?? []));
 

@@ -5,7 +5,6 @@ import { bindHostPath } from './bind.ts';
 import { bindSubPath } from './sub-path.ts';
 import { fileSystemUsage } from './file-system-usage.ts';
 import { checkHostPath } from './host-path.ts';
-import { measure } from './measure.ts';
 import { setGroup } from './ownership.ts';
 import type { VolumeResponse, VolumeRequest } from './requests.ts';
 
@@ -17,8 +16,6 @@ export async function respond(request: VolumeRequest, signal: AbortSignal): Prom
     case 'set-group':
       setGroup(request);
       return {};
-    case 'measure':
-      return measure(request.path);
     case 'file-system-usage':
       return { usage: fileSystemUsage(request.path) };
     case 'abort-requests':

@@ -18,8 +18,6 @@ export type VolumeRequest =
       readonly readOnly: boolean;
       readonly policy: 'Always' | 'OnRootMismatch';
     }
-  /** Bytes and inodes that a volume holds. */
-  | { readonly do: 'measure'; readonly path: string }
   /** What the file system of a path holds and may hold; the server of a network file system is asked. */
   | { readonly do: 'file-system-usage'; readonly path: string }
   /** Ends what waits for the server of an NFS mount. */
@@ -42,8 +40,6 @@ export interface FileSystemUsage {
 export interface VolumeResponse {
   /** Why the request failed; absent when it did not. */
   readonly error?: string;
-  readonly bytes?: number;
-  readonly inodes?: number;
   readonly usage?: FileSystemUsage;
 }
 

@@ -9,6 +9,7 @@ import type { CsiClaims } from '../csi/csi-claims.ts';
 import { csiVolumeIn } from '../csi/csi-volume.ts';
 import { nfsDirectoryAttributes, type NfsDirectories } from '../nfs/nfs-directories.ts';
 import { mountOptionsOf, nfsAttributes, nfsMountPoint, nfsUsage, publishNfs } from '../nfs/nfs-mount.ts';
+import type { DirectoryMeter } from '../../host/directory-usage.ts';
 import type { ClaimSource } from './claim-source.ts';
 import type { LocalPaths } from './local-paths.ts';
 import type { PodVolume, ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
@@ -19,11 +20,13 @@ export interface ClaimVolumeOptions {
   readonly localPaths: Pick<LocalPaths, 'pathOf' | 'make'>;
   readonly nfsDirectories: Pick<NfsDirectories, 'make'>;
   readonly csi: CsiClaims;
+  readonly meter: Pick<DirectoryMeter, 'usageOf'>;
   /** `ephemeral`: the claim is made for the pod: https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes */
   readonly field: 'persistentVolumeClaim' | 'ephemeral';
 }
 
-export function claimVolume({ source, localPaths, nfsDirectories, csi, field }: ClaimVolumeOptions): VolumeType {
+export function claimVolume(options: ClaimVolumeOptions): VolumeType {
+  const { source, localPaths, nfsDirectories, csi, meter, field } = options;
   async function resolve(
     { name: claimName, isEphemeral }: PodClaim,
     pod: Pod,
@@ -112,13 +115,11 @@ export function claimVolume({ source, localPaths, nfsDirectories, csi, field }: 
       if (csiVolumeIn(target.attributes)) await csi.steps.republish(target);
     },
     async stats(target) {
-      const { path, attributes, helper, signal } = target;
+      const { path, attributes, signal } = target;
       if (csiVolumeIn(attributes)) return csi.steps.stats(target);
       if (attributes['isBlock']) return undefined;
       if (nfsMountPoint(target) !== undefined) return nfsUsage(target);
-      const [response] = await helper([{ do: 'measure', path }], signal);
-      const { bytes, inodes } = response ?? {};
-      return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
+      return meter.usageOf(path, signal);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { podLimit } from '../../../api/domain/pod-resources.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
+import type { DirectoryMeter } from '../../host/directory-usage.ts';
 import { mountTmpfs } from '../../host/mounts.ts';
 import { modeFor } from '../../host/volume-helper/ownership.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from '../framework/volume-directory.ts';
@@ -10,7 +11,7 @@ import type { VolumeType } from '../framework/volume-type.ts';
  * emptyDir: a directory on the node's disk, or a tmpfs with `medium: Memory`:
  * https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
  */
-export const emptyDir: VolumeType = {
+export const emptyDir = (meter: Pick<DirectoryMeter, 'usageOf'>): VolumeType => ({
   source: 'emptyDir',
   directory: 'kubernetes.io~empty-dir',
   agentWritten: false,
@@ -35,9 +36,5 @@ export const emptyDir: VolumeType = {
     await mountTmpfs(path, { mode: modeFor(group, TMPFS_MODE, true, false), group, sizeBytes, swap: true }, signal);
   },
   unpublish: ({ unmount }) => unmount(),
-  async stats({ path, helper, signal }) {
-    const [response] = await helper([{ do: 'measure', path }], signal);
-    const { bytes, inodes } = response ?? {};
-    return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
-  },
-};
+  stats: ({ path, signal }) => meter.usageOf(path, signal),
+});

@@ -443,7 +443,7 @@ test('a busy volume is unmounted lazily', async (t) => {
 test('a volume helper blocked by an unresponsive file system is abandoned', async (t) => {
   const started = performance.now();
   const helper = volumeHelper(['sleep', '60'], 200);
-  await t.rejects(helper([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
+  await t.rejects(helper([{ do: 'file-system-usage', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
   t.ok(performance.now() - started < 5_000);
 });
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import { batchRequests } from '../../../agent/host/volume-helper/batch.ts';
 import type { VolumeHelper, VolumeResponse, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
 
-const measure = (path: string): VolumeRequest => ({ do: 'measure', path });
+const measure = (path: string): VolumeRequest => ({ do: 'file-system-usage', path });
 const gone = new Error('the pod is gone');
 
 /** A helper whose responses the test decides: by default the index of each request. */
@@ -12,7 +12,7 @@ function slowHelper() {
   const helper: VolumeHelper = (requests, signal) => {
     const { promise, resolve, reject } = Promise.withResolvers<VolumeResponse[]>();
     const answer = (failure?: Error): void =>
-      failure ? reject(failure) : resolve(requests.map((_, index) => ({ bytes: index })));
+      failure ? reject(failure) : resolve(requests.map((_, index) => ({ error: String(index) })));
     calls.push({ paths: requests.map((request) => ('path' in request ? request.path : '')), signal, answer });
     signal.addEventListener('abort', () => reject(signal.reason as Error));
     asked.resolve();
@@ -27,7 +27,7 @@ t.test('concurrent requests share one helper, and each caller gets its own respo
   const answers = [helper([measure('/a'), measure('/b')], signal), helper([], signal), helper([measure('/c')], signal)];
   await asked;
   calls[0]?.answer();
-  t.strictSame(await Promise.all(answers), [[{ bytes: 0 }, { bytes: 1 }], [], [{ bytes: 2 }]]);
+  t.strictSame(await Promise.all(answers), [[{ error: '0' }, { error: '1' }], [], [{ error: '2' }]]);
   t.strictSame(
     calls.map(({ paths }) => paths),
     [['/a', '/b', '/c']],
@@ -35,7 +35,7 @@ t.test('concurrent requests share one helper, and each caller gets its own respo
   const later = helper([measure('/d')], signal);
   await new Promise((resolve) => setImmediate(resolve));
   calls[1]?.answer();
-  t.strictSame(await later, [{ bytes: 0 }]);
+  t.strictSame(await later, [{ error: '0' }]);
 });
 
 t.test('aborting the first call does not fail the others', async (t) => {
@@ -48,7 +48,7 @@ t.test('aborting the first call does not fail the others', async (t) => {
   await t.rejects(left, gone);
   t.notOk(calls[0]?.signal.aborted);
   calls[0]?.answer();
-  t.strictSame(await stays, [{ bytes: 1 }]);
+  t.strictSame(await stays, [{ error: '1' }]);
 });
 
 t.test('a call aborted before the helper starts is left out, and later calls join', async (t) => {
@@ -61,7 +61,7 @@ t.test('a call aborted before the helper starts is left out, and later calls joi
   await t.rejects(helper([measure('/c')], first.signal), gone);
   await asked;
   calls[0]?.answer();
-  t.strictSame(await stays, [{ bytes: 0 }]);
+  t.strictSame(await stays, [{ error: '0' }]);
   t.strictSame(calls[0]?.paths, ['/b']);
 });
 

@@ -13,7 +13,11 @@ t.test("a memory-backed emptyDir is limited to the pod's memory limit, or its ow
   const sizeOf = async (spec: Partial<PodSpec>, sizeLimit?: string): Promise<number | undefined> => {
     const volume = { name: 'v', emptyDir: { medium: 'Memory', ...(sizeLimit !== undefined && { sizeLimit }) } };
     const pod = { spec: { containers: [of('c')], ...spec } };
-    const { attributes } = await emptyDir.resolve(volume, pod, new AbortController().signal);
+    const { attributes } = await emptyDir({ usageOf: () => Promise.resolve(undefined) }).resolve(
+      volume,
+      pod,
+      new AbortController().signal,
+    );
     return attributes['sizeBytes'] === undefined ? undefined : Number(attributes['sizeBytes']);
   };
   t.equal(await sizeOf({}), undefined, "no limits: the kernel's default size");
