@@ -43,14 +43,14 @@ export function withSizes(pod: Pod, { pod: resources, containers }: Sizes): Pod 
 }
 
 /**
- * What is allocated to a pod that an earlier agent has run: what the status says that its containers run with. Of one that does not
- * run the spec counts.
+ * What is allocated to a pod that an earlier agent has run: what the status says that its containers run with, or have when they start
+ * again. Of one that has never run the spec counts.
  */
 export function sizesFromStatus(pod: Pod): Sizes {
   const containers = new Map(sizesOf(pod).containers);
   const { containerStatuses = [], initContainerStatuses = [], resources } = pod.status ?? {};
-  for (const { name, state, resources: size } of [...containerStatuses, ...initContainerStatuses])
-    if (state?.running && size !== undefined && containers.has(name)) containers.set(name, size);
+  for (const { name, containerID, resources: size } of [...containerStatuses, ...initContainerStatuses])
+    if (containerID !== undefined && size !== undefined && containers.has(name)) containers.set(name, size);
   return { pod: pod.spec?.resources && (resources ?? pod.spec.resources), containers };
 }
 

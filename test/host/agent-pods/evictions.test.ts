@@ -67,7 +67,7 @@ await insideLab(import.meta.filename, async (address) => {
     t.match(above.status, {
       reason: 'Evicted',
       message:
-        /^The node was low on resource: memory\. Threshold quantity: 100Mi, available: 64Mi\. Container main was using \d+Ki, request is 8Mi, has larger consumption of memory\. $/,
+        /^The node was low on resource: memory\. Threshold quantity: 100Mi, available: 64Mi\. Container main was using \d+[KM]i, request is 8Mi, has larger consumption of memory\. $/,
     });
     for (const name of ['within', 'needed'])
       t.equal((await lab.pod(name, 'to stay', isReady)).status?.phase, 'Running');

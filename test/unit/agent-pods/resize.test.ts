@@ -227,6 +227,21 @@ test('an agent after a crash finds what runs in the status, or on the container'
   t.end();
 });
 
+test('an agent after a crash does not give a container in back-off what the node had no room for', (t) => {
+  const containerStatuses = [
+    {
+      ...{ name: 'main', image: 'app:1', imageID: '', ready: false, restartCount: 3 },
+      containerID: 'containerd://main-2',
+      state: { waiting: { reason: 'CrashLoopBackOff' } },
+      resources: SMALL,
+    },
+  ];
+  const sizes = new PodSizes({ ...podOf([named('main', LARGE)], {}, 2), status: { containerStatuses } });
+  t.same(sizes.pod.spec?.containers[0]?.resources, SMALL);
+  t.ok(sizes.pending, 'it is asked for again');
+  t.end();
+});
+
 test('the status shows what is allocated, what runs, and why they differ', (t) => {
   const pod = podOf([named('main', LARGE)], {}, 2);
   const input = {
