@@ -18,6 +18,8 @@ const CALL_LIMIT_MS = 30_000;
 const CONNECT_LIMIT_MS = 10_000;
 /** A list of some thousand devices, or what one container gets. */
 const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
+/** A device whose health changes all the time is looked at so often: each change is logged and written to the Node. */
+const LIST_PAUSE_MS = 1_000;
 const HEALTHY = 'Healthy';
 
 interface DevicePluginOptions {
@@ -74,11 +76,22 @@ export class DevicePlugin implements Disposable {
   async list({ onDevices, onGone }: DevicePluginEvents): Promise<void> {
     const stream = this.#channel.stream(service, 'ListAndWatch', {});
     const { signal } = this.#disposed;
+    let latest: ReadonlyMap<string, boolean> | undefined;
+    let pause: NodeJS.Timeout | undefined;
+    const handOn = (): void => {
+      pause = undefined;
+      if (latest === undefined || signal.aborted) return;
+      onDevices(latest);
+      latest = undefined;
+      pause = setTimeout(handOn, LIST_PAUSE_MS);
+    };
     const listed = (message: unknown): void => {
       const { devices } = message as { devices: readonly { id: string; health: string }[] };
-      if (!signal.aborted) onDevices(new Map(devices.map(({ id, health }) => [id, health === HEALTHY])));
+      latest = new Map(devices.map(({ id, health }) => [id, health === HEALTHY]));
+      if (pause === undefined) handOn();
     };
     const error = await follow(stream, listed, () => undefined, signal);
+    clearTimeout(pause);
     if (!signal.aborted) onGone(error);
   }
 

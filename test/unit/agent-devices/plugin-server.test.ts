@@ -53,6 +53,17 @@ t.test('a plugin says what it can do when it is asked, and may register before i
   t.equal(plugin.callsOf('PreStartContainer').length, 1);
 });
 
+t.test('a plugin that lists its devices all the time is heard now and then, and its last word counts', async (t) => {
+  const { plugin, listed } = await serve(t);
+  await eventually('the plugin', () => plugin.start().then(() => true));
+  await eventually('its devices', () => listed.includes('a b'));
+  const rounds = 200;
+  for (let round = 0; round < rounds; round++) plugin.change({ [`round-${round}`]: true });
+  plugin.change({ last: true });
+  await eventually('the last word', () => listed.at(-1) === 'last');
+  t.ok(listed.length < rounds / 10, `heard ${listed.length} times`);
+});
+
 t.test('a plugin that does not say what it can do is refused', async (t) => {
   const { plugin, attached } = await serve(t);
   plugin.refuse('GetDevicePluginOptions', 'INTERNAL', 'broken');
