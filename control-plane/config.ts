@@ -44,7 +44,7 @@ export const defaultServerConfig = {
   clusterDomain: 'cluster.local',
   serviceNodePortRange: '30000-32767',
   loadBalancerPools: [] as readonly string[],
-  loadBalancerReservedPorts: ['22', '2379-2380', '6443', '10249-10259'] as readonly string[],
+  loadBalancerReservedPorts: ['22', '2379-2380', '6443', '8472', '10249-10259'] as readonly string[],
   tokenAuthFile: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
@@ -243,6 +243,16 @@ export const serverSettings = { defaults: defaultServerConfig, help: serverConfi
 /** Parses `22` or `10249-10259`. Throws SettingValueError. */
 export const readPorts = (text: string): { first: number; last: number } =>
   readPortRange(text.includes('-') ? text : `${text}-${text}`);
+
+/** Ports that no load balancer may have on the nodes' own addresses: what nodes answer on themselves, and what NodePort Services may have. */
+export const reservedPorts = ({
+  loadBalancerReservedPorts,
+  serviceNodePortRange,
+  port,
+}: Pick<ServerConfig, 'loadBalancerReservedPorts' | 'serviceNodePortRange' | 'port'>): {
+  first: number;
+  last: number;
+}[] => [...[...loadBalancerReservedPorts, serviceNodePortRange].map(readPorts), { first: port, last: port }];
 
 /** Parses `30000-32767`. Throws SettingValueError. */
 export function readPortRange(text: string): { first: number; last: number } {

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import { backoffMs } from '../client/backoff.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
-import { readPorts, type ServerConfig } from './config.ts';
+import { reservedPorts, type ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
@@ -161,8 +161,7 @@ async function roleOptions(
     nodeMonitorGracePeriodSeconds,
     inventory,
     loadBalancerPools: config.loadBalancerPools,
-    // What nodes answer on themselves, and what NodePort Services may have.
-    reservedPorts: [...config.loadBalancerReservedPorts, config.serviceNodePortRange].map(readPorts),
+    reservedPorts: reservedPorts(config),
     scheduler,
     isBesideApiServer: access !== undefined,
     identity: access ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,

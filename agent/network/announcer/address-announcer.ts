@@ -93,7 +93,11 @@ export class AddressAnnouncer {
     const wanted = new Set([...services.values()].flatMap(({ announced }) => announced ?? []));
     const isNeeded = wanted.size > 0;
     const present = await listAnnounced(signal);
-    for (const [address, link] of present) if (!wanted.has(address)) await unbindAnnounced(address, link, signal);
+    const failures: unknown[] = [];
+    for (const [address, link] of present)
+      if (!wanted.has(address))
+        await unbindAnnounced(address, link, signal).catch((error: unknown) => void failures.push(error));
+    signal.throwIfAborted();
     const kept = [...wanted].filter((address) => present.has(address));
     report(kept, isNeeded);
     for (const address of this.#toldAtMs.keys()) if (!wanted.has(address)) this.#forget(address);
@@ -105,6 +109,8 @@ export class AddressAnnouncer {
     );
     for (const address of this.#problems.keys()) if (!wanted.has(address)) this.#problems.delete(address);
     if (missing.length > 0) report([...kept, ...missing.filter((_, index) => taken[index])], isNeeded);
+    // One that stays on its link keeps no other from being announced, and is tried again.
+    if (failures.length > 0) throw failures[0];
     if (taken.includes(false)) return AGAIN_MS;
     return isNeeded ? CHECK_MS : undefined;
   }
