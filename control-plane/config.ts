@@ -244,16 +244,6 @@ export const serverSettings = { defaults: defaultServerConfig, help: serverConfi
 export const readPorts = (text: string): { first: number; last: number } =>
   readPortRange(text.includes('-') ? text : `${text}-${text}`);
 
-/** Ports that no load balancer may have on the nodes' own addresses: what nodes answer on themselves, and what NodePort Services may have. */
-export const reservedPorts = ({
-  loadBalancerReservedPorts,
-  serviceNodePortRange,
-  port,
-}: Pick<ServerConfig, 'loadBalancerReservedPorts' | 'serviceNodePortRange' | 'port'>): {
-  first: number;
-  last: number;
-}[] => [...[...loadBalancerReservedPorts, serviceNodePortRange].map(readPorts), { first: port, last: port }];
-
 /** Parses `30000-32767`. Throws SettingValueError. */
 export function readPortRange(text: string): { first: number; last: number } {
   const [, first, last] = /^(\d+)-(\d+)$/.exec(text)?.map(Number) ?? [];

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { agentSettings } from '../../../agent/config.ts';
-import { reservedPorts, serverSettings } from '../../../control-plane/config.ts';
+import { serverSettings } from '../../../control-plane/config.ts';
+import { reservedPorts } from '../../../control-plane/reserved-ports.ts';
 
 t.test('no load balancer gets a port that a node answers on itself', (t) => {
   const { defaults } = serverSettings;
