@@ -7,6 +7,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { RuleWatch } from '../netfilter/rule-watch.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
+import { ChangePace } from './change-pace.ts';
 import { StaleFlows } from './conntrack/stale-flows.ts';
 import { flowsOf } from './conntrack/udp-flows.ts';
 import type { ServiceHealth } from './health/service-health.ts';
@@ -58,6 +59,7 @@ export class FamilySync {
   readonly #options: FamilySyncOptions;
   readonly #entries = new Map<string, ServiceEntry>();
   readonly #dirty = new Set<string>();
+  readonly #pace = new ChangePace();
   /** Backends of other modes that may have left rules. */
   readonly #retired: Set<ProxyBackend>;
   /** Services that the kernel rejects. */
@@ -108,8 +110,8 @@ export class FamilySync {
     while (!signal.aborted) {
       // Changes that come all the time must not keep removed rules from being noticed.
       if (this.#tuned && this.#checkIsDueInMs() <= 0) await this.#check();
-      const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
-      this.#dirty.clear();
+      const changes = new Map(this.#pace.take(this.#dirty, performance.now()).map((key) => [key, entryOf(key)]));
+      for (const key of changes.keys()) this.#dirty.delete(key);
       this.#remember(changes);
       try {
         await this.#sync(changes);
@@ -125,7 +127,7 @@ export class FamilySync {
       }
       await this.#removeRetired(signal);
       this.#staleFlows.delete(signal);
-      if (this.#dirty.size === 0) await this.#idle(signal);
+      await this.#idle(signal);
     }
     await this.#staleFlows.settled();
   }
@@ -223,13 +225,16 @@ export class FamilySync {
     }
   }
 
-  /** Waits for a change, or for a check to find something to do. */
+  /** Waits for a change that may be written, or for a check to find something to do. */
   async #idle(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#dirty.size === 0) {
+    for (;;) {
+      const changeInMs = this.#pace.nextMs(this.#dirty, performance.now());
+      if (signal.aborted || changeInMs === 0) return;
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       const over = AbortSignal.any([woken.signal, signal]);
-      await delay(Math.max(0, this.#checkIsDueInMs()), undefined, { signal: over, ref: false }).catch(() => undefined);
+      const waitMs = Math.max(0, Math.min(changeInMs, this.#checkIsDueInMs()));
+      await delay(waitMs, undefined, { signal: over, ref: false }).catch(() => undefined);
       this.#wake = () => undefined;
       if (!signal.aborted && this.#checkIsDueInMs() <= 0 && (await this.#check())) return;
     }
