@@ -67,7 +67,7 @@ const peerOf = (node: OverlayNode): VxlanPeer => ({
 });
 
 export class Overlay {
-  readonly watched: readonly WatchedChain[] = ['input', 'forward'].map((chain) => ({
+  readonly watched: readonly WatchedChain[] = ['input', 'forward', 'output'].map((chain) => ({
     ...{ family: GUARD.family, table: GUARD.name, chain },
   }));
   readonly #options: OverlayOptions;
@@ -112,7 +112,10 @@ export class Overlay {
     this.#options.onMtu(mtu);
   }
 
-  /** What is in the datagrams is taken for pods' traffic: nodes alone may send it, and their pods may not do so in their name. */
+  /**
+   * What is in the datagrams is taken for pods' traffic: nodes alone may send it, and nobody in their name. Whoever may make a Service
+   * with a node as its endpoint would have what others send to it masqueraded as this node's.
+   */
   async #guard(nodes: readonly IpAddress[]): Promise<void> {
     const { nft, port, bridgeName, logger } = this.#options;
     const input = guardInput(nodes, port, bridgeName);
@@ -144,6 +147,11 @@ table ${table} {
   chain forward {
     type filter hook forward priority filter - 10;
     iifname "${bridgeName}" udp dport ${port} ip daddr @nodes counter drop comment "pods in the name of their node"
+    udp dport ${port} ip daddr @nodes ip saddr != @nodes counter drop comment "others in the name of this node"
+  }
+  chain output {
+    type filter hook output priority filter - 10;
+    udp dport ${port} ip daddr @nodes ip saddr != @nodes counter drop comment "the same, by way of IPVS"
   }
 }
 `;

@@ -116,6 +116,30 @@ async function startNetwork(t: Test, vxlan: VxlanMode) {
   return { router, a: await node('a', 1), b: await node('b', 2) };
 }
 
+/** Whole frames, as a node would send them, from an address that is no node's: none reaches a pod. */
+async function forgeFrames(t: Test, forger: Host, { host, pod }: Node): Promise<void> {
+  const link = ['type', 'vxlan', 'id', '107', 'local', '10.91.1.1', 'remote', '10.91.1.2', 'dstport', '8472'];
+  await forger.ip('link', 'add', 'forged', ...link);
+  await forger.ip('address', 'add', '10.42.2.5/32', 'dev', 'forged');
+  await forger.ip('link', 'set', 'forged', 'up');
+  const [, mac = ''] = /ether (\S+)/.exec(await host.ip('link', 'show', 'kedge.vxlan')) ?? [];
+  await forger.ip('route', 'add', '10.42.1.5/32', 'dev', 'forged', 'src', '10.42.2.5');
+  await forger.ip('neighbour', 'add', '10.42.1.5', 'lladdr', mac, 'dev', 'forged');
+  const seen = async (): Promise<number> => {
+    const snmp = await pod.run('cat', '/proc/net/snmp');
+    const [names = '', values = ''] = snmp.split('\n').filter((line) => line.startsWith('Icmp:'));
+    return Number(values.split(' ')[names.split(' ').indexOf('InEchos')]);
+  };
+  const before = await seen();
+  await forger.pings('10.42.1.5');
+  t.equal(await seen(), before, 'a forged frame reaches no pod');
+  await host.run('nft', 'add', 'element', 'inet', 'kedge-overlay', 'nodes', '{ 10.91.1.1 }');
+  await forger.pings('10.42.1.5');
+  t.equal(await seen(), before + 1, 'as one does from a node');
+  await host.run('nft', 'delete', 'element', 'inet', 'kedge-overlay', 'nodes', '{ 10.91.1.1 }');
+  await forger.ip('link', 'delete', 'forged');
+}
+
 t.test('pods on nodes of different networks reach each other, and keep their addresses', async (t) => {
   const { router, a, b } = await startNetwork(t, 'auto');
   await eventually('the pods to reach each other', () => a.pod.pings('10.42.2.5'));
@@ -148,6 +172,18 @@ t.test('pods on nodes of different networks reach each other, and keep their add
   await eventually('a stranger to be ignored', async () => (await dropped(a.host, 'input')) === 1);
   await inject(a.pod, '10.91.2.2');
   await eventually('a pod to be ignored', async () => (await dropped(a.host, 'forward')) === 1);
+  // A Service whose endpoint is a node leads there, in the name of the node that does so.
+  const service =
+    'table ip test { chain in { type nat hook prerouting priority dstnat; udp dport 30999 dnat to 10.91.2.2:8472; }; chain out { type nat hook postrouting priority srcnat; udp dport 8472 masquerade; }; }';
+  await a.host.run('nft', service);
+  await router.run('bash', '-c', 'printf x > /dev/udp/10.91.1.2/30999');
+  await eventually('a Service to be ignored', async () =>
+    /ip saddr != @nodes counter packets 1 /.test(
+      await a.host.run('nft', 'list', 'chain', 'inet', 'kedge-overlay', 'forward'),
+    ),
+  );
+  await a.host.run('nft', 'delete', 'table', 'ip', 'test');
+  await forgeFrames(t, router, a);
   t.ok(await a.pod.pings('10.42.2.5'), 'nodes go on');
   await eventually('removed rules to be reported', () => a.agent.lines.some((line) => line.includes('nft monitor')));
   await a.host.run('nft', 'flush', 'ruleset');
