@@ -309,3 +309,18 @@ t.test('what a policy is called and what it asks for stays in its own rules', as
   t.notMatch(stdout, 'flush ruleset;');
   t.match(stdout, /comment "default\/\? drop\? flush ruleset\? add rule x \?\?/);
 });
+
+t.test('the kernel takes what policies say of SCTP', async (t) => {
+  const { put, table } = tableOf(t);
+  const wrote = await put({
+    podSelector: WEB,
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [{ from: [{ podSelector: CLIENT }], ports: [{ protocol: 'SCTP', port: 7777 }] }],
+    egress: [{ ports: [{ protocol: 'SCTP', port: 9000, endPort: 9010 }] }],
+  });
+  t.ok(wrote);
+  t.ok(await table.verify());
+  const { stdout } = await run('nft', ['list', 'ruleset']);
+  t.match(stdout, /sctp.* 7777/);
+  t.match(stdout, /sctp.* 9000-9010/);
+});
