@@ -21,8 +21,12 @@ export class Counter {
   }
 
   increase(...labelValues: readonly string[]): void {
+    this.add(1, ...labelValues);
+  }
+
+  add(amount: number, ...labelValues: readonly string[]): void {
     const key = labelValues.join(SEPARATOR);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + 1);
+    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
   }
 
   /** Removes the series with these labels; absent labels match any value. */

@@ -13,7 +13,14 @@ const NODE_NAME = 'node-0';
 
 /** Options of a proxy whose health and metrics nobody wants. */
 export const UNOBSERVED: Pick<ServiceProxyOptions, 'observer' | 'isProxyHealthy'> = {
-  observer: { changed: () => undefined, pending: () => undefined, synced: () => undefined, wrote: () => undefined },
+  observer: {
+    changed: () => undefined,
+    pending: () => undefined,
+    synced: () => undefined,
+    wrote: () => undefined,
+    programmed: () => undefined,
+    reconciledFlows: () => undefined,
+  },
   isProxyHealthy: () => true,
 };
 

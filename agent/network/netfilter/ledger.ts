@@ -110,6 +110,13 @@ export class Ledger {
     return { write, remove };
   }
 
+  /** How many rules the kernel has of the owner, as far as is known. */
+  ruleCount(table: Table): number {
+    let count = 0;
+    for (const rules of this.#tables[table].inForce.values()) if (rules !== '') count += rules.split('\n').length;
+    return count;
+  }
+
   /** The kernel has accepted what `pending` returned. */
   written(change: Change): void {
     for (const table of TABLES) {

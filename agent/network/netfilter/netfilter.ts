@@ -18,7 +18,7 @@ import {
 } from './iptables.ts';
 import { isEmpty, Ledger } from './ledger.ts';
 import type { WatchedChain } from './rule-watch.ts';
-import { TABLES, type OwnerSpec, type Rule, type RuleUnit, type RuleUnits } from './rules.ts';
+import { TABLES, type OwnerSpec, type Rule, type RuleUnit, type RuleUnits, type Table } from './rules.ts';
 
 export interface ApplyResult {
   /** Whether the kernel's rules of this owner had to be changed. */
@@ -73,6 +73,7 @@ export class Netfilter {
     return {
       watched: spec.jumps.map(({ table, chain }) => ({ family: NFT_FAMILIES[this.family], table, chain })),
       apply: (units) => this.#apply(owner, units),
+      ruleCounts: () => ({ total: ownedBy(owner), last: owner.lastWritten }),
       verify: () => this.#exclusive(() => this.#verify(owner)),
       remove: () => this.#exclusive(() => this.#remove(owner)),
     };
@@ -188,7 +189,9 @@ export class Netfilter {
     for (const [owner, { change, jumps }] of changes) {
       owner.ledger.written(change);
       owner.missingJumps = [];
-      if (jumps.length > 0 || !isEmpty(change)) outcome.wrote.add(owner);
+      if (jumps.length === 0 && isEmpty(change)) continue;
+      outcome.wrote.add(owner);
+      owner.lastWritten = { nat: rulesIn(change, 'nat'), filter: rulesIn(change, 'filter') };
     }
   }
 
@@ -228,6 +231,12 @@ export class Netfilter {
 /** As nftables calls the families, whose tables iptables-nft uses. */
 const NFT_FAMILIES: Readonly<Record<IpFamily, WatchedChain['family']>> = { IPv4: 'ip', IPv6: 'ip6' };
 
+export interface RuleCounts {
+  readonly total: Readonly<Record<Table, number>>;
+  /** By the transaction that was the last. */
+  readonly last: Readonly<Record<Table, number>>;
+}
+
 /** What an owner does with its rules. All methods throw ProgramError when the kernel cannot be accessed. */
 export interface NetfilterOwner {
   /** The chains that have its jumps. */
@@ -237,6 +246,8 @@ export interface NetfilterOwner {
    * and the next call compares all of them with what the kernel has.
    */
   apply(units: RuleUnits): Promise<ApplyResult>;
+  /** The rules that the kernel has of the owner, and those that were written last. */
+  ruleCounts(): RuleCounts;
   /**
    * Whether the kernel still leads to the owner's chains: a firewall that was reloaded has removed them. Otherwise the next
    * `apply` restores what is missing.
@@ -251,6 +262,7 @@ class Owner {
   readonly ledger: Ledger;
   /** Whether the ledger knows what the kernel has. */
   isKnown = false;
+  lastWritten: RuleCounts['last'] = { nat: 0, filter: 0 };
   /** Those that the kernel does not have. */
   missingJumps: readonly Rule[] = [];
 
@@ -259,6 +271,14 @@ class Owner {
     this.ledger = new Ledger(spec.frame);
   }
 }
+
+const rulesIn = (change: OwnerChange['change'], table: Table): number =>
+  change[table].write.values().reduce((sum, rules) => sum + rules.length, 0);
+
+const ownedBy = ({ ledger }: Owner): RuleCounts['total'] => ({
+  nat: ledger.ruleCount('nat'),
+  filter: ledger.ruleCount('filter'),
+});
 
 /** Never empty: the frame of an owner is written, too. */
 function itemsOf(owner: Owner, units: RuleUnits): Item[] {

@@ -5,6 +5,7 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { EventRecorder } from '../../../client/event-recorder.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
+import type { RuleCounts } from '../netfilter/netfilter.ts';
 import type { RuleWatch } from '../netfilter/rule-watch.ts';
 import type { ProxyBackend } from './backends/proxy-backend.ts';
 import { ChangePace } from './change-pace.ts';
@@ -20,8 +21,18 @@ export interface SyncObserver {
   pending(family: IpFamily): void;
   /** All changes from before the sync are in force; `isMorePending`: more have come since. */
   synced(family: IpFamily, isMorePending: boolean): void;
-  /** Rules were written, or found in force after a start, or could not be written. */
-  wrote(family: IpFamily, seconds: number, failed: boolean): void;
+  /** Rules were written, or found in force after a start, or could not be written. `isFull`: all of them were compared. */
+  wrote(family: IpFamily, seconds: number, how: { readonly failed: boolean; readonly isFull: boolean }): void;
+  /** A change of endpoints is in force, so long after it had come about in the cluster. */
+  programmed(family: IpFamily, seconds: number): void;
+  /** UDP flows were compared with the Services, and the stale ones deleted. */
+  reconciledFlows(family: IpFamily, seconds: number, deleted: number): void;
+}
+
+/** How many Services have changes that are not in force yet. */
+export interface PendingChanges {
+  readonly service: number;
+  readonly endpoint: number;
 }
 
 export interface FamilySyncOptions {
@@ -54,11 +65,17 @@ const RETRY = { initialMs: 500, maxMs: 30_000 };
 const API_SERVICE = 'default/kubernetes';
 
 type Changes = ReadonlyMap<string, ServiceEntry | undefined>;
+type Kind = keyof PendingChanges;
+
+/** Those that are remembered at a time: the others of an outage say nothing more. */
+const MAX_TRIGGERS = 10_000;
 
 export class FamilySync {
   readonly #options: FamilySyncOptions;
   readonly #entries = new Map<string, ServiceEntry>();
-  readonly #dirty = new Set<string>();
+  readonly #dirty = new Map<string, Set<Kind>>();
+  /** When the changes came about that are to be in force after the next sync: see `SliceFacts`. */
+  readonly #triggers = new Map<string, number[]>();
   readonly #pace = new ChangePace();
   /** Backends of other modes that may have left rules. */
   readonly #retired: Set<ProxyBackend>;
@@ -82,6 +99,7 @@ export class FamilySync {
       family: options.backend.family,
       services: () => this.#entries.values(),
       logger: options.logger,
+      onReconciled: (seconds, deleted) => options.observer.reconciledFlows(this.family, seconds, deleted),
     });
     options.watch.onRemoved(options.backend.watched, () => {
       this.#isSuspect = true;
@@ -93,9 +111,36 @@ export class FamilySync {
     return this.#options.backend.family;
   }
 
-  /** The Service or its endpoints may have changed. */
-  changed(key: string): void {
-    this.#dirty.add(key);
+  /** Undefined in modes without rules of iptables. */
+  get ruleCounts(): RuleCounts | undefined {
+    return this.#options.backend.ruleCounts?.();
+  }
+
+  get pending(): PendingChanges {
+    const count = (kind: Kind): number => this.#dirty.values().reduce((sum, kinds) => sum + Number(kinds.has(kind)), 0);
+    return { service: count('service'), endpoint: count('endpoint') };
+  }
+
+  /** Of the ports with a Local policy, those that have endpoints, but none on this node. */
+  get withoutLocalEndpoints(): { readonly internal: number; readonly external: number } {
+    const sum = { internal: 0, external: 0 };
+    for (const { ports, internalPolicyLocal, externalPolicyLocal } of this.#entries.values())
+      for (const { cluster, local } of ports) {
+        if (cluster.length === 0 || local.length > 0) continue;
+        if (internalPolicyLocal) sum.internal++;
+        if (externalPolicyLocal) sum.external++;
+      }
+    return sum;
+  }
+
+  /**
+   * The Service or its endpoints may have changed.
+   * @param triggeredAtMs when that came about in the cluster, in ms since 1970; undefined when it is not known
+   */
+  changed(key: string, kind: Kind, triggeredAtMs?: number): void {
+    this.#dirty.getOrInsertComputed(key, () => new Set<Kind>()).add(kind);
+    if (triggeredAtMs !== undefined && this.#triggers.size < MAX_TRIGGERS)
+      this.#triggers.getOrInsertComputed(key, () => []).push(triggeredAtMs);
     this.#options.observer.pending(this.family);
     this.#wake();
   }
@@ -106,20 +151,26 @@ export class FamilySync {
     const outage = new Outage({ logger, level: 'error' });
     const fields = { ipFamily: this.family };
     let failures = 0;
+    let unprogrammed: readonly number[] = [];
     this.#checkedAtMs = performance.now();
     while (!signal.aborted) {
       // Changes that come all the time must not keep removed rules from being noticed.
       if (this.#tuned && this.#checkIsDueInMs() <= 0) await this.#check();
-      const changes = new Map(this.#pace.take(this.#dirty, performance.now()).map((key) => [key, entryOf(key)]));
+      const changes = new Map(this.#pace.take(this.#dirty.keys(), performance.now()).map((key) => [key, entryOf(key)]));
+      const triggers = this.#takeTriggers(changes.keys(), unprogrammed);
       for (const key of changes.keys()) this.#dirty.delete(key);
       this.#remember(changes);
       try {
         await this.#sync(changes);
         failures = 0;
+        this.#tellProgrammed(triggers);
+        unprogrammed = [];
         outage.ended(fields, 'service rule sync recovered');
       } catch (error) {
         if (signal.aborted) break;
         this.#tuned = false;
+        // The backend has kept the changes, too.
+        unprogrammed = triggers;
         const retryMs = backoffMs(RETRY, ++failures);
         outage.failed(error, { ...fields, retryMs: Math.round(retryMs) }, 'failed to sync service rules');
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
@@ -130,6 +181,22 @@ export class FamilySync {
       await this.#idle(signal);
     }
     await this.#staleFlows.settled();
+  }
+
+  /** Those of the Services, and of those whose sync has failed. */
+  #takeTriggers(keys: Iterable<string>, failed: readonly number[]): readonly number[] {
+    const taken = [...failed];
+    for (const key of keys) {
+      for (const atMs of this.#triggers.get(key) ?? []) if (taken.length < MAX_TRIGGERS) taken.push(atMs);
+      this.#triggers.delete(key);
+    }
+    return taken;
+  }
+
+  #tellProgrammed(triggers: readonly number[]): void {
+    const nowMs = Date.now();
+    // Clocks of hosts differ a little.
+    for (const atMs of triggers) this.#options.observer.programmed(this.family, Math.max(0, nowMs - atMs) / 1000);
   }
 
   #remember(changes: Changes): void {
@@ -158,11 +225,12 @@ export class FamilySync {
     const { backend, tuning, logger, observer } = this.#options;
     const startedAt = process.uptime();
     const seconds = (): number => process.uptime() - startedAt;
+    const isFull = !this.#tuned;
     try {
       if (!this.#tuned && backend.prerequisites) await tuning.apply(backend.prerequisites);
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
       // Rules that were found in force are synced, too.
-      if (wrote || !this.#tuned) observer.wrote(this.family, seconds(), false);
+      if (wrote || isFull) observer.wrote(this.family, seconds(), { failed: false, isFull });
       observer.synced(this.family, this.#dirty.size > 0);
       logger.debug(
         { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
@@ -170,7 +238,7 @@ export class FamilySync {
       );
       this.#reportRejected(changes, rejected);
     } catch (error) {
-      observer.wrote(this.family, seconds(), true);
+      observer.wrote(this.family, seconds(), { failed: true, isFull });
       throw error;
     }
     if (!this.#tuned) await tuning.apply(backend.sysctls);
@@ -228,7 +296,7 @@ export class FamilySync {
   /** Waits for a change that may be written, or for a check to find something to do. */
   async #idle(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const changeInMs = this.#pace.nextMs(this.#dirty, performance.now());
+      const changeInMs = this.#pace.nextMs(this.#dirty.keys(), performance.now());
       if (signal.aborted || changeInMs === 0) return;
       const woken = new AbortController();
       this.#wake = () => woken.abort();
@@ -251,7 +319,7 @@ export class FamilySync {
     this.#isSuspect = false;
     if (performance.now() - this.#retriedAtMs >= RETRY_LEFT_OUT_MS) {
       this.#retriedAtMs = performance.now();
-      for (const key of this.#leftOut) this.#dirty.add(key);
+      for (const key of this.#leftOut) this.#dirty.set(key, new Set(['service']));
     }
     try {
       this.#tuned = await backend.verify();

@@ -37,8 +37,8 @@ export function createServiceProxy(options: LocalProxyOptions): LocalProxy {
     backends.map(({ family }) => family),
     { node: () => node },
   );
-  const metrics = new ProxyMetrics(mode);
-  const proxy = new ServiceProxy({
+  const metrics = new ProxyMetrics(mode, () => proxy.states());
+  const proxy: ServiceProxy = new ServiceProxy({
     ...options,
     backends,
     retired: ofFamilies.flatMap(({ retired }) => retired),
@@ -50,7 +50,9 @@ export function createServiceProxy(options: LocalProxyOptions): LocalProxy {
         metrics.pending(family);
       },
       synced: (family, isMorePending) => health.synced(family, isMorePending),
-      wrote: (family, seconds, failed) => metrics.wrote(family, seconds, failed),
+      wrote: (family, seconds, how) => metrics.wrote(family, seconds, how),
+      programmed: (family, seconds) => metrics.programmed(family, seconds),
+      reconciledFlows: (family, seconds, deleted) => metrics.reconciledFlows(family, seconds, deleted),
     },
   });
   onNode((seen) => {

@@ -44,10 +44,13 @@ export interface ServiceProxyOptions {
   readonly isProxyHealthy: () => boolean;
 }
 
+export type ProxyState = Pick<FamilySync, 'family' | 'pending' | 'withoutLocalEndpoints' | 'ruleCounts'>;
+
 export class ServiceProxy {
   readonly #options: ServiceProxyOptions;
   readonly #families: readonly FamilySync[];
   readonly #serviceHealth: ServiceHealth;
+  readonly #startedAtMs = Date.now();
   /** The node's; undefined when it is in none that is known. */
   #zone: string | undefined;
   /** The invalid values of Services that were last logged. */
@@ -87,10 +90,10 @@ export class ServiceProxy {
       onDelete: (_, key) => this.#serviceChanged(key, undefined),
     });
     cache.slices.addHandlers({
-      onAdd: (slice) => this.#sliceChanged(slice),
+      onAdd: (slice) => this.#sliceChanged(slice, slice.triggeredAtMs),
       onUpdate: (old, slice) => {
-        this.#sliceChanged(old);
-        this.#sliceChanged(slice);
+        if (serviceKeyOf(old) !== serviceKeyOf(slice)) this.#sliceChanged(old);
+        this.#sliceChanged(slice, slice.triggeredAtMs);
       },
       onDelete: (slice) => this.#sliceChanged(slice),
     });
@@ -102,23 +105,33 @@ export class ServiceProxy {
     }
   }
 
+  /** What metrics say of the rules of each IP family now. */
+  *states(): Generator<ProxyState> {
+    for (const { family, pending, withoutLocalEndpoints, ruleCounts } of this.#families)
+      yield { family, pending, withoutLocalEndpoints, ruleCounts };
+  }
+
   /** Endpoints may be meant for the nodes of a zone. */
   seeNode({ metadata }: Node): void {
     const zone = own(metadata?.labels, ZONE_LABEL);
     if (zone === this.#zone) return;
     this.#zone = zone;
-    for (const key of this.#options.cache.services.keys()) for (const family of this.#families) family.changed(key);
+    for (const key of this.#options.cache.services.keys())
+      for (const family of this.#families) family.changed(key, 'service');
   }
 
   #serviceChanged(key: string, facts: ServiceFacts | undefined): void {
     this.#logProblems(key, facts);
     this.#options.observer.changed('service');
-    for (const family of this.#families) family.changed(key);
+    for (const family of this.#families) family.changed(key, 'service');
   }
 
-  #sliceChanged(slice: SliceFacts): void {
+  /** @param triggeredAtMs what a slice says that has gone is when it was changed last, and what came before the start says nothing */
+  #sliceChanged(slice: SliceFacts, triggeredAtMs = -Infinity): void {
     this.#options.observer.changed('endpoint');
-    for (const family of this.#families) if (family.family === slice.family) family.changed(serviceKeyOf(slice));
+    const trigger = triggeredAtMs > this.#startedAtMs ? triggeredAtMs : undefined;
+    for (const family of this.#families)
+      if (family.family === slice.family) family.changed(serviceKeyOf(slice), 'endpoint', trigger);
   }
 
   #entryOf(key: string, family: IpFamily): ServiceEntry | undefined {

@@ -23,6 +23,8 @@ const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly 
   ['IPv4', { isAddress: validateIP, isOfFamily: validateIPv4 }],
   ['IPv6', { isAddress: validateCanonicalIP, isOfFamily: validateIPv6 }],
 ]);
+/** An annotation: when the Service or its pods changed in the way that the endpoints show. */
+export const LAST_CHANGE_TRIGGER_TIME = 'endpoints.kubernetes.io/last-change-trigger-time';
 /** The label by which a slice says whose endpoints it has. */
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 /** Marks the endpoints of a Service without an address of its own. */

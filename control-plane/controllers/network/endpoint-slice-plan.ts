@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net';
 import { services } from '../../../client/resources.gen.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { controllerReference } from '../framework/owner-references.ts';
-import { MANAGED_BY, NOT_COPIED, type SlicePlan } from './endpoint-slices.ts';
+import { MANAGED_BY, NOT_COPIED, withTriggerTime, type SlicePlan } from './endpoint-slices.ts';
 import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointHints, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
@@ -20,6 +20,8 @@ export interface ServiceState {
   /** Its slices that this controller manages. */
   readonly slices: readonly EndpointSlice[];
   readonly zoneOf: (nodeName: string) => string | undefined;
+  /** When the change came about that the slices have to show, in ms since 1970; undefined when that is not known. */
+  readonly triggeredAt?: number | undefined;
 }
 
 type AddressType = 'IPv4' | 'IPv6';
@@ -61,7 +63,8 @@ export function reconcileEndpointSlices(state: ServiceState): SlicePlan {
     const { endpoints, ports, metadata } = create.shift()!;
     update.push({ ...old!, endpoints, ports, metadata: { ...old!.metadata, labels: metadata?.labels } });
   }
-  return { create, update, remove };
+  const stamp = (slice: EndpointSlice): EndpointSlice => withTriggerTime(slice, state.triggeredAt);
+  return { create: create.map(stamp), update: update.map(stamp), remove };
 }
 
 function desiredGroups({ service, pods, zoneOf }: ServiceState): Group[] {

@@ -1,5 +1,5 @@
 /** EndpointSlices as their two controllers share them: who manages a slice, for which Service, and how a plan is carried out. */
-import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { LAST_CHANGE_TRIGGER_TIME, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { endpointSlices } from '../../../client/resources.gen.ts';
@@ -7,14 +7,26 @@ import type { Expectations } from '../framework/expectations.ts';
 import { allOrFirstFailure, unlessGone, unlessTerminating } from '../framework/outcomes.ts';
 import type { KeyQueue } from '../framework/watch.ts';
 import type { InformerHandlers } from '../../../client/informer.ts';
+import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 /** Annotations of a Service or of Endpoints that say nothing about their slices. */
 export const NOT_COPIED: ReadonlySet<string> = new Set([
-  'endpoints.kubernetes.io/last-change-trigger-time',
+  LAST_CHANGE_TRIGGER_TIME,
   'kubectl.kubernetes.io/last-applied-configuration',
 ]);
+
+/** An object that is going to be written, and when the change that it shows came about; it keeps no time of an earlier change. */
+export function withTriggerTime<O extends { readonly metadata?: ObjectMeta }>(
+  object: O,
+  triggeredAt: number | undefined,
+): O {
+  const before = Object.entries(object.metadata?.annotations ?? {});
+  const annotations = Object.fromEntries(before.filter(([name]) => name !== LAST_CHANGE_TRIGGER_TIME));
+  const stamp = triggeredAt !== undefined && { [LAST_CHANGE_TRIGGER_TIME]: new Date(triggeredAt).toISOString() };
+  return { ...object, metadata: { ...object.metadata, annotations: { ...annotations, ...stamp } } };
+}
 
 export interface SlicePlan {
   readonly create: readonly EndpointSlice[];

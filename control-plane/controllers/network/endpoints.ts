@@ -15,7 +15,8 @@ import { Expectations, EXPECTATIONS_TIMEOUT_MS } from '../framework/expectations
 import { allOrFirstFailure, unlessGone, unlessTerminating } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { CONTROLLER_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
-import { applySlicePlan, isManagedBy, sliceHandlers } from './endpoint-slices.ts';
+import { applySlicePlan, isManagedBy, sliceHandlers, withTriggerTime } from './endpoint-slices.ts';
+import { TriggerTimes } from './trigger-times.ts';
 import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 
@@ -28,6 +29,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   const allEndpoints = informer(endpointsCache);
   const slicesOfAll = informer(endpointSliceCache);
   const expectations = new Expectations();
+  const triggerTimes = new TriggerTimes();
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const service = services.getByKey(key);
@@ -35,11 +37,17 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     const selected = podsOf(service);
     // Otherwise the cache lags behind what was created last: another look follows when it has caught up.
     const isCurrent = expectations.isSatisfied(key, Date.now());
+    if (!isCurrent) {
+      await syncEndpoints(key, service, selected, undefined, signal);
+      return EXPECTATIONS_TIMEOUT_MS;
+    }
+    const created = Date.parse(service.metadata?.creationTimestamp ?? '');
+    const triggeredAt = triggerTimes.look(key, created, selected, slicesOfAll.byIndex('service', key).length === 0);
     await allOrFirstFailure([
-      ...(isCurrent ? [syncSlices(key, service, selected, signal)] : []),
-      syncEndpoints(key, service, selected, signal),
+      syncSlices(key, service, selected, triggeredAt, signal),
+      syncEndpoints(key, service, selected, triggeredAt, signal),
     ]);
-    return isCurrent ? undefined : EXPECTATIONS_TIMEOUT_MS;
+    return undefined;
   }
 
   function podsOf({ metadata, spec }: Service): PodView[] {
@@ -52,13 +60,14 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     key: string,
     service: Service,
     selected: readonly PodView[],
+    triggeredAt: number | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const slices = slicesOfAll
       .byIndex('service', key)
       .filter((slice) => isManagedBy(slice, CONTROLLER_NAME) && !slice.metadata?.deletionTimestamp);
     const zoneOf = (nodeName: string): string | undefined => nodes.get('', nodeName)?.labels[ZONE_LABEL];
-    const plan = reconcileEndpointSlices({ service, pods: selected, slices, zoneOf });
+    const plan = reconcileEndpointSlices({ service, pods: selected, slices, zoneOf, triggeredAt });
     await applySlicePlan(key, plan, expectations, { client, signal });
   }
 
@@ -66,6 +75,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     key: string,
     service: Service,
     selected: readonly PodView[],
+    triggeredAt: number | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const wanted = desiredEndpoints(service, selected);
@@ -73,7 +83,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     const current = allEndpoints.getByKey(key);
     if (!current) {
       try {
-        await unlessTerminating(client.create(endpointsResource, wanted, { signal }));
+        await unlessTerminating(client.create(endpointsResource, withTriggerTime(wanted, triggeredAt), { signal }));
       } catch (error) {
         // It was created a moment ago and is not in the cache yet: its event comes, and with it the next look.
         if (!isAlreadyExists(error)) throw error;
@@ -83,7 +93,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     if (isSameEndpoints(current, wanted)) return;
     const { labels, annotations } = wanted.metadata ?? {};
     const metadata = { ...current.metadata, labels, annotations: { ...current.metadata?.annotations, ...annotations } };
-    await client.update(endpointsResource, { ...wanted, metadata }, { signal });
+    await client.update(endpointsResource, withTriggerTime({ ...wanted, metadata }, triggeredAt), { signal });
   }
 
   /** Endpoints of the Service's name go with it: they carry no owner. Slices do, and are collected. */
@@ -112,6 +122,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
           ...ownKeys(queue),
           onDelete: (_, key) => {
             expectations.forget(key);
+            triggerTimes.forget(key);
             queue.add(key);
           },
         }),

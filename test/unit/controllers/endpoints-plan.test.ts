@@ -219,3 +219,16 @@ t.test('a Service has slices of each of its families, with the addresses that po
   const single = plan(pods, all, { ipFamilies: ['IPv4'] });
   t.strictSame([single.create, single.update, told(single.remove)], [[], [], [v6]]);
 });
+
+t.test('slices that are written say when the change came about, and keep no time of an earlier one', (t) => {
+  const ANNOTATION = 'endpoints.kubernetes.io/last-change-trigger-time';
+  const at = (triggeredAt: number | undefined, pods: PodView[], slices: EndpointSlice[] = []) =>
+    reconcileEndpointSlices({ service: service(), pods, slices, zoneOf: () => undefined, triggeredAt });
+  const { create } = at(1_700_000_000_123, [pod(1)]);
+  t.equal(create[0]?.metadata?.annotations?.[ANNOTATION], '2023-11-14T22:13:20.123Z');
+  t.same(at(1_800_000_000_000, [pod(1)], stored(create)), { create: [], update: [], remove: [] }, 'nothing to write');
+  const { update } = at(undefined, [pod(1), pod(2)], stored(create));
+  t.equal(update.length, 1);
+  t.notOk(ANNOTATION in (update[0]?.metadata?.annotations ?? {}));
+  t.end();
+});

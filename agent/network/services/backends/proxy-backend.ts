@@ -3,6 +3,7 @@
  * `test/support/proxy-backend-contract.ts`.
  */
 import type { Cidr, IpFamily } from '../../../../api/domain/address.ts';
+import type { RuleCounts } from '../../netfilter/netfilter.ts';
 import type { WatchedChain } from '../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../kernel-tuning.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
@@ -34,6 +35,8 @@ export interface ProxyBackend {
    * when the kernel cannot be changed at all; the changes are kept then, and the next call makes them.
    */
   sync(changes: ProxyChanges): Promise<SyncResult>;
+  /** What is counted where the mode has rules of iptables. */
+  ruleCounts?(): RuleCounts;
   /** Whether the kernel still has what was written; otherwise the next `sync` restores it. Throws when the kernel cannot be read. */
   verify(): Promise<boolean>;
   /**

@@ -25,19 +25,22 @@ export class UdpFlows {
   }
 
   /**
-   * The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then.
+   * The table is only read where a Service has or had UDP ports. Resolves to the number of flows that were deleted. Throws
+   * ProgramError; nothing is forgotten then.
    * @param wantedNow asked again before each flow is deleted: it may have become one that is wanted
    */
-  async reconcile(wantedNow: () => ExpectedFlows, signal: AbortSignal): Promise<void> {
+  async reconcile(wantedNow: () => ExpectedFlows, signal: AbortSignal): Promise<number> {
     const wanted = wantedNow();
+    let deleted = 0;
     this.#before = unionOf(this.#before, wanted);
     const isNeeded = !isEmpty(this.#before);
     for (let pass = 0; isNeeded && pass < MAX_PASSES; pass++) {
       const stale = await this.#staleFlows(wanted, signal);
-      for (const flow of stale) if (this.#isStale(flow, wantedNow())) await deleteFlows(flow, signal);
+      for (const flow of stale) if (this.#isStale(flow, wantedNow())) deleted += await deleteFlows(flow, signal);
       if (stale.length < MAX_PAIRS) break;
     }
     this.#before = wanted;
+    return deleted;
   }
 
   /** One flow for each pair of frontend and endpoint. */
@@ -76,18 +79,24 @@ async function listFlows(family: IpFamily, onFlow: (flow: UdpFlow) => void, sign
 
 const udpOf = (family: IpFamily): string[] => ['-f', family.toLowerCase(), '-p', 'udp'];
 
-/** That they have ended by themselves is no failure: conntrack then exits with 1 and says so. */
-async function deleteFlows(flow: UdpFlow, signal: AbortSignal): Promise<void> {
+/** Resolves to how many there were. That they have ended by themselves is no failure: conntrack then exits with 1 and says so. */
+async function deleteFlows(flow: UdpFlow, signal: AbortSignal): Promise<number> {
   const { family, destination, destinationPort, replySource, replySourcePort } = flow;
   const frontend = ['--orig-dst', destination, '--orig-port-dst', String(destinationPort)];
   const endpoint = ['--reply-src', replySource, '--reply-port-src', String(replySourcePort)];
+  // It prints a line for each flow.
+  let deleted = 0;
+  const onStdout = (text: string): void => {
+    for (const character of text) if (character === '\n') deleted++;
+  };
   try {
     await run('conntrack', ['-D', ...udpOf(family), ...frontend, ...endpoint], {
       timeoutMs: TIME_LIMIT_MS,
       signal,
-      onStdout: () => undefined,
+      onStdout,
     });
   } catch (error) {
     if (!(error instanceof ProgramError) || !/\b0 flow entries/.test(error.stderr)) throw error;
   }
+  return deleted;
 }

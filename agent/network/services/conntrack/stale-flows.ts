@@ -13,6 +13,8 @@ export interface StaleFlowsOptions {
   /** The Services as they are now. */
   readonly services: () => Iterable<ServiceEntry>;
   readonly logger: Logger;
+  /** Called each time that flows were compared with what is wanted, and those that are stale deleted. */
+  readonly onReconciled: (seconds: number, deleted: number) => void;
 }
 
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
@@ -52,7 +54,10 @@ export class StaleFlows {
     for (let failures = 0; this.#isChanged && !signal.aborted;) {
       this.#isChanged = false;
       try {
-        await this.#flows.reconcile(() => (this.#expected ??= expectedFlows(this.#options.services())), signal);
+        const startedAtMs = performance.now();
+        const expected = (): ExpectedFlows => (this.#expected ??= expectedFlows(this.#options.services()));
+        const deleted = await this.#flows.reconcile(expected, signal);
+        this.#options.onReconciled((performance.now() - startedAtMs) / 1000, deleted);
         failures = 0;
         this.#outage.ended({}, 'deleting stale UDP conntrack entries again');
       } catch (error) {

@@ -3,7 +3,11 @@
  * ignored alone, and reported. https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
 import { compareText } from '../../../../api/machinery/compare-text.ts';
-import { HEADLESS_LABEL, SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
+import {
+  HEADLESS_LABEL,
+  LAST_CHANGE_TRIGGER_TIME,
+  SERVICE_NAME_LABEL,
+} from '../../../../api/kinds/discovery/endpoint-slice.ts';
 import { SERVICE_PROXY_LABEL } from '../../../../api/domain/cluster-dns.ts';
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
 import { DEFAULT_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
@@ -41,6 +45,8 @@ export interface SliceFacts {
   readonly service: string;
   /** Undefined for slices of names. */
   readonly family: IpFamily | undefined;
+  /** When what it says had changed in the cluster, by the clock of whoever wrote it, in ms since 1970; undefined when it does not say. */
+  readonly triggeredAtMs?: number;
   readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: Port }[];
   readonly endpoints: readonly (Omit<Endpoint, 'port'> & Preference & { readonly hostname?: string })[];
 }
@@ -148,10 +154,12 @@ const NO_ZONES: readonly string[] = [];
 export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
   const { metadata, addressType } = slice;
   const family = FAMILIES.find((each) => each === addressType);
+  const triggeredAtMs = Date.parse(own(metadata?.annotations, LAST_CHANGE_TRIGGER_TIME) ?? '');
   return {
     namespace: metadata?.namespace ?? '',
     service: metadata?.labels?.[SERVICE_NAME_LABEL] ?? '',
     family,
+    ...(Number.isFinite(triggeredAtMs) && { triggeredAtMs }),
     ports: (slice.ports ?? []).flatMap(({ name, protocol: text = 'TCP', port: number }) => {
       const [protocol, port] = [asProtocol(text), asPort(number)];
       return protocol === undefined || port === undefined ? [] : [{ name: name ?? '', protocol, port }];

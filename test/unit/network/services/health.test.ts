@@ -83,7 +83,12 @@ async function startPorts(t: Test) {
   let node: Node | undefined = NODE;
   let nowMs = 0;
   const health = new ProxyHealth(['IPv4'], { node: () => node, now: () => nowMs });
-  const metrics = new ProxyMetrics('nftables');
+  const metrics = new ProxyMetrics('nftables', () => [
+    {
+      ...{ family: 'IPv4', pending: { service: 0, endpoint: 2 }, ruleCounts: undefined },
+      withoutLocalEndpoints: { internal: 1, external: 0 },
+    },
+  ]);
   const ports = { health: await freePort(), metrics: await freePort() };
   const served = serveProxyPorts({
     ...{ health, proxyMode: 'nftables', logger: silent },
@@ -127,8 +132,10 @@ test('healthz says whether the node is to get connections, livez whether the pro
   t.match(await ask(ports.health, '/metrics'), [404, /not found/], 'each port has its own paths');
   metrics.changed('endpoint');
   metrics.pending('IPv4');
-  metrics.wrote('IPv4', 0.003, false);
-  metrics.wrote('IPv4', 0.003, true);
+  metrics.wrote('IPv4', 0.003, { failed: false, isFull: true });
+  metrics.wrote('IPv4', 0.003, { failed: true, isFull: false });
+  metrics.programmed('IPv4', 0.4);
+  metrics.reconciledFlows('IPv4', 0.01, 3);
   const [, exposition] = (await ask(ports.metrics, '/metrics')) as [number, string];
   for (const line of [
     'kubeproxy_proxy_healthz_total{code="200"} 1',
@@ -137,6 +144,15 @@ test('healthz says whether the node is to get connections, livez whether the pro
     'kubeproxy_sync_proxy_rules_endpoint_changes_total 1',
     'kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="0.004"} 2',
     'kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 1',
+    'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="0.25"} 0',
+    'kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="0.5"} 1',
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 3',
+    'kubeproxy_sync_proxy_rules_endpoint_changes_pending 2',
+    'kubeproxy_sync_proxy_rules_service_changes_pending 0',
+    'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 1',
   ])
     t.ok(exposition.includes(`${line}\n`), line);
   t.match(exposition, /^kubeproxy_sync_proxy_rules_last_timestamp_seconds\{ip_family="IPv4"\} \d/m);

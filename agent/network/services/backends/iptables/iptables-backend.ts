@@ -1,7 +1,7 @@
 /** Services as iptables rules, a unit for each Service in the tables that netfilter owns. */
 import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
 import { isProgramMissing } from '../../../../host/run.ts';
-import type { Netfilter, NetfilterOwner } from '../../../netfilter/netfilter.ts';
+import type { Netfilter, NetfilterOwner, RuleCounts } from '../../../netfilter/netfilter.ts';
 import type { RuleUnit } from '../../../netfilter/rules.ts';
 import type { WatchedChain } from '../../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../../kernel-tuning.ts';
@@ -57,6 +57,10 @@ export class IptablesBackend implements ProxyBackend {
     const { units, invalid } = compileServices(services, (service) => this.#compile(service, this.#ranges));
     const { wrote, rejected } = await this.#owner.apply(units);
     return { wrote, rejected: new Map([...invalid, ...rejected]) };
+  }
+
+  ruleCounts(): RuleCounts {
+    return this.#owner.ruleCounts();
   }
 
   verify(): Promise<boolean> {
