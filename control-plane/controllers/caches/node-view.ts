@@ -3,6 +3,7 @@ import { CONTROLLER_ATTACHES } from '../../../api/domain/csi-attachment.ts';
 import { LOCAL_PATH_DIRECTORY } from '../../../api/domain/local-path.ts';
 import { NFS_CLIENT } from '../../../api/domain/nfs-volumes.ts';
 import { own } from '../../../api/machinery/own.ts';
+import { parseQuantity } from '../../../api/machinery/quantity.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import type { Interner } from '../framework/interner.ts';
 import { ownedView, type Owned } from '../framework/owner-references.ts';
@@ -19,6 +20,8 @@ export interface NodeView extends Owned {
   readonly taints: readonly Taint[];
   readonly conditions: readonly NodeCondition[];
   readonly addresses: readonly NodeAddress[];
+  /** What pods may use of its CPU, in thousandths of a core; 0 before it has said so. */
+  readonly cpuMillis: number;
   /** Where it keeps volumes of the local-path provisioner; '' when it has none. */
   readonly localPathDirectory: string;
   /** Its agent can mount exports of NFS servers. */
@@ -32,6 +35,7 @@ export interface NodeView extends Owned {
 }
 
 const NONE: readonly never[] = Object.freeze([]);
+const NANO_PER_MILLI = 1_000_000n;
 
 export function nodeView(node: Node, interner: Interner): NodeView {
   const { metadata = {}, spec, status } = node;
@@ -46,6 +50,7 @@ export function nodeView(node: Node, interner: Interner): NodeView {
     taints: spec?.taints ?? [],
     conditions: status?.conditions ?? [],
     addresses: status?.addresses ?? [],
+    cpuMillis: Number(parseQuantity(own(status?.allocatable, 'cpu') ?? '0').nano / NANO_PER_MILLI),
     localPathDirectory: own(metadata.annotations, LOCAL_PATH_DIRECTORY) ?? '',
     hasNfsClient: own(metadata.annotations, NFS_CLIENT) === 'true',
     isAttachedTo: own(metadata.annotations, CONTROLLER_ATTACHES) === 'true',

@@ -5,6 +5,7 @@ import { isIPv6 } from 'node:net';
 import { services } from '../../../client/resources.gen.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { controllerReference } from '../framework/owner-references.ts';
+import { topologyHints, wantsTopologyHints, type ZoneShares } from './topology-hints.ts';
 import { MANAGED_BY, NOT_COPIED, withTriggerTime, type SlicePlan } from './endpoint-slices.ts';
 import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointHints, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
@@ -13,6 +14,18 @@ export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';
 /** Upstream's --max-endpoints-per-slice. */
 const MAX_ENDPOINTS = 100;
 
+/** What became of the hints of a Service that asks for them by its topology mode. */
+export interface TopologyOutcome {
+  readonly addressType: AddressType;
+  /** Why there are none, as a sentence; undefined when there are. */
+  readonly problem: string | undefined;
+}
+
+export interface EndpointSlicePlan extends SlicePlan {
+  /** One for each address type; absent when the Service does not ask for hints in this way. */
+  readonly topology?: readonly TopologyOutcome[];
+}
+
 export interface ServiceState {
   readonly service: Service;
   /** The pods that its selector matches. */
@@ -20,6 +33,8 @@ export interface ServiceState {
   /** Its slices that this controller manages. */
   readonly slices: readonly EndpointSlice[];
   readonly zoneOf: (nodeName: string) => string | undefined;
+  /** The part of the cluster's CPU in each zone: for Services that ask for hints by their topology mode. */
+  readonly shares?: ZoneShares | undefined;
   /** When the change came about that the slices have to show, in ms since 1970; undefined when that is not known. */
   readonly triggeredAt?: number | undefined;
 }
@@ -33,14 +48,16 @@ interface Group {
   readonly endpoints: Endpoint[];
 }
 
-export function reconcileEndpointSlices(state: ServiceState): SlicePlan {
+export function reconcileEndpointSlices(state: ServiceState): EndpointSlicePlan {
   const { service, slices } = state;
   if (service.metadata?.deletionTimestamp) return { create: [], update: [], remove: [] };
   if (service.spec?.type === 'ExternalName' || !service.spec?.selector) return { create: [], update: [], remove: [] };
   const create: EndpointSlice[] = [];
   const update: EndpointSlice[] = [];
   const remaining = new Set(slices);
-  for (const group of desiredGroups(state)) {
+  const groups = desiredGroups(state);
+  const topology = wantsTopologyHints(service) ? hintByTopology(groups, state) : undefined;
+  for (const group of groups) {
     const own = [...remaining].filter(
       ({ addressType, ports }) =>
         addressType === group.addressType && isDeepStrictEqual(sortedPorts(ports ?? []), sortedPorts(group.ports)),
@@ -64,7 +81,7 @@ export function reconcileEndpointSlices(state: ServiceState): SlicePlan {
     update.push({ ...old!, endpoints, ports, metadata: { ...old!.metadata, labels: metadata?.labels } });
   }
   const stamp = (slice: EndpointSlice): EndpointSlice => withTriggerTime(slice, state.triggeredAt);
-  return { create: create.map(stamp), update: update.map(stamp), remove };
+  return { create: create.map(stamp), update: update.map(stamp), remove, ...(topology && { topology }) };
 }
 
 function desiredGroups({ service, pods, zoneOf }: ServiceState): Group[] {
@@ -122,7 +139,8 @@ function endpointOf(service: Service, pod: PodView, addresses: string[], zone: s
   const terminating = pod.deleting;
   const isNamed = hostname !== '' && subdomain === service.metadata?.name && namespace === service.metadata.namespace;
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
-  const hints = ready ? hintsFor(service.spec?.trafficDistribution, zone, nodeName) : undefined;
+  const isOfTopology = wantsTopologyHints(service);
+  const hints = ready && !isOfTopology ? hintsFor(service.spec?.trafficDistribution, zone, nodeName) : undefined;
   return {
     addresses,
     conditions: { ready, serving, terminating },
@@ -147,6 +165,30 @@ function hintsFor(
     ...(isSameNode && nodeName && { forNodes: [{ name: nodeName }] }),
   };
   return hints.forZones || hints.forNodes ? hints : undefined;
+}
+
+/** Gives the ready endpoints of each address type a zone each, or none of them. */
+function hintByTopology(groups: readonly Group[], { slices, shares }: ServiceState): TopologyOutcome[] {
+  const hinted = new Map<string, string>();
+  for (const { endpoints } of slices)
+    for (const endpoint of endpoints ?? []) {
+      const [only, ...others] = endpoint.hints?.forZones ?? [];
+      if (only && others.length === 0) hinted.set(identityOf(endpoint), only.name);
+    }
+  return [...new Set(groups.map(({ addressType }) => addressType))].map((addressType) => {
+    const places = groups
+      .filter((group) => group.addressType === addressType)
+      .flatMap(({ endpoints }) => endpoints.map((endpoint, index) => ({ endpoints, endpoint, index })))
+      .filter(({ endpoint }) => endpoint.conditions?.ready);
+    const hints = topologyHints(
+      places.map(({ endpoint }) => ({ zone: endpoint.zone, hint: hinted.get(identityOf(endpoint)) })),
+      shares,
+    );
+    if ('problem' in hints) return { addressType, problem: hints.problem };
+    for (const [at, { endpoints, endpoint, index }] of places.entries())
+      endpoints[index] = { ...endpoint, hints: { forZones: [{ name: hints.zones[at] ?? '' }] } };
+    return { addressType, problem: undefined };
+  });
 }
 
 const identityOf = ({ addresses, targetRef }: Endpoint): string => `${targetRef?.uid ?? ''} ${addresses.join(',')}`;

@@ -16,13 +16,14 @@ import { allOrFirstFailure, unlessGone, unlessTerminating } from '../framework/o
 import { ownKeys, watch } from '../framework/watch.ts';
 import { CONTROLLER_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { applySlicePlan, isManagedBy, sliceHandlers, withTriggerTime } from './endpoint-slices.ts';
+import { TopologyState } from './topology-state.ts';
 import { TriggerTimes } from './trigger-times.ts';
 import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 
 export const endpointsController: ControllerDescriptor = { name: 'endpointslice-controller', workers: 5, create };
 
-function create({ client, informer, queue }: ControllerContext): Controller {
+function create({ client, informer, queue, recorder }: ControllerContext): Controller {
   const services = informer(serviceCache);
   const pods = informer(podCache);
   const nodes = informer(nodeCache);
@@ -30,6 +31,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   const slicesOfAll = informer(endpointSliceCache);
   const expectations = new Expectations();
   const triggerTimes = new TriggerTimes();
+  const topology = new TopologyState(() => nodes.list(), recorder('endpoint-slice-controller'));
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const service = services.getByKey(key);
@@ -67,7 +69,15 @@ function create({ client, informer, queue }: ControllerContext): Controller {
       .byIndex('service', key)
       .filter((slice) => isManagedBy(slice, CONTROLLER_NAME) && !slice.metadata?.deletionTimestamp);
     const zoneOf = (nodeName: string): string | undefined => nodes.get('', nodeName)?.labels[ZONE_LABEL];
-    const plan = reconcileEndpointSlices({ service, pods: selected, slices, zoneOf, triggeredAt });
+    const plan = reconcileEndpointSlices({
+      service,
+      pods: selected,
+      slices,
+      zoneOf,
+      triggeredAt,
+      shares: topology.shares,
+    });
+    topology.report(key, service, plan.topology);
     await applySlicePlan(key, plan, expectations, { client, signal });
   }
 
@@ -123,6 +133,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
           onDelete: (_, key) => {
             expectations.forget(key);
             triggerTimes.forget(key);
+            topology.forget(key);
             queue.add(key);
           },
         }),
@@ -134,6 +145,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
           },
           onDelete: wake,
         }),
+        watch(nodes, topology.nodeHandlers(queue)),
         watch(slicesOfAll, sliceHandlers(CONTROLLER_NAME, queue, expectations)),
         watch(allEndpoints, {
           onAdd: wakeEndpoints,

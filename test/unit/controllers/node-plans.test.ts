@@ -33,6 +33,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
   taints: [],
   conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
   addresses: [],
+  cpuMillis: 4_000,
   localPathDirectory: '',
   hasNfsClient: false,
   ...{ isAttachedTo: false, volumesAttached: [], volumesInUse: [] },

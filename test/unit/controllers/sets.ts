@@ -50,7 +50,7 @@ export function hashOf(version: string): string {
 export const nodeViewOf = (name: string, more: Partial<NodeView> = {}): NodeView => ({
   ...{ namespace: '', name, uid: `uid-${name}`, owners: [], finalizers: [], deleting: false },
   ...{ labels: {}, resourceVersion: '1', createdAt: 0, providerID: '', podCIDRs: [], unschedulable: false },
-  ...{ taints: [], conditions: [], addresses: [], localPathDirectory: '', hasNfsClient: false },
+  ...{ taints: [], conditions: [], addresses: [], cpuMillis: 4_000, localPathDirectory: '', hasNfsClient: false },
   ...{ isAttachedTo: false, volumesAttached: [], volumesInUse: [] },
   ...more,
 });
