@@ -19,7 +19,9 @@ const IDLE_SECONDS = 30;
 const CALM_SECONDS = 10;
 const FEW_SERVICES = 10;
 const MANY_SERVICES = 5_000;
+const TRACES = 3;
 type ServiceLatencyId = 'service10' | 'service5000' | 'service10Iptables' | 'service5000Iptables';
+type TraceId = 'trace10' | 'trace5000' | 'trace10Iptables' | 'trace5000Iptables';
 /** The Deployment behind the Services. */
 const WEB = 'web';
 
@@ -28,11 +30,12 @@ export async function measureCluster(report: Report, running: AsyncDisposableSta
     'rollout60',
     'rollout60Cpu',
     'agentMemory',
+    'agentPolicyMemory',
     'nodeMemory',
     'agentIdleCpu',
     'serverIdleCpu',
   );
-  const wantsServices = report.wants('service10', 'service5000');
+  const wantsServices = report.wants('service10', 'service5000', 'trace10', 'trace5000');
   if (!wantsMany && !wantsServices && !report.wants('rollout1', 'agentIdleMemory')) return;
 
   const cluster = await startCluster('bench', {}, running);
@@ -44,28 +47,33 @@ export async function measureCluster(report: Report, running: AsyncDisposableSta
     await bench.rollout(WEB, 1);
     await bench.services(FEW_SERVICES);
     await bench.latencies('service10');
+    await bench.traces('trace10');
   }
   if (wantsMany) {
     await bench.rollouts('rollout60', 'afterApply60', 60, ROLLOUTS_60 - 1);
     await bench.rolloutOnce('rollout60', 'afterApply60', 60);
     await bench.idle();
+    await bench.policyMemory();
   }
-  if (report.wants('service5000')) {
+  if (report.wants('service5000', 'trace5000')) {
     await bench.services(MANY_SERVICES);
     await bench.latencies('service5000');
+    await bench.traces('trace5000');
   }
 }
 
 /** The Services of a node in the proxy mode that is not the default. */
 export async function measureServices(report: Report, running: AsyncDisposableStack): Promise<void> {
-  if (!report.wants('service10Iptables', 'service5000Iptables')) return;
+  if (!report.wants('service10Iptables', 'service5000Iptables', 'trace10Iptables', 'trace5000Iptables')) return;
   const bench = new ClusterBench(report, await startCluster('bench-ipt', { 'proxy-mode': 'iptables' }, running));
   await bench.rollout(WEB, 1);
   await bench.services(FEW_SERVICES);
   await bench.latencies('service10Iptables');
-  if (!report.wants('service5000Iptables')) return;
+  await bench.traces('trace10Iptables');
+  if (!report.wants('service5000Iptables', 'trace5000Iptables')) return;
   await bench.services(MANY_SERVICES);
   await bench.latencies('service5000Iptables');
+  await bench.traces('trace5000Iptables');
 }
 
 async function startCluster(
@@ -161,6 +169,47 @@ class ClusterBench {
     const agentMemory = await this.memory('agentMemory', 'agent, 60 pods', host.agent.pid);
     const serverMemory = printMemory('server, 60 pods', await settledMemory(server.pid));
     this.#report.add('nodeMemory', agentMemory + serverMemory);
+  }
+
+  /** Isolates all pods, and has the agent take the memory that this needs. */
+  async policyMemory(): Promise<void> {
+    if (!this.#report.wants('agentPolicyMemory')) return;
+    await this.#cluster.apply({
+      ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'isolated' } },
+      spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{ from: [{ podSelector: {} }] }] },
+    });
+    await eventually('the policy to be in force', async () =>
+      (await this.#cluster.host.run('nft', ['list', 'tables'])).stdout.includes('kedge-policy'),
+    );
+    const { agent } = this.#cluster.host;
+    this.#report.add('agentPolicyMemory', printMemory('agent, 60 pods and a policy', await settledMemory(agent.pid)));
+    await this.#cluster.kubectl('delete', 'networkpolicy', 'isolated');
+  }
+
+  /** Traces connections from the node to a Service. */
+  async traces(id: TraceId): Promise<void> {
+    const config = path.join(this.#cluster.host.directory, 'agent.yaml');
+    const name = `trace-${this.#names++}`;
+    await this.#cluster.apply({
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name } },
+      spec: { selector: { app: WEB }, ports: [{ port: 80, targetPort: 8080 }] },
+    });
+    await eventually(
+      'the Service to answer',
+      async () => (await this.#trace(name, config)).includes('accepted by'),
+      60,
+    );
+    for (let time = 0; time < TRACES; time++) {
+      const start = performance.now();
+      await this.#trace(name, config);
+      this.#report.add(id, (performance.now() - start) / 1000);
+    }
+    await this.#cluster.kubectl('delete', 'service', name);
+  }
+
+  async #trace(service: string, config: string): Promise<string> {
+    const args = ['trace', `svc/${service}`, '--config', config];
+    return (await this.#cluster.host.run(this.#cluster.kedge, args, { timeoutMs: 60_000 })).stdout;
   }
 
   /** Creates Services up to this number, and waits until they are in the node's rules. */

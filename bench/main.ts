@@ -7,6 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureApi } from './api.ts';
 import { measureCluster, measureServices } from './cluster.ts';
+import { measureConnections, measureRolling } from './connections.ts';
 import { measureCollections } from './collections.ts';
 import { measureDns } from './dns.ts';
 import { measureFloods } from './floods.ts';
@@ -43,6 +44,8 @@ for (const measure of [
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureDns(report, running),
   () => measureProxy(report),
+  () => measureConnections(report),
+  () => measureRolling(report),
   () => measurePolicies(report),
   (running) => measureCluster(report, running),
   (running) => measureServices(report, running),

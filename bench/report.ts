@@ -32,6 +32,22 @@ export function drawTable(lines: readonly (readonly string[])[]): string {
   return [draw(head), draw(widths.map((width) => '-'.repeat(width))), ...body.map(draw)].join('\n');
 }
 
+const BAR_WIDTH = 40;
+
+/** A bar per line, the longest for the largest value. */
+export function drawBars(
+  bars: readonly { readonly label: string; readonly value: number }[],
+  { unit, digits }: { readonly unit: string; readonly digits: number },
+): string {
+  const labelWidth = Math.max(...bars.map(({ label }) => label.length));
+  const largest = Math.max(...bars.map(({ value }) => value));
+  const draw = ({ label, value }: (typeof bars)[number]): string => {
+    const length = Math.max(1, Math.round((value / largest) * BAR_WIDTH));
+    return `${label.padStart(labelWidth)} | ${'#'.repeat(length)} ${format(value, { name: '', unit, digits })} ${unit}`;
+  };
+  return bars.map(draw).join('\n');
+}
+
 export class Report {
   readonly #details: string[] = [];
   readonly #samples = new Map<MeasureId, Sample[]>();
@@ -59,6 +75,11 @@ export class Report {
   /** Adds a separate table below the main one. */
   detail(lines: readonly (readonly string[])[]): void {
     this.#details.push(drawTable(lines));
+  }
+
+  /** Adds a drawing below the main table. */
+  plot(title: string, drawing: string): void {
+    this.#details.push(`${title}\n\n\`\`\`\n${drawing}\n\`\`\``);
   }
 
   /** Runs `once` this often and adds its results, with the load of other programs meanwhile. */

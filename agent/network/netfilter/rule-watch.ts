@@ -25,8 +25,13 @@ export interface RuleWatch {
 
 export const NO_WATCH: RuleWatch = { isWatching: false, onRemoved: () => undefined };
 
+/**
+ * The program keeps all that the kernel has of nftables in memory, whatever it is to report: 42 MB with 5,000 Services in mode
+ * nftables, and 155 MB in mode iptables. With more than this of addresses it ends, and rules are looked at each minute instead.
+ */
+const MAX_MEMORY_BYTES = 128 * 1024 * 1024;
 /** The removal of rules alone: sets that change all the time are of no interest. */
-const ARGS = ['monitor', 'destroy', 'rules'];
+const COMMAND = ['nft', 'monitor', 'destroy', 'rules'];
 /**
  * Made and removed in one transaction, which the program must report: so it is known that it listens. It is also how those notice
  * that processes killed before this one have left: nobody reads what they write.
@@ -93,7 +98,10 @@ export class NftWatch implements RuleWatch {
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => undefined);
     this.#rest = '';
-    using program = new ResidentProgram('nft', ARGS, { onStdout: (text) => this.#read(text), onEnd: ended.reject });
+    using program = new ResidentProgram('prlimit', [`--as=${MAX_MEMORY_BYTES}`, '--', ...COMMAND], {
+      onStdout: (text) => this.#read(text),
+      onEnd: ended.reject,
+    });
     const stop = (): void => program[Symbol.dispose]();
     signal.addEventListener('abort', stop, { once: true });
     try {

@@ -106,6 +106,7 @@ for (const mode of RULE_MODES) {
     await eventually('answers of the new pods alone', () => result.answered > answered + ENDPOINTS);
     over.abort();
     await Promise.all(clients);
+    t.comment(`rolling ${JSON.stringify({ answered: result.answered, failed: result.failures.length })}`);
     t.same(result.failures, [], `${result.answered} requests, answered by ${result.served.size} pods`);
     t.ok(result.served.size > ENDPOINTS, `${result.served.size} pods have answered`);
     await proxy.end('SIGTERM');
