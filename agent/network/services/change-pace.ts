@@ -3,8 +3,8 @@
  * often as they do; kube-proxy holds up all Services for that (`minSyncPeriod`, a second), this the one that changes.
  */
 
-/** So many changes of one Service are written at once, such as those of a rollout. */
-const BURST = 10;
+/** So many changes of one Service are written at once: a rollout is no flapping, and pods that go serve for a while only. */
+const BURST = 20;
 /** From then on, its changes are collected for so long. A fast one, so that few connections meet an endpoint that has gone. */
 const INTERVAL_MS = 250;
 /** Below this many Services, what is known of those that are calm is not worth looking for. */
