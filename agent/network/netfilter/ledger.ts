@@ -110,6 +110,11 @@ export class Ledger {
     return { write, remove };
   }
 
+  /** Whether the kernel has chains of the owner otherwise than the units have them, or that no unit has. */
+  get hasDoubtful(): boolean {
+    return TABLES.some((table) => this.#tables[table].doubtful.size > 0);
+  }
+
   /** How many rules the kernel has of the owner, as far as is known. */
   ruleCount(table: Table): number {
     let count = 0;

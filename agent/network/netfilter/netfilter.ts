@@ -5,6 +5,7 @@
  * alone. Open connections are not affected by any of it.
  */
 import type { IpFamily } from '../../../api/domain/address.ts';
+import { compareText } from '../../../api/machinery/compare-text.ts';
 import { ProgramError } from '../../host/run.ts';
 import { admitAll } from './bisect.ts';
 import {
@@ -113,12 +114,14 @@ export class Netfilter {
         for (const key of missing.keys()) owner.ledger.put(new Map([[key, undefined]]));
         for (const item of itemsOf(owner, missing)) items.push(item);
       }
-      await admitAll(items, {
-        admit: (some) => this.#admit(some, outcome),
-        leaveOut: (item, error) => this.#leaveOut(item, error, outcome),
-        isRejection,
-        isTooMuch: () => this.#answers(),
-      });
+      const isReplaced = unknown.some(({ ledger }) => ledger.hasDoubtful);
+      for (const some of isReplaced ? [items] : transactionsOf(items))
+        await admitAll(some, {
+          admit: (part) => this.#admit(part, outcome),
+          leaveOut: (item, error) => this.#leaveOut(item, error, outcome),
+          isRejection,
+          isTooMuch: () => this.#answers(),
+        });
     } catch (error) {
       for (const owner of queue.keys()) outcome.failed.set(owner, error as Error);
     }
@@ -284,6 +287,38 @@ const ownedBy = ({ ledger }: Owner): RuleCounts['total'] => ({
 function itemsOf(owner: Owner, units: RuleUnits): Item[] {
   if (units.size === 0) return [{ owner, key: undefined, unit: undefined }];
   return Array.from(units, ([key, unit]) => ({ owner, key, unit }));
+}
+
+/**
+ * iptables-restore of nftables takes a time that grows with the square of what it is given: 0.1 s of CPU for 5,000 lines, and 2.2 s for
+ * 20,000. Units are whole in a transaction, and those with rules in one chain are together, as the chain is written each time.
+ * Not for rules that take the place of others which the ledger has not made: they would be removed with the first transaction already.
+ */
+function transactionsOf(items: readonly Item[]): Item[][] {
+  if (items.reduce((sum, item) => sum + linesOf(item), 0) <= MAX_LINES) return [[...items]];
+  const placeOf = ({ unit }: Item): string => unit?.shared[0]?.chain ?? '';
+  const sorted = items.map((item) => ({ item, place: placeOf(item) })).sort((a, b) => compareText(a.place, b.place));
+  const transactions: Item[][] = [];
+  let lines = MAX_LINES;
+  for (const { item } of sorted) {
+    if (lines >= MAX_LINES) {
+      transactions.push([]);
+      lines = 0;
+    }
+    transactions.at(-1)?.push(item);
+    lines += linesOf(item);
+  }
+  return transactions;
+}
+
+/** Of one transaction: some 400 Services of two endpoints. */
+const MAX_LINES = 4_500;
+
+function linesOf({ unit }: Item): number {
+  if (!unit) return 1;
+  let lines = unit.shared.length;
+  for (const table of TABLES) for (const rules of unit.chains[table].values()) lines += 1 + rules.length;
+  return lines;
 }
 
 /** Returns the items as they were before, in the same order. */

@@ -177,3 +177,44 @@ test('only agent/network/netfilter runs the programs of netfilter', async (t) =>
   }
   t.same([...found], ['agent/network/netfilter']);
 });
+
+/** Two thousand units of three lines each. */
+const thousands = (rule?: string) =>
+  new Map(
+    Array.from({ length: 2_000 }, (_, index) => {
+      const name = `u${index}`;
+      return [name, unit('SVC', name, rule)] as const;
+    }),
+  );
+
+test('thousands of units are written in several transactions, each unit whole', async (t) => {
+  const { tables, services, names } = makeOwners();
+  const half = { units: 0, dangling: 0 };
+  const restore = tables.restore.bind(tables);
+  tables.restore = async (input: string): Promise<void> => {
+    await restore(input);
+    if (tables.inputs.length !== 1) return;
+    half.units = names('SVC').length;
+    for (const name of names('SVC'))
+      if (!tables.rules('filter', 'SVC-ALL')?.includes(`-j SVC-U-${name}`)) half.dangling++;
+  };
+  t.match(await services.apply(thousands()), { wrote: true });
+  t.equal(tables.inputs.length, 2);
+  t.ok(half.units > 500 && half.units < 2_000, `${half.units} units after the first`);
+  t.equal(half.dangling, 0);
+  t.equal(names('SVC').length, 2_000);
+  t.equal(tables.rules('filter', 'SVC-ALL')?.length, 2_000);
+  t.match(await services.apply(thousands()), { wrote: false });
+
+  t.match(await services.apply(thousands('-j ACCEPT')), { wrote: true }, 'all are changed');
+  t.equal(names('SVC').length, 2_000);
+});
+
+test('rules of an earlier process are replaced in one transaction: none of its units is missing meanwhile', async (t) => {
+  const { tables, services } = makeOwners();
+  await services.apply(thousands());
+  tables.inputs.length = 0;
+  const next = new Netfilter(tables).register(spec('SVC'));
+  t.match(await next.apply(thousands('-j ACCEPT')), { wrote: true });
+  t.equal(tables.inputs.length, 1);
+});
