@@ -2,7 +2,6 @@
 import type { IpFamily } from '../../../api/domain/address.ts';
 import type { Exposition } from '../../../daemon/metrics/exposition.ts';
 import { Counter, Histogram } from '../../../daemon/metrics/series.ts';
-import { TABLES } from '../netfilter/rules.ts';
 import type { ProxyMode } from './backends/proxy-mode.ts';
 import type { ProxyState } from './service-proxy.ts';
 
@@ -162,7 +161,8 @@ function writeStates(to: Exposition, states: readonly ProxyState[]): void {
     const name = `kubeproxy_sync_proxy_rules_iptables_${which}`;
     to.family(name, 'gauge', help);
     for (const { family, ruleCounts } of counted)
-      for (const table of TABLES) to.sample(name, { ip_family: family, table }, ruleCounts[which][table]);
+      for (const [table, count] of Object.entries(ruleCounts[which]))
+        to.sample(name, { ip_family: family, table }, count);
   }
 }
 

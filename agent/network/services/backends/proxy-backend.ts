@@ -3,7 +3,6 @@
  * `test/support/proxy-backend-contract.ts`.
  */
 import type { Cidr, IpFamily } from '../../../../api/domain/address.ts';
-import type { RuleCounts } from '../../netfilter/netfilter.ts';
 import type { WatchedChain } from '../../netfilter/rule-watch.ts';
 import type { Sysctl } from '../kernel-tuning.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
@@ -20,6 +19,13 @@ export interface SyncResult {
   readonly wrote: boolean;
   /** Services that are left out because the kernel rejects their rules: key -> why. All others are in force. */
   readonly rejected: ReadonlyMap<string, Error>;
+}
+
+/** Rules of iptables, by table. */
+export interface RuleCounts {
+  readonly total: Readonly<Record<string, number>>;
+  /** By the transaction that was the last. */
+  readonly last: Readonly<Record<string, number>>;
 }
 
 export interface ProxyBackend {
