@@ -6,7 +6,7 @@ import fixedWaits from './eslint/fixed-waits.js';
 import loggedErrors from './eslint/logged-errors.js';
 import ownKeys from './eslint/own-keys.js';
 
-/** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane share only the API. */
+/** Imports run one way: api <- client <- daemon <- agent, control-plane, addons <- cli. These three share only the API. */
 const mayNotImport = (files, rooms) => ({
   files: files.map((room) => `${room}/**/*.ts`),
   rules: {
@@ -56,7 +56,9 @@ export default defineConfig(
   },
   { files: ['test/support/wait.ts'], rules: { 'kedge/fixed-waits': 'off' } },
   {
-    files: ['api', 'client', 'daemon', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
+    files: ['api', 'client', 'daemon', 'agent', 'control-plane', 'addons', 'cli', 'proto'].map(
+      (room) => `${room}/**/*.ts`,
+    ),
     plugins: { kedge: { rules: { 'own-keys': ownKeys, 'logged-errors': loggedErrors, deadlines } } },
     rules: { 'kedge/own-keys': 'error', 'kedge/logged-errors': 'error', 'kedge/deadlines': 'error' },
   },
@@ -90,9 +92,10 @@ export default defineConfig(
       ],
     },
   },
-  mayNotImport(['api'], ['client', 'daemon', 'agent', 'control-plane', 'cli']),
-  mayNotImport(['client'], ['daemon', 'agent', 'control-plane', 'cli']),
-  mayNotImport(['daemon'], ['agent', 'control-plane', 'cli']),
-  mayNotImport(['agent'], ['control-plane', 'cli']),
-  mayNotImport(['control-plane'], ['agent', 'cli']),
+  mayNotImport(['api'], ['client', 'daemon', 'agent', 'control-plane', 'addons', 'cli']),
+  mayNotImport(['client'], ['daemon', 'agent', 'control-plane', 'addons', 'cli']),
+  mayNotImport(['daemon'], ['agent', 'control-plane', 'addons', 'cli']),
+  mayNotImport(['agent'], ['control-plane', 'addons', 'cli']),
+  mayNotImport(['control-plane'], ['agent', 'addons', 'cli']),
+  mayNotImport(['addons'], ['agent', 'control-plane', 'cli']),
 );

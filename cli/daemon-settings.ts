@@ -1,14 +1,15 @@
 /** Loads the settings of a daemon, and warns of misspelled settings in the environment. */
+import { ingressSettings } from '../addons/ingress/config.ts';
 import { agentSettings } from '../agent/config.ts';
 import { serverSettings } from '../control-plane/config.ts';
 import { suggestion } from './nearest.ts';
 import { environmentKey } from './setting-names.ts';
 import { loadSettings, type Settings, type SettingsDeclaration } from './settings.ts';
 
-/** The settings of both daemons: they may share one environment on a host. */
+/** The settings of all daemons: they may share one environment on a host. */
 const VARIABLES: ReadonlySet<string> = new Set([
   'KEDGE_CONFIG',
-  ...[agentSettings, serverSettings].flatMap(({ defaults }) => Object.keys(defaults).map(environmentKey)),
+  ...[agentSettings, serverSettings, ingressSettings].flatMap(({ defaults }) => Object.keys(defaults).map(environmentKey)),
 ]);
 
 /** One warning for each `KEDGE_` variable that is not a setting. */

@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
 import { hollowCommand } from './hollow.ts';
+import { ingressCommand } from './ingress.ts';
+import { ingressControllerCommand } from './ingress-controller.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { userMessage } from './plain-errors.ts';
@@ -23,6 +25,8 @@ async function runCommand(): Promise<void> {
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
+    .addCommand(ingressCommand())
+    .addCommand(ingressControllerCommand())
     .addCommand(hollowCommand())
     .addCommand(versionCommand());
   await program.parseAsync();

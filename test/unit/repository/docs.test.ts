@@ -11,6 +11,7 @@ const ROOMS = [
   'daemon',
   'agent',
   'control-plane',
+  'addons',
   'cli',
   'proto',
   'scripts',

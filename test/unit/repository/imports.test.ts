@@ -5,7 +5,7 @@ import { test } from 'tap';
 import ts from 'typescript';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
-const CODE = '{api,client,daemon,agent,control-plane,cli,proto,scripts,bench,test}/**/*.ts';
+const CODE = '{api,client,daemon,agent,control-plane,addons,cli,proto,scripts,bench,test}/**/*.ts';
 
 /** The files that each file imports, by their paths in the repository. */
 async function readImports(): Promise<Map<string, string[]>> {
@@ -195,6 +195,23 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^configuration\//, /^((framework|configuration)\/.*|plugins\/index\.ts)$/],
       // What calls the plugins is handed a list of them.
       [/^[^/]+$/, /^([^/]+|(framework|extenders|configuration)\/.*|plugins\/index\.ts)$/],
+    ],
+  ],
+  [
+    'addons/ingress/',
+    [
+      [/^annotations\//, /^annotations\//],
+      [/^model\//, /^(model|annotations)\//],
+      // Pure: what the configuration is, and what changes in it.
+      [
+        /^haproxy\/(text|slots|backend-section|configuration|changes)\.ts$/,
+        /^(haproxy\/(text|slots|backend-section|configuration|changes)\.ts|(model|annotations)\/.*)$/,
+      ],
+      [/^haproxy\//, /^(haproxy|model)\//],
+      [/^cluster\//, /^(cluster|model)\//],
+      [/^check\.ts$/, /^(model|annotations)\//],
+      [/^main\.ts$/, /./],
+      [/^[^/]+$/, /^([^/]+|haproxy\/runtime-api\.ts)$/],
     ],
   ],
   [

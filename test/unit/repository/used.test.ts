@@ -2,6 +2,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
+import { defaultIngressConfig } from '../../../addons/ingress/config.ts';
 import { defaultAgentConfig } from '../../../agent/config.ts';
 import { defaultServerConfig } from '../../../control-plane/config.ts';
 
@@ -22,7 +23,7 @@ const manifest = async (file: string): Promise<Manifest> => JSON.parse(await rea
 
 test('every dependency of the product is imported by it', async (t) => {
   const { dependencies = {} } = await manifest('package.json');
-  const product = await textOf('{api,client,agent,control-plane,cli}/**/*.ts');
+  const product = await textOf('{api,client,agent,control-plane,addons,cli}/**/*.ts');
   for (const name of Object.keys(dependencies)) t.ok(imports(product, name), `${name} is imported`);
 });
 
@@ -47,7 +48,11 @@ test('every development dependency is imported, run by a script, types an import
 });
 
 test('every setting of the daemons is read', async (t) => {
-  for (const [room, defaults] of Object.entries({ agent: defaultAgentConfig, 'control-plane': defaultServerConfig })) {
+  for (const [room, defaults] of Object.entries({
+    agent: defaultAgentConfig,
+    'control-plane': defaultServerConfig,
+    'addons/ingress': defaultIngressConfig,
+  })) {
     const files = await Array.fromAsync(glob(`{${room},cli}/**/*.ts`, { cwd: ROOT }));
     const code = (await Promise.all(files.filter((file) => !file.endsWith('/config.ts')).map(read))).join('\n');
     for (const name of Object.keys(defaults)) t.ok(new RegExp(`\\b${name}\\b`).test(code), `${name} is read`);

@@ -1,0 +1,72 @@
+/** Paths that are regular expressions: which ones can be matched in bounded time. */
+import { RE2JS } from 're2js';
+
+/** Whether a path has characters that mean something in a regular expression and nothing in a path. */
+export const hasMetacharacters = (path: string): boolean => /[()[\]{}*+?|^$\\]/.test(path);
+
+/** Space, control characters and what is beyond ASCII would end a line of a map, or be matched byte by byte. */
+const PRINTABLE = /^[!-~]+$/;
+const MAX_PATTERN = 1_024;
+
+/**
+ * Why a regular expression is not used; undefined if it may be. The proxy backtracks, so that what is accepted is a subset: RE2's
+ * syntax (no backreferences, no lookaround), and no repetition within a repetition.
+ */
+export function patternProblem(pattern: string): string | undefined {
+  if (pattern.length > MAX_PATTERN) return `is longer than ${MAX_PATTERN} characters`;
+  if (!PRINTABLE.test(pattern)) return 'has spaces, control characters or characters beyond ASCII';
+  // PCRE's verbs, comments and inline options; groups without capture are fine.
+  if (/\(\*|\(\?(?!:)|\\[QEKCGRXgkpP]|\\x|\\N|\\c|\\0|\[\[/.test(pattern)) return 'uses syntax that is not supported';
+  try {
+    RE2JS.compile(pattern);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return 'is not a regular expression, or uses backreferences or lookaround';
+  }
+  return hasNestedRepetition(pattern) ? 'repeats what repeats itself: matching it may take forever' : undefined;
+}
+
+interface Group {
+  repeats: boolean;
+}
+
+/** Whether something unbounded is repeated without bound: `(a+)+`, `(a|b*)*`, `(a*){2,}`. */
+function hasNestedRepetition(pattern: string): boolean {
+  const groups: Group[] = [{ repeats: false }];
+  /** What the last atom contains, if it was a group. */
+  let closed: Group | undefined;
+  for (let at = 0; at < pattern.length; at++) {
+    const character = pattern[at];
+    const before = closed;
+    closed = undefined;
+    if (character === '\\') at++;
+    else if (character === '[') at = endOfClass(pattern, at);
+    else if (character === '(') groups.push({ repeats: false });
+    else if (character === ')') {
+      closed = groups.pop() ?? { repeats: false };
+      const around = groups.at(-1);
+      if (around && closed.repeats) around.repeats = true;
+    } else if (isRepetition(pattern, at)) {
+      if (before?.repeats) return true;
+      const around = groups.at(-1);
+      if (around) around.repeats = true;
+      if (character === '{') at = pattern.indexOf('}', at);
+    }
+  }
+  return false;
+}
+
+const isRepetition = (pattern: string, at: number): boolean =>
+  pattern[at] === '*' || pattern[at] === '+' || /^\{\d*,?\d*\}/.test(pattern.slice(at, at + 16));
+
+/** The index of the `]` that ends the class which begins at `start`. */
+function endOfClass(pattern: string, start: number): number {
+  let at = start + 1;
+  if (pattern[at] === '^') at++;
+  if (pattern[at] === ']') at++;
+  while (at < pattern.length && pattern[at] !== ']') at += pattern[at] === '\\' ? 2 : 1;
+  return at;
+}
+
+/** Escapes text for a regular expression. */
+export const literalPattern = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/#-]/g, '\\$&');
