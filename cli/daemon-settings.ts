@@ -9,7 +9,9 @@ import { loadSettings, type Settings, type SettingsDeclaration } from './setting
 /** The settings of all daemons: they may share one environment on a host. */
 const VARIABLES: ReadonlySet<string> = new Set([
   'KEDGE_CONFIG',
-  ...[agentSettings, serverSettings, ingressSettings].flatMap(({ defaults }) => Object.keys(defaults).map(environmentKey)),
+  ...[agentSettings, serverSettings, ingressSettings].flatMap(({ defaults }) =>
+    Object.keys(defaults).map(environmentKey),
+  ),
 ]);
 
 /** One warning for each `KEDGE_` variable that is not a setting. */

@@ -6,15 +6,16 @@ import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
-import { userMessage } from './plain-errors.ts';
 import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
+import { runCommand } from './run-command.ts';
 import { serverCommand } from './server.ts';
 import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
 import { versionCommand } from './version.ts';
 
-async function runCommand(): Promise<void> {
+/** Runs the command line. A failure is printed to stderr and sets the exit code. */
+export async function runProgram(): Promise<void> {
   const program = new Command('kedge')
     .description('Kubernetes for real Linux hosts')
     .addCommand(serverCommand())
@@ -29,16 +30,5 @@ async function runCommand(): Promise<void> {
     .addCommand(ingressControllerCommand())
     .addCommand(hollowCommand())
     .addCommand(versionCommand());
-  await program.parseAsync();
-}
-
-/** Runs the command line. A failure is printed to stderr and sets the exit code. */
-export async function runProgram(): Promise<void> {
-  try {
-    await runCommand();
-  } catch (error) {
-    const sentence = userMessage(error);
-    console.error(sentence === undefined ? error : `kedge: ${sentence}`);
-    process.exitCode = 1;
-  }
+  await runCommand(program);
 }

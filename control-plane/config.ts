@@ -28,6 +28,9 @@ import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
+/** What new clusters start with, and can do without. */
+const ADDONS = ['ingress'] as const;
+
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
   bindAddress: '0.0.0.0',
@@ -50,6 +53,7 @@ export const defaultServerConfig = {
   enforceOwnerReferences: false,
   localPathClass: true,
   clusterDns: true,
+  disable: [] as readonly string[],
   podSecurityEnforce: 'privileged:latest',
   podSecurityAudit: 'privileged:latest',
   podSecurityWarn: 'privileged:latest',
@@ -97,6 +101,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
+  disable:
+    'addons that a new cluster starts without: ingress (docs/ingress.md); in one that has them, their objects are to be deleted',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',
@@ -164,6 +170,11 @@ function rolesProblem(roles: readonly string[]): string | undefined {
   return `must list some of ${ROLES.join(', ')}${found}`;
 }
 
+function addonsProblem(names: readonly string[]): string | undefined {
+  const odd = names.find((name) => !ADDONS.some((known) => known === name));
+  return odd === undefined ? undefined : `must list some of ${ADDONS.join(', ')}, not ${JSON.stringify(odd)}`;
+}
+
 /** Different names of one kind of thing. */
 const namesWhere =
   (isName: (name: string) => boolean, things: string) =>
@@ -218,6 +229,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   nodeCidrMaskSizeIpv6: maskSizeOf('IPv6'),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
+  disable: addonsProblem,
   loadBalancerPools: poolsProblem,
   loadBalancerReservedPorts: readableBy((texts) => texts.map(readPorts)),
   podSecurityEnforce: readableBy(readLevelVersion),

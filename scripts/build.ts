@@ -2,11 +2,12 @@
  * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it and the images
  * that every node carries. `dist/` is relocatable.
  */
-import { build, type Plugin } from 'esbuild';
-import { chmod, cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { chmod, cp, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
-import { buildImages } from './images.ts';
+import { buildImages, buildIngressImage } from './images.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const dist = path.join(root, 'dist');
@@ -52,29 +53,38 @@ function folderOf(name: string, from: string): string | undefined {
   return undefined;
 }
 
+const BUNDLE = {
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  external: SEPARATE_PACKAGES,
+  loader: { '.proto': 'text' },
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+} satisfies BuildOptions;
+
+/** What depends on the version, and what is defined below. */
+const bundleOptions = (version: string): BuildOptions => ({
+  plugins: [asciiPackages],
+  define: { KEDGE_VERSION: JSON.stringify(version) },
+});
+
 async function bundle(version: string): Promise<void> {
   await build({
+    ...BUNDLE,
+    ...bundleOptions(version),
     entryPoints: { kedge: path.join(root, 'cli/main.ts') },
     outdir: dist,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
-    platform: 'node',
-    target: 'node26',
-    format: 'esm',
-    external: SEPARATE_PACKAGES,
-    loader: { '.proto': 'text' },
-    plugins: [asciiPackages],
-    define: { KEDGE_VERSION: JSON.stringify(version) },
     sourcemap: 'linked',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
   });
 }
 
@@ -123,6 +133,29 @@ esac
 exec "$here/bin/node" --disable-warning=ExperimentalWarning --max-semi-space-size=$young "$here/kedge.mjs" "$@"
 `;
 
+/** The controller of Ingresses alone, in one file: what its image carries besides Node.js. */
+async function ingressImage(version: string): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-ingress-bundle-'));
+  try {
+    const outfile = path.join(folder, 'ingress.mjs');
+    await build({
+      ...BUNDLE,
+      ...bundleOptions(version),
+      entryPoints: [path.join(root, 'cli/ingress-main.ts')],
+      outfile,
+    });
+    await buildIngressImage(
+      path.join(dist, 'images'),
+      new Map([
+        ['ingress.mjs', outfile],
+        ...[...packageClosure(['re2js'])].map(([name, from]) => [`node_modules/${name}`, from] as const),
+      ]),
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
 const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
 await rm(dist, { recursive: true, force: true });
 await mkdir(path.join(dist, 'bin'), { recursive: true });
@@ -135,4 +168,5 @@ await Promise.all([
     cp(folder, path.join(dist, 'node_modules', name), { recursive: true, dereference: true }),
   ),
   buildImages(path.join(dist, 'images')),
+  ingressImage(version),
 ]);

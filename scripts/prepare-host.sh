@@ -36,6 +36,8 @@ if $building; then
   need gcc gcc
   [ -f /usr/lib/x86_64-linux-gnu/libc.a ] || [ -f /usr/lib/aarch64-linux-gnu/libc.a ] || missing="$missing libc6-dev"
   [ -x /bin/busybox ] || missing="$missing busybox-static"
+  # The ingress image has it; nothing runs it on the host.
+  need haproxy haproxy
   need openssl openssl
   need curl curl
   # The tests unpack released clients with it.

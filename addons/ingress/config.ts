@@ -1,6 +1,7 @@
 /** Settings of `kedge ingress-controller`. */
 import { validateLabelName } from '../../api/machinery/names.ts';
 import { MAX_PORT } from '../../api/domain/port-number.ts';
+import { INGRESS_NAMESPACE } from '../../api/domain/ingress-addon.ts';
 import { IpAddress } from '../../api/domain/address.ts';
 import { integerFrom, logLevelRule, notEmpty, type SettingRules } from '../../daemon/setting-rules.ts';
 
@@ -16,7 +17,7 @@ export const defaultIngressConfig = {
   allowExternalName: false,
   publishStatusAddress: [] as readonly string[],
   secretRefreshSeconds: 60,
-  namespace: 'kedge-ingress',
+  namespace: INGRESS_NAMESPACE,
   directory: '/tmp/kedge-ingress',
   haproxy: 'haproxy',
   logLevel: 'info',

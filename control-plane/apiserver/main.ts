@@ -39,6 +39,7 @@ export interface ApiServerOptions {
     | 'enforceOwnerReferences'
     | 'localPathClass'
     | 'clusterDns'
+    | 'disable'
     | keyof PodSecuritySettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
@@ -132,6 +133,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       frontProxyCa: pki.frontProxyCa.certificate,
       localPathClass: config.localPathClass,
       clusterDns: config.clusterDns,
+      ingress: !config.disable.includes('ingress'),
       logger,
       signal: stopping.signal,
     });

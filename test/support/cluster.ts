@@ -2,7 +2,7 @@
  * A cluster of the built package, in network namespaces: the first node runs server and agent, the others are separate hosts,
  * joined by a bridge. Every node has a containerd of its own. The host's network is not touched.
  */
-import { glob, mkdir, rmdir, writeFile } from 'node:fs/promises';
+import { glob, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Test } from 'tap';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly ipv6?: boolean;
   /** Additional settings of the server. */
   readonly server?: Readonly<Record<string, string>>;
+  /** Whether nodes serve Ingresses; their image takes seconds to import. */
+  readonly ingress?: boolean;
   /** Additional settings of the agents. */
   readonly agent?: Readonly<Record<string, string>>;
 }
@@ -35,14 +37,19 @@ export class Cluster implements AsyncDisposable {
   readonly agentSettings: Readonly<Record<string, string>>;
   readonly ipv6: boolean;
   readonly #settings: Readonly<Record<string, string>>;
+  readonly #hasIngress: boolean;
   #server: Daemon | undefined;
 
-  private constructor({ name, ipv6 = false, server = {}, agent = {} }: ClusterOptions, directory: string) {
+  private constructor(
+    { name, ipv6 = false, server = {}, agent = {}, ingress = false }: ClusterOptions,
+    directory: string,
+  ) {
     this.name = name;
     this.directory = directory;
     this.agentSettings = agent;
     this.ipv6 = ipv6;
     this.#settings = server;
+    this.#hasIngress = ingress;
   }
 
   /** Resolves when every node is Ready. */
@@ -61,6 +68,7 @@ export class Cluster implements AsyncDisposable {
   async #start(nodes: number): Promise<void> {
     // Hard links instead of a copy: a concurrent build creates new files and leaves these unchanged.
     await run('cp', ['-al', BUILT, path.dirname(this.kedge)]);
+    if (!this.#hasIngress) await rm(path.join(path.dirname(this.kedge), 'images/ingress.tar'));
     const first = await ClusterNode.create(this, 0);
     this.nodes.push(first);
     await this.startServer();
@@ -133,6 +141,7 @@ export class Cluster implements AsyncDisposable {
       'admin-kubeconfig': this.kubeconfig,
       'advertise-address': `${NETWORK}.1`,
       'allow-privileged': 'true',
+      ...(!this.#hasIngress && { disable: 'ingress' }),
       ...this.#settings,
       ...more,
     };

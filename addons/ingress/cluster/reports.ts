@@ -1,4 +1,5 @@
 /** What the leading controller tells users: addresses in the status of Ingresses, and events about what is wrong with them. */
+import { INGRESS_NAMESPACE } from '../../../api/domain/ingress-addon.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 import type { Ingress, IngressLoadBalancerIngress } from '../../../api/types/networking/v1.gen.ts';
@@ -12,7 +13,7 @@ import { WorkQueue } from '../../../client/work-queue.ts';
 import type { Model, Problem } from '../model/model.ts';
 
 /** Of the pods of the controller, as the DaemonSet labels them. */
-export const POD_LABELS = 'app.kubernetes.io/name=kedge-ingress';
+const POD_LABELS = `app.kubernetes.io/name=${INGRESS_NAMESPACE}`;
 
 export interface ReportsOptions {
   readonly client: ApiClient;

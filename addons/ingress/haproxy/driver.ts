@@ -33,6 +33,7 @@ export interface Applied {
 
 const READY_LIMIT_MS = 30_000;
 const READY_POLL_MS = 5;
+const ASK_AGAIN_MS = 3_000;
 
 export class ProxyDriver {
   readonly #options: DriverOptions;
@@ -158,25 +159,29 @@ export class ProxyDriver {
     this.#reloads++;
     if (process.isRunning) process.reload();
     else process.start(current, onExit);
-    await this.#ready(this.#socketOf(generation), signal);
+    await this.#ready(this.#socketOf(generation), this.#socketOf(before), signal);
     this.#now = wanted;
     await rm(this.#directoryOf(before), { recursive: true, force: true });
     await rm(this.#socketOf(before), { force: true });
   }
 
-  /** The socket is the new worker's alone: who answers there serves with the new configuration. */
-  async #ready(socket: string, signal: AbortSignal): Promise<void> {
+  /**
+   * The socket is the new worker's alone: who answers there serves with the new configuration. The worker before takes no connections
+   * any more when its own socket is closed.
+   */
+  async #ready(socket: string, before: string, signal: AbortSignal): Promise<void> {
+    const { process } = this.#options;
     const api = new RuntimeApi(socket);
+    let askedAt = performance.now();
     await withDeadline({ what: 'start of a worker', limitMs: READY_LIMIT_MS, signal }, async (stop) => {
       for (;;) {
-        if (!this.#options.process.isRunning)
-          throw new ConfigurationRefusedError('the proxy has ended while it started');
-        try {
-          if ((await api.ask('show info', stop)).includes('Pid:')) return;
-        } catch (error) {
-          if (!isOfSocket(error)) throw error;
-        }
+        if (!process.isRunning) throw new ConfigurationRefusedError('the proxy has ended while it started');
+        if ((await isAnswered(api, stop)) && !(await isAnswered(new RuntimeApi(before), stop))) return;
         await delay(READY_POLL_MS, undefined, { signal: stop });
+        // A master that is just starting itself anew misses the signal.
+        if (performance.now() - askedAt < ASK_AGAIN_MS) continue;
+        askedAt = performance.now();
+        process.reload();
       }
     });
   }
@@ -187,6 +192,15 @@ export class ProxyDriver {
 
   #socketOf(generation: number): string {
     return path.join(this.#options.directory, `w${generation}.sock`);
+  }
+}
+
+async function isAnswered(api: RuntimeApi, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await api.ask('show info', signal)).includes('Pid:');
+  } catch (error) {
+    if (!isOfSocket(error)) throw error;
+    return false;
   }
 }
 

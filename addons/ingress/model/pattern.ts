@@ -1,5 +1,5 @@
 /** Paths that are regular expressions: which ones can be matched in bounded time. */
-import { RE2JS } from 're2js';
+import { compilePattern } from '../../../api/machinery/structural/pattern.ts';
 
 /** Whether a path has characters that mean something in a regular expression and nothing in a path. */
 export const hasMetacharacters = (path: string): boolean => /[()[\]{}*+?|^$\\]/.test(path);
@@ -17,12 +17,7 @@ export function patternProblem(pattern: string): string | undefined {
   if (!PRINTABLE.test(pattern)) return 'has spaces, control characters or characters beyond ASCII';
   // PCRE's verbs, comments and inline options; groups without capture are fine.
   if (/\(\*|\(\?(?!:)|\\[QEKCGRXgkpP]|\\x|\\N|\\c|\\0|\[\[/.test(pattern)) return 'uses syntax that is not supported';
-  try {
-    RE2JS.compile(pattern);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return 'is not a regular expression, or uses backreferences or lookaround';
-  }
+  if (!compilePattern(pattern)) return 'is not a regular expression, or uses backreferences or lookaround';
   return hasNestedRepetition(pattern) ? 'repeats what repeats itself: matching it may take forever' : undefined;
 }
 

@@ -11,6 +11,7 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { clusterRanges, kubernetesServiceIp } from '../../../api/domain/cluster-ranges.ts';
 import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import { offerClusterDns } from './cluster-dns-service.ts';
+import { INGRESS_NAMESPACE } from '../../../api/domain/ingress-addon.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
 import { LOCAL_PATH_CLASS } from '../../../api/domain/local-path.ts';
 import { TOKEN_TRACKING_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
@@ -21,6 +22,7 @@ import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts
 import type { Logger } from '../../../client/logger.ts';
 import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
 import { publishTokenTracking } from './legacy-token-tracking.ts';
+import { offerIngress } from './ingress-addon.ts';
 import { offerLocalPathClass } from './local-path-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
@@ -49,6 +51,8 @@ export interface BootstrapOptions {
   readonly localPathClass: boolean;
   /** Whether they start with DNS that the agents serve. */
   readonly clusterDns: boolean;
+  /** Whether they start with the controller of Ingresses on every node. */
+  readonly ingress: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -97,7 +101,7 @@ const keeping =
     attempt(logger, ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
 
 async function ensureObjects(options: BootstrapOptions): Promise<void> {
-  const { api, serviceCIDR, clientCa, frontProxyCa, localPathClass, clusterDns, logger } = options;
+  const { api, serviceCIDR, clientCa, frontProxyCa, localPathClass, clusterDns, ingress, logger } = options;
   const keep = keeping(options);
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(logger, publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
@@ -116,6 +120,7 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
   });
   if (localPathClass) await attempt(logger, offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   if (clusterDns) await attempt(logger, offerClusterDns(api, serviceCIDR), 'Service', CLUSTER_DNS.name);
+  if (ingress) await attempt(logger, offerIngress(api), 'DaemonSet', INGRESS_NAMESPACE);
   await attempt(logger, keepServiceCIDR(api, serviceCIDR), serviceCIDRs.kind, DEFAULT_SERVICE_CIDR);
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
+import { WebSocket, WebSocketServer } from 'ws';
 import { pathTo, rule, World } from '../../support/ingress-world.ts';
 import { eventually } from '../../support/wait.ts';
 import { enterNamespace } from '../network/pod-namespaces.ts';
@@ -114,27 +115,22 @@ t.test('paths change at run time', async (t) => {
 t.test('an upgraded connection outlives reloads', async (t) => {
   const world = new World();
   const server = await startBackend(t, address(3), 8083);
-  server.on('upgrade', (_, socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-    socket.pipe(socket);
-  });
+  const sockets = new WebSocketServer({ server });
+  sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
   world.addService('ws', [address(3)], 8083);
   world.addIngress('ws', { rules: [rule('ws.example', pathTo('ws'))] });
   await proxy.apply(world);
-  const request = http.request({
-    ...{ host: NODE, port: HTTP_PORT, agent: false },
-    headers: { host: 'ws.example', connection: 'Upgrade', upgrade: 'websocket' },
-  });
-  request.end();
-  const [, socket] = (await once(request, 'upgrade')) as [unknown, import('node:net').Socket];
+  const client = new WebSocket(`ws://${NODE}:${HTTP_PORT}/`, { headers: { host: 'ws.example' } });
+  await once(client, 'open');
   world.addIngress('more', { rules: [rule('more.example', pathTo('ws'))] });
   t.equal((await proxy.apply(world)).effect, 'reloaded');
   for (const word of ['one', 'two']) {
-    socket.write(word);
-    const [echo] = (await once(socket, 'data')) as [Buffer];
+    client.send(word);
+    const [echo] = (await once(client, 'message')) as [Buffer];
     t.equal(echo.toString(), word);
   }
-  socket.destroy();
+  client.terminate();
+  sockets.close();
 });
 
 t.test('a new Ingress among 1,000 is served within 0.3 s', async (t) => {

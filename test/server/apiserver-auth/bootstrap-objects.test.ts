@@ -97,7 +97,7 @@ test('a server starts although another Service has its cluster IP', async (t) =>
       advertiseAddress: '192.0.2.1',
       port: 6443,
     },
-    ...{ serviceCIDR: '10.43.0.0/16', localPathClass: false, clusterDns: false, signal: end.signal },
+    ...{ serviceCIDR: '10.43.0.0/16', localPathClass: false, clusterDns: false, ingress: false, signal: end.signal },
     logger: { debug: log, info: log, warn: log, error: log },
   });
   t.match(logged, [{ kind: 'Service', name: 'kubernetes', err: { code: 422, message: /already allocated/ } }]);

@@ -24,6 +24,7 @@ test('extension API servers can read the client CA with the reader role', async 
       serviceCIDR: '10.43.0.0/16',
       localPathClass: false,
       clusterDns: false,
+      ingress: false,
     },
     logger: pino({ level: 'silent' }),
     signal: end.signal,

@@ -1,0 +1,13 @@
+import type { Command } from 'commander';
+import { userMessage } from './plain-errors.ts';
+
+/** Runs a command line. A failure is printed to stderr and sets the exit code. */
+export async function runCommand(program: Command): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    const sentence = userMessage(error);
+    console.error(sentence === undefined ? error : `kedge: ${sentence}`);
+    process.exitCode = 1;
+  }
+}

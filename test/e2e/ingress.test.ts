@@ -1,0 +1,104 @@
+/** Ingresses out of the box: applied with kubectl, asked through port 80 of a node. */
+import t from 'tap';
+import type { DaemonSet } from '../../api/types/apps/v1.gen.ts';
+import type { Ingress } from '../../api/types/networking/v1.gen.ts';
+import { Cluster } from '../support/cluster.ts';
+import { HELLO_IMAGE } from '../support/pods.ts';
+import { eventually } from '../support/wait.ts';
+
+t.setTimeout(5 * 60_000);
+const cluster = await Cluster.start({ name: 'e2e-ing', ingress: true });
+cluster.endWith(t);
+const node = cluster.host;
+
+/** Status and body of a request to the node, as curl has them. */
+async function ask(host: string, path: string, ...args: string[]): Promise<{ status: number; body: string }> {
+  const { stdout } = await node.run('curl', [
+    ...['--silent', '--show-error', '--max-time', '10', '--write-out', '\n%{http_code}', '--header', `Host: ${host}`],
+    ...[...args, `http://${node.ip}${path}`],
+  ]);
+  const [, body = '', status = ''] = /^([\s\S]*)\n(\d+)$/.exec(stdout) ?? [];
+  return { status: Number(status), body };
+}
+
+const ingress = (name: string, host: string, path: object, annotations: object = {}) => ({
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'Ingress',
+  metadata: { name, annotations },
+  spec: { rules: [{ host, http: { paths: [path] } }] },
+});
+const backend = (name: string) => ({ service: { name, port: { name: 'http' } } });
+
+t.test('a Deployment, a Service and an Ingress are answered at port 80 of the node', async (t) => {
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      {
+        ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'hello' } },
+        spec: {
+          replicas: 2,
+          selector: { matchLabels: { app: 'hello' } },
+          template: {
+            metadata: { labels: { app: 'hello' } },
+            spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'hello', image: HELLO_IMAGE }] },
+          },
+        },
+      },
+      {
+        ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'hello' } },
+        spec: { selector: { app: 'hello' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+      },
+      ingress('hello', 'hello.example', { path: '/', pathType: 'Prefix', backend: backend('hello') }),
+      ingress(
+        'rewritten',
+        'rewritten.example',
+        { path: '/nginx(/|$)(.*)', pathType: 'ImplementationSpecific', backend: backend('hello') },
+        { 'nginx.ingress.kubernetes.io/rewrite-target': '/$2' },
+      ),
+    ],
+  });
+  await cluster.kubectl('rollout', 'status', 'deployment/hello', '--timeout=120s');
+  await eventually('an answer', async () => (await ask('hello.example', '/')).body === 'Hello from Kedge\n', 120);
+  t.equal((await ask('rewritten.example', '/nginx')).body, 'Hello from Kedge\n');
+  t.equal((await ask('rewritten.example', '/nginx/index.html')).body, 'Hello from Kedge\n');
+  t.strictSame(await ask('other.example', '/'), { status: 404, body: '404 page not found\n' });
+});
+
+t.test('the status of an Ingress has the address of the node, and its class is the default one', async (t) => {
+  const found = await eventually('the address', async () => {
+    const { spec, status } = await cluster.get<Ingress>('ingress', 'hello');
+    return status?.loadBalancer?.ingress?.[0] && { spec, status };
+  });
+  t.equal(found.spec?.ingressClassName, 'kedge');
+  t.strictSame(found.status.loadBalancer?.ingress, [{ ip: node.ip }]);
+});
+
+t.test('kubectl describe says what is wrong', async (t) => {
+  await cluster.apply(
+    ingress('broken', 'broken.example', { path: '/', pathType: 'Prefix', backend: backend('nobody') }),
+  );
+  t.equal(await eventually('the page', async () => (await ask('broken.example', '/')).status === 503 && 503), 503);
+  await eventually('the event', async () =>
+    /ServiceNotFound.*default\/nobody does not exist/.test(
+      (await cluster.kubectl('describe', 'ingress', 'broken')).stdout,
+    ),
+  );
+});
+
+t.test('an edited DaemonSet stays edited, and the controller has no more rights than it needs', async (t) => {
+  const { spec } = await cluster.get<DaemonSet>('daemonset', 'kedge-ingress', '-n', 'kedge-ingress');
+  t.match(spec?.template.spec?.containers[0]?.securityContext, {
+    capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] },
+    readOnlyRootFilesystem: true,
+  });
+  const can = async (...args: string[]): Promise<string> =>
+    (
+      await cluster
+        .kubectl('auth', 'can-i', ...args, '--as=system:serviceaccount:kedge-ingress:kedge-ingress')
+        .catch((error: unknown) => ({ stdout: String(error).includes('exit code 1') ? 'no' : String(error) }))
+    ).stdout.trim();
+  t.equal(await can('get', 'secrets'), 'yes');
+  t.equal(await can('list', 'secrets'), 'no');
+  t.equal(await can('update', 'ingresses'), 'no');
+});
