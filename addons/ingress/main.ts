@@ -64,6 +64,7 @@ export async function runIngressController(config: IngressConfig, signal: AbortS
   const state = { model: undefined as Model | undefined, lastReloadSeconds: 0 };
   const status = await startStatusServer({
     ...{ address: '0.0.0.0', port: config.statusPort, api: () => driver.api, logger },
+    ownerOf: (section) => driver.ownerOf(section),
     counts: () => ({
       reloads: driver.reloads,
       ingresses: state.model?.served.size ?? 0,

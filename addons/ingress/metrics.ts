@@ -44,17 +44,26 @@ const METRICS: readonly Metric[] = [
   },
 ];
 
+/** Of the name of a backend: namespace, Ingress and a hash. */
+const NAME_PARTS = 3;
+
 const escaped = (value: string): string => value.replace(/["\\\n]/g, '_');
 
-/** @param stat the proxy's answer to `show stat` */
-export function metricsText(stat: string, counts: OwnCounts): string {
+/**
+ * @param stat the proxy's answer to `show stat`
+ * @param ownerOf the backend that a section is for
+ */
+export function metricsText(stat: string, counts: OwnCounts, ownerOf: (section: string) => string): string {
   const [header = '', ...lines] = stat.split('\n').filter((line) => line !== '');
   const columns = header.replace(/^# /, '').split(',');
   const rows = lines.map((line) => {
     const values = line.split(',');
-    return new Map(columns.map((column, index) => [column, values[index] ?? '']));
+    const row = new Map(columns.map((column, index) => [column, values[index] ?? '']));
+    return row.set('pxname', ownerOf(row.get('pxname') ?? ''));
   });
-  const backends = rows.filter((row) => row.get('svname') === 'BACKEND' && row.get('pxname')?.split('_').length === 3);
+  const backends = rows.filter(
+    (row) => row.get('svname') === 'BACKEND' && (row.get('pxname')?.split('_').length ?? 0) >= NAME_PARTS,
+  );
   const text: string[] = [];
   let described = '';
   for (const { name, help, type, column, labels = '', factor = 1 } of METRICS) {

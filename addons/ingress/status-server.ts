@@ -11,13 +11,15 @@ export interface StatusServerOptions {
   /** Of the running worker; undefined while there is none. */
   readonly api: () => RuntimeApi | undefined;
   readonly counts: () => OwnCounts;
+  /** The backend that a section of the proxy is for. */
+  readonly ownerOf: (section: string) => string;
   readonly logger: Logger;
 }
 
 const REQUEST_LIMIT_MS = 10_000;
 
 export async function startStatusServer(options: StatusServerOptions): Promise<Server> {
-  const { address, port, api, counts, logger } = options;
+  const { address, port, api, counts, ownerOf, logger } = options;
   const answer = async (url: string): Promise<{ status: number; text: string }> => {
     const worker = api();
     if (!worker) return { status: 503, text: 'the proxy does not run\n' };
@@ -25,7 +27,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
       await worker.ask('show version');
       return { status: 200, text: 'ok\n' };
     }
-    if (url === '/metrics') return { status: 200, text: metricsText(await worker.ask('show stat'), counts()) };
+    if (url === '/metrics') return { status: 200, text: metricsText(await worker.ask('show stat'), counts(), ownerOf) };
     return { status: 404, text: '404 page not found\n' };
   };
   const server = createServer((request, response) => {

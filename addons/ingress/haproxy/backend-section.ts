@@ -50,15 +50,13 @@ export function backendLines(backend: BackendModel, context: SectionContext): st
   ];
 }
 
-/** Its servers. */
-export function serverLines(backend: BackendModel, slots: Slots): string[] {
-  if (backend.isClosed) return [];
-  return slots.addresses.map((address, index) => {
+/** The servers of a section. */
+export const serverLines = ({ addresses }: Slots): string[] =>
+  addresses.map((address, index) => {
     const server = `server ${serverName(index)} ${address ?? NOWHERE}`;
     if (address === undefined) return `${server} disabled`;
     return isNamed(address) ? `${server} resolvers cluster init-addr none` : server;
   });
-}
 
 export const serverName = (index: number): string => `s${index + 1}`;
 

@@ -12,14 +12,13 @@ export interface Changes {
   readonly certificates: readonly (readonly [file: string, pem: string])[];
 }
 
-/** Undefined when only a new worker can do it. */
-export function changesBetween(now: Configuration, wanted: Configuration): Changes | undefined {
-  if (now.fixed !== wanted.fixed) return undefined;
+/** Of two configurations that the same worker can have. */
+export function changesBetween(now: Configuration, wanted: Configuration): Changes {
   const adding: string[] = [];
   const removing: string[] = [];
-  for (const { name: backend, isClosed } of wanted.backends) {
-    const [before, after] = [now.slots.get(backend), wanted.slots.get(backend)];
-    if (before && after && !isClosed) serverCommands(backend, before, after, adding, removing);
+  for (const [section, after] of wanted.sections.slots) {
+    const before = now.sections.slots.get(section);
+    if (before) serverCommands(section, before, after, adding, removing);
   }
   return {
     servers: [...adding, ...removing],

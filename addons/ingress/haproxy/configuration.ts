@@ -14,7 +14,7 @@ import {
 } from '../model/model.ts';
 import { literalPattern } from '../model/pattern.ts';
 import { backendLines, isNamed, serverLines, type SectionContext } from './backend-section.ts';
-import { newSlots, type Slots } from './slots.ts';
+import { newSections, ORDINARY_LINES, sectionsWithin, SPARE_NAMES, type Sections } from './sections.ts';
 import { mapWord, name, quoted } from './text.ts';
 
 export interface ProxySettings {
@@ -30,7 +30,7 @@ export interface ProxySettings {
   readonly defaultCertificate: string;
 }
 
-export const MAP_NAMES = ['hosts', 'exact', 'prefix', 'pattern'] as const;
+export const MAP_NAMES = ['hosts', 'exact', 'prefix', 'pattern', 'spares'] as const;
 export type MapName = (typeof MAP_NAMES)[number];
 export type Entries = readonly (readonly [key: string, value: string])[];
 
@@ -41,8 +41,7 @@ export interface Configuration {
   readonly maps: Readonly<Record<MapName, Entries>>;
   /** PEM by the name of its file, which says what it is for and not what is in it. */
   readonly certificates: ReadonlyMap<string, string>;
-  readonly backends: readonly BackendModel[];
-  readonly slots: ReadonlyMap<string, Slots>;
+  readonly sections: Sections;
 }
 
 /** Files by their names in a directory of their own, the configuration among them. */
@@ -54,45 +53,52 @@ export interface RenderedFiles {
 export const NOT_FOUND = 'not-found';
 const DEFAULT_CERTIFICATE = 'default.pem';
 
-/** What is wanted. `before`: the servers that the backends have now. */
-export function configurationOf(
+/** The configuration of a new worker. */
+export const newConfiguration = (model: Model, settings: ProxySettings): Configuration =>
+  configurationOf(model, settings, newSections(model.backends));
+
+/** What is wanted, with the sections that the running worker has; undefined when these cannot do it. */
+export function configurationWithin(
+  now: Configuration,
   model: Model,
   settings: ProxySettings,
-  slotsFor: (backend: BackendModel) => Slots = ({ endpoints }) => newSlots(endpoints),
-): Configuration {
-  const backends = [...model.backends.values()];
-  const slots = new Map(backends.map((backend) => [backend.name, slotsFor(backend)]));
-  const { lines, certificates } = new Rendering(model, settings).whole(backends);
-  const sizes = backends.map((backend) => `${backend.name} ${fixedServers(backend, slots.get(backend.name))}`);
+): Configuration | undefined {
+  const sections = sectionsWithin(now.sections, model.backends);
+  const wanted = sections && configurationOf(model, settings, sections);
+  return wanted?.fixed === now.fixed ? wanted : undefined;
+}
+
+function configurationOf(model: Model, settings: ProxySettings, sections: Sections): Configuration {
+  const { lines, certificates } = new Rendering(model, settings).whole(sections.backends);
+  const sizes = sections.backends.map((backend) => `${backend.name} ${fixedServers(backend, sections)}`);
   return {
     fixed: createHash('sha256')
       .update([...lines, ...sizes].join('\n'))
       .digest('hex'),
-    maps: mapsOf(model),
+    maps: { ...mapsOf(model), spares: [...sections.spares] },
     certificates,
-    backends,
-    slots,
+    sections,
   };
 }
 
 /** Names are resolved by the proxy: they are no addresses that it can be told. */
-const fixedServers = (backend: BackendModel, slots: Slots | undefined): string =>
-  backend.endpoints.some(isNamed) ? backend.endpoints.join() : String(slots?.addresses.length);
+const fixedServers = (backend: BackendModel, { slots }: Sections): string =>
+  backend.endpoints.some(isNamed) ? backend.endpoints.join() : String(slots.get(backend.name)?.addresses.length);
 
 /** As files. `directory`: where they are going to be. `socket`: of the worker that runs with them. */
 export function render(
   model: Model,
   settings: ProxySettings,
-  { slots, maps, certificates }: Configuration,
+  { sections, maps, certificates }: Configuration,
   directory: string,
   socket: string,
 ): RenderedFiles {
   const rendering = new Rendering(model, settings);
-  const { lines, files, certificateList } = rendering.whole([...model.backends.values()], directory, socket);
+  const { lines, files, certificateList } = rendering.whole(sections.backends, directory, socket);
   const text = lines.flatMap((line) => {
-    const backend = line.startsWith(SERVERS_OF) ? model.backends.get(line.slice(SERVERS_OF.length)) : undefined;
-    const its = backend && slots.get(backend.name);
-    return backend && its ? serverLines(backend, its).map((server) => `  ${server}`) : [line];
+    if (!line.startsWith(SERVERS_OF)) return [line];
+    const slots = sections.slots.get(line.slice(SERVERS_OF.length));
+    return slots ? serverLines(slots).map((server) => `  ${server}`) : [];
   });
   const others = new Map(files);
   for (const map of MAP_NAMES)
@@ -137,6 +143,11 @@ class Rendering {
       ...this.#frontend(backends, at),
       `backend ${NOT_FOUND}`,
       '  http-request deny deny_status 404',
+      ...SPARE_NAMES.flatMap((spare) => [
+        `backend ${spare}`,
+        ...ORDINARY_LINES.map((line) => `  ${line}`),
+        SERVERS_OF + spare,
+      ]),
       ...sections,
     ];
     // Which certificates there are is fixed, and so is who is shown which.
@@ -253,6 +264,8 @@ class Rendering {
             `  http-request set-var(txn.backend) str(${name(this.#model.defaultBackend)}) unless { var(txn.backend) -m found }`,
           ]),
       ...backends.flatMap(({ name: main, canary }) => (canary ? [...canaryLines(main, canary)] : [])),
+      `  http-request set-var(txn.spare) var(txn.backend),map_str(${at('spares.map')})`,
+      '  use_backend %[var(txn.spare)] if { var(txn.spare) -m found }',
       '  use_backend %[var(txn.backend)] if { var(txn.backend) -m found }',
       `  default_backend ${NOT_FOUND}`,
     ];
@@ -286,8 +299,8 @@ const ACCESS_LOG = `{${[
   '"protocol":"%HV"',
   '"status":%ST',
   '"bytes":%B',
-  '"namespace":"%[be_name,field(1,_)]"',
-  '"ingress":"%[be_name,field(2,_)]"',
+  '"namespace":"%[var(txn.backend),field(1,_)]"',
+  '"ingress":"%[var(txn.backend),field(2,_)]"',
   '"server":"%si:%sp"',
   '"connectMs":%Tc',
   '"responseMs":%Tr',
@@ -359,7 +372,7 @@ function* canaryLines(main: string, canary: CanaryModel): Generator<string> {
 /** What the keys of hosts begin with whose paths are looked up as regular expressions. No host name has it. */
 const PATTERN_MARK = '~';
 
-function mapsOf({ hosts }: Model): Configuration['maps'] {
+function mapsOf({ hosts }: Model): Omit<Configuration['maps'], 'spares'> {
   const maps = {
     hosts: [] as [string, string][],
     exact: [] as [string, string][],

@@ -6,11 +6,16 @@ import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { Model } from '../model/model.ts';
 import { changesBetween, type Changes } from './changes.ts';
-import { configurationOf, render, type Configuration, type ProxySettings } from './configuration.ts';
+import {
+  configurationWithin,
+  newConfiguration,
+  render,
+  type Configuration,
+  type ProxySettings,
+} from './configuration.ts';
 import type { HaproxyProcess } from './process.ts';
 import { ConfigurationRefusedError, findRefused } from './refused.ts';
 import { RuntimeApi, RuntimeApiError } from './runtime-api.ts';
-import { assignSlots, newSlots, type Slots } from './slots.ts';
 
 export interface DriverOptions {
   readonly process: HaproxyProcess;
@@ -57,7 +62,13 @@ export class ProxyDriver {
 
   /** Whether this model needs a new worker. */
   needsReload(model: Model): boolean {
-    return !this.#now || this.#now.fixed !== this.#wanted(model).fixed || !this.#options.process.isRunning;
+    return this.#within(model) === undefined;
+  }
+
+  /** The Ingress's own section by the name of a section of the running worker. */
+  ownerOf(section: string): string {
+    for (const [name, spare] of this.#now?.sections.spares ?? []) if (spare === section) return name;
+    return section;
   }
 
   /**
@@ -70,13 +81,11 @@ export class ProxyDriver {
     signal: AbortSignal,
   ): Promise<Applied> {
     const none: ReadonlySet<string> = new Set();
-    const { process, logger } = this.#options;
-    const now = process.isRunning ? this.#now : undefined;
-    const changes = now && changesBetween(now, this.#wanted(model));
-    if (changes) {
+    const { logger } = this.#options;
+    const wanted = this.#within(model);
+    if (this.#now && wanted) {
       try {
-        const wanted = this.#wanted(model);
-        const effect = await this.#tell(changes, signal);
+        const effect = await this.#tell(changesBetween(this.#now, wanted), signal);
         this.#now = wanted;
         return { effect, refused: none };
       } catch (error) {
@@ -92,11 +101,10 @@ export class ProxyDriver {
     return { effect: 'reloaded', refused };
   }
 
-  #wanted(model: Model): Configuration {
-    return configurationOf(model, this.#options.settings, ({ name, endpoints }): Slots => {
-      const now = this.#now?.slots.get(name);
-      return (now && assignSlots(now, endpoints)) ?? newSlots(endpoints);
-    });
+  /** What the running worker can be told; undefined when there is none, or it cannot do it. */
+  #within(model: Model): Configuration | undefined {
+    const { process, settings } = this.#options;
+    return this.#now && process.isRunning ? configurationWithin(this.#now, model, settings) : undefined;
   }
 
   async #tell({ servers, maps, certificates }: Changes, signal: AbortSignal): Promise<Effect> {
@@ -123,9 +131,9 @@ export class ProxyDriver {
 
   /** What the proxy says against a model; undefined when it accepts it. */
   async #problemOf(model: Model, signal: AbortSignal): Promise<string | undefined> {
-    const { process, logger, directory } = this.#options;
+    const { process, logger, directory, settings } = this.#options;
     const trial = path.join(directory, 'trial');
-    const file = await this.#write(model, this.#wanted(model), trial, path.join(directory, 'trial.sock'));
+    const file = await this.#write(model, newConfiguration(model, settings), trial, path.join(directory, 'trial.sock'));
     const { ok, said } = await process.check(file, signal);
     await rm(trial, { recursive: true, force: true });
     if (ok) return undefined;
@@ -148,10 +156,10 @@ export class ProxyDriver {
   }
 
   async #reload(model: Model, signal: AbortSignal): Promise<void> {
-    const { process, directory, onExit } = this.#options;
+    const { process, directory, settings, onExit } = this.#options;
     const before = this.#generation;
     const generation = before + 1;
-    const wanted = this.#wanted(model);
+    const wanted = newConfiguration(model, settings);
     const written = await this.#write(model, wanted, this.#directoryOf(generation), this.#socketOf(generation));
     const current = path.join(directory, 'haproxy.cfg');
     await rename(written, current);

@@ -1,7 +1,6 @@
 /** What changes while requests are served: endpoints, Ingresses, workers. No request fails meanwhile. */
 import { once } from 'node:events';
 import http from 'node:http';
-import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { pathTo, rule, World } from '../../support/ingress-world.ts';
@@ -73,7 +72,11 @@ t.test('a rolling update of 20 endpoints and reloads under load fail no request'
   }
   const before = traffic.answered();
   for (let round = 0; round < 5; round++) {
-    world.addIngress(`other-${round}`, { rules: [rule(`other-${round}.example`, pathTo('load'))] });
+    world.addIngress(
+      `other-${round}`,
+      { rules: [rule(`other-${round}.example`, pathTo('load'))] },
+      { 'app-root': '/x' },
+    );
     t.equal((await proxy.apply(world)).effect, 'reloaded');
     const now = traffic.answered();
     await eventually('requests of the new worker', () => traffic.answered() > now + 50);
@@ -122,7 +125,7 @@ t.test('an upgraded connection outlives reloads', async (t) => {
   await proxy.apply(world);
   const client = new WebSocket(`ws://${NODE}:${HTTP_PORT}/`, { headers: { host: 'ws.example' } });
   await once(client, 'open');
-  world.addIngress('more', { rules: [rule('more.example', pathTo('ws'))] });
+  world.addIngress('more', { rules: [rule('more.example', pathTo('ws'))] }, { 'app-root': '/x' });
   t.equal((await proxy.apply(world)).effect, 'reloaded');
   for (const word of ['one', 'two']) {
     client.send(word);
@@ -145,11 +148,10 @@ t.test('a new Ingress among 1,000 is served within 0.3 s', async (t) => {
   for (let round = 0; round < 5; round++) {
     world.addIngress(`new${round}`, { rules: [rule(`new${round}.example`, pathTo('s1'))] });
     const start = performance.now();
-    await proxy.apply(world);
+    t.equal((await proxy.apply(world)).effect, 'told');
     t.equal((await ask(`new${round}.example`, '/')).status, 200);
     times.push(performance.now() - start);
   }
-  const resident = /VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${proxy.pid}/status`, 'utf8'))?.[1];
-  t.comment(`milliseconds to the first answer: ${times.map(Math.round).join(' ')}; KiB of the master: ${resident}`);
+  t.comment(`milliseconds to the first answer: ${times.map(Math.round).join(' ')}`);
   t.ok(Math.min(...times) < 300, times.join());
 });

@@ -204,8 +204,8 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^model\//, /^(model|annotations)\//],
       // Pure: what the configuration is, and what changes in it.
       [
-        /^haproxy\/(text|slots|backend-section|configuration|changes)\.ts$/,
-        /^(haproxy\/(text|slots|backend-section|configuration|changes)\.ts|(model|annotations)\/.*)$/,
+        /^haproxy\/(text|slots|backend-section|sections|configuration|changes)\.ts$/,
+        /^(haproxy\/(text|slots|backend-section|sections|configuration|changes)\.ts|(model|annotations)\/.*)$/,
       ],
       [/^haproxy\//, /^(haproxy|model)\//],
       [/^cluster\//, /^(cluster|model)\//],

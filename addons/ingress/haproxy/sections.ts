@@ -1,0 +1,77 @@
+/**
+ * Which section of the configuration has which backend of the model. Most backends have one of their own. One that is new and has no
+ * rules of its own gets a spare section, so that the proxy can be told at run time; with the next worker it gets its own. Pure.
+ */
+import type { BackendModel } from '../model/model.ts';
+import { backendLines, isNamed, type SectionContext } from './backend-section.ts';
+import { assignSlots, capacityFor, newSlots, type Slots } from './slots.ts';
+
+export interface Sections {
+  /** In the order of the configuration. Those of Ingresses that have gone stay until the next worker. */
+  readonly backends: readonly BackendModel[];
+  /** The spare sections of backends that have none of their own, by the names of both. */
+  readonly spares: ReadonlyMap<string, string>;
+  /** By section. */
+  readonly slots: ReadonlyMap<string, Slots>;
+}
+
+const SPARES = 64;
+/** Endpoints that a spare section has room for. */
+const SPARE_ENDPOINTS = 6;
+export const SPARE_NAMES: readonly string[] = Array.from({ length: SPARES }, (_, index) => `spare-${index + 1}`);
+
+const ORDINARY: BackendModel = {
+  ...{ name: 'spare', ingress: { namespace: '', name: '' }, service: '', policy: {}, isClosed: false, endpoints: [] },
+  ...{ redirectsToHttps: false, rewritten: undefined, users: undefined, headers: [], upstreamCa: undefined },
+  ...{ upstreamCertificate: undefined, canary: undefined, uid: '' },
+};
+/** What ordinary backends need nothing of. */
+const NOTHING: SectionContext = { httpsPort: 0, fileOf: () => '', userListOf: () => 'none' };
+export const ORDINARY_LINES: readonly string[] = backendLines(ORDINARY, NOTHING);
+const ORDINARY_TEXT = ORDINARY_LINES.join('\n');
+
+const EMPTY: Slots = { addresses: Array.from({ length: capacityFor(SPARE_ENDPOINTS) }, () => undefined), next: 0 };
+
+const isOrdinary = (backend: BackendModel): boolean =>
+  !backend.canary &&
+  backend.endpoints.length <= SPARE_ENDPOINTS &&
+  !backend.endpoints.some(isNamed) &&
+  backendLines(backend, NOTHING).join('\n') === ORDINARY_TEXT;
+
+const firstSlots = ({ isClosed, endpoints }: BackendModel): Slots =>
+  isClosed ? { addresses: [], next: 0 } : newSlots(endpoints);
+
+/** Of a new worker: every backend has a section of its own. */
+export function newSections(wanted: ReadonlyMap<string, BackendModel>): Sections {
+  const slots = new Map([...wanted.values()].map((backend) => [backend.name, firstSlots(backend)]));
+  for (const spare of SPARE_NAMES) slots.set(spare, EMPTY);
+  return { backends: [...wanted.values()], spares: new Map(), slots };
+}
+
+/** What the sections that there are can do for the wanted backends; undefined when they cannot. */
+export function sectionsWithin(now: Sections, wanted: ReadonlyMap<string, BackendModel>): Sections | undefined {
+  const own = new Set(now.backends.map(({ name }) => name));
+  const spares = new Map([...now.spares].filter(([name]) => wanted.has(name)));
+  const taken = new Set(spares.values());
+  const free = SPARE_NAMES.filter((spare) => !taken.has(spare)).values();
+  for (const backend of wanted.values()) {
+    if (own.has(backend.name)) continue;
+    if (!isOrdinary(backend)) return undefined;
+    if (spares.has(backend.name)) continue;
+    const { value: spare } = free.next();
+    if (spare === undefined) return undefined;
+    spares.set(backend.name, spare);
+  }
+  const slots = new Map<string, Slots>();
+  const assign = (section: string, endpoints: readonly string[]): boolean => {
+    const before = now.slots.get(section);
+    const after = before && assignSlots(before, endpoints);
+    if (after) slots.set(section, after);
+    return after !== undefined;
+  };
+  const ownerOf = new Map([...spares].map(([name, spare]) => [spare, wanted.get(name)]));
+  for (const spare of SPARE_NAMES) if (!assign(spare, ownerOf.get(spare)?.endpoints ?? [])) return undefined;
+  const backends = now.backends.map((old) => wanted.get(old.name) ?? { ...old, endpoints: [] });
+  for (const { name, endpoints, isClosed } of backends) if (!assign(name, isClosed ? [] : endpoints)) return undefined;
+  return { backends, spares, slots };
+}
