@@ -39,7 +39,13 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const stop = new AbortController();
   const pki = await openTestPki(join(directory, 'pki'));
   const store = await openEmbeddedStore({ path: join(directory, 'store'), logger });
-  const config = { ...defaultServerConfig, port: 0, bindAddress: '127.0.0.1', advertiseAddress: '127.0.0.1' };
+  const config = {
+    ...defaultServerConfig,
+    disable: ['ingress'],
+    port: 0,
+    bindAddress: '127.0.0.1',
+    advertiseAddress: '127.0.0.1',
+  };
   const api = await startApiServer({
     ...{ config, pki, store, logger, signal: stop.signal },
     frontProxyClient: () => pki.frontProxyClient,

@@ -161,7 +161,11 @@ export const BACKENDS: readonly Annotation[] = [
     does: 'its path: /',
     differs: 'there it is the path of the Ingress unless that is a regular expression',
     example: '/app',
-    read: (value) => ({ cookiePath: urlPath(value) }),
+    read: (value) => {
+      // They end an attribute of a cookie.
+      if (/[;,]/.test(value)) throw new AnnotationError('must be a path without semicolons and commas');
+      return { cookiePath: urlPath(value) };
+    },
   },
   {
     name: 'session-cookie-domain',

@@ -52,6 +52,7 @@ export class ControlPlane implements AsyncDisposable {
       portFile,
       adminKubeconfig: kubeconfig,
       roles: ['apiserver'],
+      disable: ['ingress'],
     };
     const server = runServer(config, stop.signal, logger);
     let failed: Error | undefined;

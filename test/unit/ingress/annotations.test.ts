@@ -10,7 +10,7 @@ import {
   readPolicy,
 } from '../../../addons/ingress/annotations/main.ts';
 import { checkIngress } from '../../../addons/ingress/check.ts';
-import { annotationTable } from '../../../addons/ingress/annotation-table.ts';
+import { annotationTable } from '../../../addons/ingress/annotations/table-text.ts';
 
 const read = (name: string, value: string) => readAnnotation(PREFIX + name, value, 'default');
 

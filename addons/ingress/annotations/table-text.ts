@@ -1,5 +1,5 @@
 /** The table of annotations in `docs/ingress.md`, which a test compares with this. */
-import { ANNOTATIONS } from './annotations/main.ts';
+import { ANNOTATIONS } from './main.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('*', '\\*');
 
