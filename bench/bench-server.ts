@@ -50,6 +50,7 @@ export class BenchServer implements AsyncDisposable {
       'port-file': at('port'),
       'admin-kubeconfig': at('admin.kubeconfig'),
       'token-auth-file': at('tokens.csv'),
+      disable: 'ingress',
       ...more,
     };
     const daemon = new Daemon(

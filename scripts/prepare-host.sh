@@ -62,3 +62,7 @@ apt-get update -qq
 # Other programs, unattended-upgrades among them, hold dpkg's lock for minutes.
 # shellcheck disable=SC2086 # a list of package names
 apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null
+# Debian's own service of it is not wanted.
+case $missing in
+*haproxy*) ! command -v systemctl >/dev/null 2>&1 || systemctl disable --quiet haproxy.service || true ;;
+esac

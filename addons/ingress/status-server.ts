@@ -24,7 +24,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     const worker = api();
     if (!worker) return { status: 503, text: 'the proxy does not run\n' };
     if (url === '/healthz') {
-      await worker.ask('show version');
+      await worker.ask('show info');
       return { status: 200, text: 'ok\n' };
     }
     if (url === '/metrics') return { status: 200, text: metricsText(await worker.ask('show stat'), counts(), ownerOf) };

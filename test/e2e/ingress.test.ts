@@ -65,6 +65,17 @@ t.test('a Deployment, a Service and an Ingress are answered at port 80 of the no
   t.strictSame(await ask('other.example', '/'), { status: 404, body: '404 page not found\n' });
 });
 
+t.test('requests are counted and logged by Ingress', async (t) => {
+  const { stdout } = await node.run('curl', ['--silent', '--max-time', '10', `http://${node.ip}:10254/metrics`]);
+  t.match(stdout, /^kedge_ingress_requests_total\{namespace="default",ingress="hello",status="2xx"\} [1-9]/m);
+  const line = await eventually('the line of a request', async () =>
+    (await cluster.kubectl('logs', '-n', 'kedge-ingress', 'daemonset/kedge-ingress')).stdout
+      .split('\n')
+      .find((each) => each.includes('/nginx/index.html')),
+  );
+  t.match(JSON.parse(line), { host: 'rewritten.example', status: 200, namespace: 'default', ingress: 'rewritten' });
+});
+
 t.test('the status of an Ingress has the address of the node, and its class is the default one', async (t) => {
   const found = await eventually('the address', async () => {
     const { spec, status } = await cluster.get<Ingress>('ingress', 'hello');

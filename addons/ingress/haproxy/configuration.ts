@@ -108,6 +108,9 @@ export function render(
   return { main: text.join('\n') + '\n', others };
 }
 
+/** A worker that so many others have followed ends, whatever connections it has. */
+const OLD_WORKERS = 50;
+
 /** Stands for the servers of a backend until their addresses are known. */
 const SERVERS_OF = '\0servers ';
 
@@ -190,6 +193,7 @@ class Rendering {
       `  maxconn ${maxConnections}`,
       '  no strict-limits',
       `  hard-stop-after ${drainSeconds}s`,
+      `  mworker-max-reloads ${OLD_WORKERS}`,
       '  expose-experimental-directives',
       '  ssl-default-bind-options ssl-min-ver TLSv1.2',
       '  tune.ssl.default-dh-param 2048',

@@ -1,6 +1,6 @@
 /** The proxy's configuration: nothing that an Ingress says gets into it but as the value that it is. */
 import { test } from 'tap';
-import { ANNOTATIONS, PREFIX } from '../../../addons/ingress/annotations/main.ts';
+import { ANNOTATIONS } from '../../../addons/ingress/annotations/main.ts';
 import { newConfiguration, render, configurationWithin } from '../../../addons/ingress/haproxy/configuration.ts';
 import { findRefused } from '../../../addons/ingress/haproxy/refused.ts';
 import { assignSlots, newSlots } from '../../../addons/ingress/haproxy/slots.ts';
@@ -80,8 +80,8 @@ test('whatever an Ingress says, no line of the configuration begins with it, and
     if (text.includes(MARK)) taken++;
     for (const line of text.split('\n')) {
       const isLine =
-        line === '' || /^(global|defaults|frontend|backend|userlist|resolvers|  |[\w.*~^_-]|\d)/.test(line);
-      if (!isLine || /[\0-\x08\x0b-\x1f\x7f\u0085\u2028]/.test(line)) t.fail(JSON.stringify({ value, line }));
+        line === '' || /^(global|defaults|frontend|backend|userlist|resolvers| {2}|[\w.*~^_-]|\d)/.test(line);
+      if (!isLine || /[\p{Cc}\u2028]/u.test(line)) t.fail(JSON.stringify({ value, line }));
       const bare = line.replaceAll(/'[^']*'/g, '').replaceAll("\\'", '');
       if (line.startsWith('  ') && bare.includes("'"))
         t.fail(`quotes do not match: ${JSON.stringify({ value, line })}`);
