@@ -1,13 +1,18 @@
 /** Write access to a system namespace does not suffice to keep servers from starting. */
 import { test } from 'tap';
+import { INGRESS_IMAGE, INGRESS_NAMESPACE } from '../../../api/domain/ingress-addon.ts';
+import { daemonSets } from '../../../api/kinds/apps/daemon-set.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { services } from '../../../api/kinds/core/service.ts';
+import { ingressClasses } from '../../../api/kinds/networking/ingress-class.ts';
 import { storageClasses } from '../../../api/kinds/storage/storage-class.ts';
 import type { ConfigMap, Service } from '../../../api/types/core/v1.gen.ts';
 import { publishClusterConfiguration } from '../../../control-plane/apiserver/bootstrap/cluster-configuration.ts';
 import { publishClusterInfo } from '../../../control-plane/apiserver/bootstrap/cluster-info.ts';
 import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/extension-authentication.ts';
+import { offerIngress } from '../../../control-plane/apiserver/bootstrap/ingress-addon.ts';
 import { publishTokenTracking } from '../../../control-plane/apiserver/bootstrap/legacy-token-tracking.ts';
 import { bootstrapCluster } from '../../../control-plane/apiserver/bootstrap/system-objects.ts';
 import type { PublishApi } from '../../../control-plane/apiserver/bootstrap/published-config-map.ts';
@@ -103,4 +108,25 @@ test('a server starts although another Service has its cluster IP', async (t) =>
   t.match(logged, [{ kind: 'Service', name: 'kubernetes', err: { code: 422, message: /already allocated/ } }]);
   t.ok(core.api.get(endpoints, 'default', 'kubernetes'), 'bootstrap continues after the conflict');
   t.same(core.api.list(storageClasses), [], 'no class is made unless it is asked for');
+});
+
+test('the controller of Ingresses is made once: what is edited stays, and what is deleted stays away', async (t) => {
+  const { core } = await startServer(t);
+  const { api } = core;
+  if (!api.has(namespaces, '', 'kube-system')) await createAll(core, namespaces, { metadata: { name: 'kube-system' } });
+  await offerIngress(api);
+  const made = api.get(daemonSets, INGRESS_NAMESPACE, INGRESS_NAMESPACE);
+  t.match(made?.spec?.template.spec, {
+    hostNetwork: true,
+    securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [{ image: INGRESS_IMAGE, securityContext: { readOnlyRootFilesystem: true } }],
+  });
+  t.match(api.get(ingressClasses, '', 'kedge')?.metadata?.annotations, {
+    'ingressclass.kubernetes.io/is-default-class': 'true',
+  });
+  await api.update(daemonSets, { ...made, metadata: { ...made?.metadata, labels: { edited: 'true' } } });
+  await api.delete(ingressClasses, '', 'kedge');
+  await offerIngress(api);
+  t.equal(api.get(daemonSets, INGRESS_NAMESPACE, INGRESS_NAMESPACE)?.metadata?.labels?.['edited'], 'true');
+  t.notOk(api.has(ingressClasses, '', 'kedge'));
 });
