@@ -7,7 +7,14 @@ const PROGRAM = path.join(import.meta.dirname, '../../cli/main.ts');
 
 /** Its data and log are in the folder. */
 export function serverProcess(folder: string, ...args: string[]): Daemon {
-  const all = [PROGRAM, 'server', `--data-dir=${folder}`, '--bind-address=127.0.0.1', '--advertise-address=192.0.2.1'];
+  const all = [
+    PROGRAM,
+    'server',
+    `--data-dir=${folder}`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=192.0.2.1',
+    '--disable=ingress',
+  ];
   return new Daemon(process.execPath, [...all, ...args], { log: path.join(folder, 'log') });
 }
 
