@@ -71,9 +71,15 @@ t.test('requests are counted and logged by Ingress', async (t) => {
   const line = await eventually('the line of a request', async () =>
     (await cluster.kubectl('logs', '-n', 'kedge-ingress', 'daemonset/kedge-ingress')).stdout
       .split('\n')
-      .find((each) => each.includes('/nginx/index.html')),
+      .find((each) => each.includes('index.html')),
   );
-  t.match(JSON.parse(line), { host: 'rewritten.example', status: 200, namespace: 'default', ingress: 'rewritten' });
+  t.match(JSON.parse(line), {
+    path: '/nginx/index.html',
+    host: 'rewritten.example',
+    status: 200,
+    namespace: 'default',
+    ingress: 'rewritten',
+  });
 });
 
 t.test('the status of an Ingress has the address of the node, and its class is the default one', async (t) => {

@@ -69,7 +69,7 @@ test('what keeps requests away and cannot be done closes the path', (t) => {
       Object.fromEntries(Object.entries(annotations).map(([name, value]) => [PREFIX + name, value])),
       'default',
     ).refusals.some((refusal) => refusal.closes);
-  const closed = [
+  const closed: Record<string, string>[] = [
     { 'auth-url': 'https://a.example' },
     { 'auth-type': 'digest' },
     { 'auth-type': 'basic' },
@@ -84,8 +84,12 @@ test('what keeps requests away and cannot be done closes the path', (t) => {
     { 'server-snippet': 'location /admin { deny all; }' },
   ];
   for (const annotations of closed) t.ok(closes(annotations), JSON.stringify(annotations));
-  for (const annotations of [{ 'configuration-snippet': 'gzip on;' }, { 'app-root': 'x' }, { 'load-balance': 'x' }])
-    t.notOk(closes(annotations), JSON.stringify(annotations));
+  const open: Record<string, string>[] = [
+    { 'configuration-snippet': 'gzip on;' },
+    { 'app-root': 'x' },
+    { 'load-balance': 'x' },
+  ];
+  for (const annotations of open) t.notOk(closes(annotations), JSON.stringify(annotations));
   t.end();
 });
 
