@@ -61,7 +61,7 @@ test('whatever an Ingress says, no line of the configuration begins with it, and
   const next = numbers(42);
   const pick = <T>(from: readonly T[]): T => from[next(from.length)]!;
   let taken = 0;
-  for (let round = 0; round < 1_500; round++) {
+  for (let round = 0; round < 600; round++) {
     const evil = Array.from({ length: 1 + next(4) }, () => pick(EVIL) + (next(2) ? MARK : '')).join('');
     const annotation = pick(ANNOTATIONS);
     const value = pick([evil, annotation.example + evil, evil + annotation.example, `${annotation.example}${MARK}`]);
@@ -92,7 +92,7 @@ test('whatever an Ingress says, no line of the configuration begins with it, and
         t.fail(`a format of the user: ${JSON.stringify({ value, line })}`);
     }
   }
-  t.ok(taken > 50, `${taken} values were taken`);
+  t.ok(taken > 20, `${taken} values were taken`);
   t.end();
 });
 
