@@ -165,9 +165,10 @@ export class ProxyDriver {
     await rename(written, current);
     this.#generation = generation;
     this.#reloads++;
-    if (process.isRunning) process.reload();
+    const isReload = process.isRunning;
+    if (isReload) process.reload();
     else process.start(current, onExit);
-    await this.#ready(this.#socketOf(generation), this.#socketOf(before), signal);
+    await this.#ready(this.#socketOf(generation), this.#socketOf(before), isReload, signal);
     this.#now = wanted;
     await rm(this.#directoryOf(before), { recursive: true, force: true });
     await rm(this.#socketOf(before), { force: true });
@@ -177,7 +178,7 @@ export class ProxyDriver {
    * The socket is the new worker's alone: who answers there serves with the new configuration. The worker before takes no connections
    * any more when its own socket is closed.
    */
-  async #ready(socket: string, before: string, signal: AbortSignal): Promise<void> {
+  async #ready(socket: string, before: string, isReload: boolean, signal: AbortSignal): Promise<void> {
     const { process } = this.#options;
     const api = new RuntimeApi(socket);
     let askedAt = performance.now();
@@ -186,8 +187,8 @@ export class ProxyDriver {
         if (!process.isRunning) throw new ConfigurationRefusedError('the proxy has ended while it started');
         if ((await isAnswered(api, stop)) && !(await isAnswered(new RuntimeApi(before), stop))) return;
         await delay(READY_POLL_MS, undefined, { signal: stop });
-        // A master that is just starting itself anew misses the signal.
-        if (performance.now() - askedAt < ASK_AGAIN_MS) continue;
+        // A master that is just starting itself anew may miss the signal; one that starts for the first time would be killed by it.
+        if (!isReload || performance.now() - askedAt < ASK_AGAIN_MS) continue;
         askedAt = performance.now();
         process.reload();
       }
