@@ -209,7 +209,12 @@ t.test('without the controller that gives addresses, nodes give up what they ann
   await eventually('a holder', async () => (await nodeOf(running, 'web', ANNOUNCING_NODE)) === 'a');
   await running.restart(async () => {
     const controllers = selectedControllers({
-      ...{ rootCa: '', clusterCidr: '10.42.0.0/16', nodeMaskSizes: { IPv4: 24, IPv6: 64 }, nodeMonitorGraceSeconds: 40 },
+      ...{
+        rootCa: '',
+        clusterCidr: '10.42.0.0/16',
+        nodeMaskSizes: { IPv4: 24, IPv6: 64 },
+        nodeMonitorGraceSeconds: 40,
+      },
       ...{ inventory: '', loadBalancerPools: ['192.0.2.1'], isReservedPort: () => false },
       selection: ['service-lb-announcer-controller'],
       sign: () => Promise.resolve(''),
