@@ -125,7 +125,10 @@ export class NodeView implements AsyncDisposable {
     try {
       const labelSelector = { [POD_NAMESPACE]: namespace, [POD_NAME]: name };
       const [sandbox] = await cri.listPodSandboxes({ state: 'SANDBOX_READY', labelSelector }, options);
-      if (!sandbox) throw new HostError(`pod ${namespace}/${name} does not run on this node: trace it where it runs`);
+      if (!sandbox)
+        throw new HostError(
+          `pod ${namespace}/${name} has no sandbox on this node: it runs on another one, or has not started`,
+        );
       const { linux } = await cri.podSandboxStatus(sandbox.id, options);
       if (linux?.namespaces?.options?.network === 'NODE') return undefined;
       const pid = await cri.sandboxPid(sandbox.id, options);

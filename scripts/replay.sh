@@ -10,8 +10,8 @@ work=$(mktemp -d /tmp/kedge-replay.XXXXXX)
 token=$(openssl rand -hex 16)
 umask 077
 echo "$token,admin,admin,\"system:masters\"" >"$work/tokens.csv"
-# Only the api-server, as in the recordings: no controller adds objects, and there is no default storage class.
-dist/kedge server --data-dir "$work/data" --bind-address 127.0.0.1 --port 0 --roles apiserver --port-file "$work/port" --local-path-class=false \
+# Only the api-server, as in the recordings: no controller adds objects, and there are no default classes.
+dist/kedge server --data-dir "$work/data" --bind-address 127.0.0.1 --port 0 --roles apiserver --port-file "$work/port" --local-path-class=false --disable ingress \
   --admin-kubeconfig "$work/admin.kubeconfig" --token-auth-file "$work/tokens.csv" >"$work/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
