@@ -46,6 +46,7 @@ export class Connection implements Disposable {
   #status = 0;
   /** Length of the body; undefined while the headers are read, -1 for a chunked body. */
   #expected: number | undefined;
+  #isChunked = false;
   #tail = '';
   #bytes = 0;
   #body: Buffer[] = [];
@@ -78,9 +79,10 @@ export class Connection implements Disposable {
     });
   }
 
-  /** The last response's body, undecoded. */
+  /** The last response's body. */
   get body(): string {
-    return Buffer.concat(this.#body).toString();
+    const raw = Buffer.concat(this.#body);
+    return (this.#isChunked ? joinedChunks(raw) : raw).toString();
   }
 
   [Symbol.dispose](): void {
@@ -101,6 +103,7 @@ export class Connection implements Disposable {
       this.#status = Number(text.slice(9, 12));
       const length = /\r\ncontent-length: (\d+)/i.exec(text);
       this.#expected = length ? Number(length[1]) : -1;
+      this.#isChunked = !length;
       this.#bytes = 0;
       this.#tail = '';
       this.#body = [];
@@ -117,6 +120,19 @@ export class Connection implements Disposable {
     const settle = this.#settle;
     this.#settle = this.#fail = undefined;
     settle?.({ status: this.#status, bytes: this.#bytes });
+  }
+}
+
+/** A body of `Transfer-Encoding: chunked` without its framing (RFC 9112, section 7.1). Long responses are sent that way. */
+function joinedChunks(raw: Buffer): Buffer {
+  const chunks: Buffer[] = [];
+  for (let at = 0; ;) {
+    const lineEnd = raw.indexOf('\r\n', at);
+    const size = parseInt(raw.toString('latin1', at, lineEnd), 16);
+    if (lineEnd < 0 || !(size > 0)) return Buffer.concat(chunks);
+    const start = lineEnd + 2;
+    chunks.push(raw.subarray(start, start + size));
+    at = start + size + 2;
   }
 }
 
