@@ -47,7 +47,7 @@ import { ServiceCache } from './network/service-cache.ts';
 import { ipvsHost } from './network/services/backends/ipvs/ipvs-host.ts';
 import { availableProxyMode, requireProxyMode } from './network/services/backends/proxy-modes.ts';
 import { createServiceProxy } from './network/services/main.ts';
-import { addressingOf, cloudAnnotations, cloudTaints } from './node/cloud-provider.ts';
+import { addressingBy, cloudAnnotations, cloudTaints } from './node/cloud-provider.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -108,7 +108,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...{
       name,
       addresses,
-      addressing: addressingOf(config),
+      addressing: addressingBy(config),
       port: config.port,
       maxPods: config.maxPods,
       reserved: config.reserved,

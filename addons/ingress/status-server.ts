@@ -20,14 +20,22 @@ const REQUEST_LIMIT_MS = 10_000;
 
 export async function startStatusServer(options: StatusServerOptions): Promise<Server> {
   const { address, port, api, counts, ownerOf, logger } = options;
+  const asked = new Map<string, Promise<string>>();
+  /** Those who ask at the same time get the same answer: anybody on the network may, and it costs what there are Ingresses. */
+  const ask = (command: string, worker: RuntimeApi): Promise<string> => {
+    const answered = asked.get(command) ?? worker.ask(command).finally(() => asked.delete(command));
+    asked.set(command, answered);
+    return answered;
+  };
   const answer = async (url: string): Promise<{ status: number; text: string }> => {
     const worker = api();
     if (!worker) return { status: 503, text: 'the proxy does not run\n' };
     if (url === '/healthz') {
-      await worker.ask('show info');
+      await ask('show info', worker);
       return { status: 200, text: 'ok\n' };
     }
-    if (url === '/metrics') return { status: 200, text: metricsText(await worker.ask('show stat'), counts(), ownerOf) };
+    if (url === '/metrics')
+      return { status: 200, text: metricsText(await ask('show stat', worker), counts(), ownerOf) };
     return { status: 404, text: '404 page not found\n' };
   };
   const server = createServer((request, response) => {

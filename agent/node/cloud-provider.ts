@@ -16,7 +16,7 @@ interface CloudSettings {
 /** Whose business the Node's addresses are: the agent's own, or those of somebody else, to whom the agent may have a suggestion. */
 export type Addressing = 'own' | 'suggested' | 'external';
 
-export function addressingOf({ cloudProvider, nodeIp }: CloudSettings): Addressing {
+export function addressingBy({ cloudProvider, nodeIp }: CloudSettings): Addressing {
   if (!cloudProvider) return 'own';
   return nodeIp ? 'suggested' : 'external';
 }

@@ -22,7 +22,7 @@ export interface NamedObjectsOptions<T extends KubeObject> {
 }
 
 const CONCURRENCY = 8;
-/** One that is not there yet is often made soon after the Ingress. */
+/** One that is not there yet is often made soon after the Ingress. Each time that it is not, the wait is doubled. */
 const MISSING_MS = 2_000;
 const JITTER = 0.2;
 
@@ -30,6 +30,8 @@ export class NamedObjects<T extends KubeObject> {
   readonly #options: NamedObjectsOptions<T>;
   /** Undefined: it does not exist. */
   readonly #known = new Map<string, T | undefined>();
+  /** How long one that is missing waits until it is looked for again. */
+  readonly #missingMs = new Map<string, number>();
   readonly #queue: WorkQueue;
   readonly #outage: Outage;
   /** Asked for since `forgetUnasked`. */
@@ -68,7 +70,8 @@ export class NamedObjects<T extends KubeObject> {
 
   /** What nobody has asked for since `beginRound` is not read any more. */
   endRound(): void {
-    for (const key of this.#known.keys()) if (!this.#asked.has(key)) this.#known.delete(key);
+    for (const kept of [this.#known, this.#missingMs])
+      for (const key of kept.keys()) if (!this.#asked.has(key)) kept.delete(key);
   }
 
   get isSettled(): boolean {
@@ -84,6 +87,12 @@ export class NamedObjects<T extends KubeObject> {
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#queue.run((key, stop) => this.#read(key, stop), signal);
+  }
+
+  #missed(key: string): number {
+    const waitMs = Math.min(this.#missingMs.get(key) ?? MISSING_MS, this.#options.refreshMs);
+    this.#missingMs.set(key, 2 * waitMs);
+    return waitMs;
   }
 
   async #read(key: string, signal: AbortSignal): Promise<void> {
@@ -103,8 +112,8 @@ export class NamedObjects<T extends KubeObject> {
     if (isNews) this.#known.set(key, object);
     for (const waiting of this.#waiting) if (waiting.keys.delete(key) && waiting.keys.size === 0) waiting.done();
     this.#waiting = this.#waiting.filter(({ keys }) => keys.size > 0);
-    const after = object ? refreshMs : Math.min(MISSING_MS, refreshMs);
-    this.#queue.addAfter(key, after * (1 + JITTER * Math.random()));
+    this.#queue.addAfter(key, (object ? refreshMs : this.#missed(key)) * (1 + JITTER * Math.random()));
+    if (object) this.#missingMs.delete(key);
     if (isNews) onChange();
   }
 }

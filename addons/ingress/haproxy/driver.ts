@@ -16,6 +16,7 @@ import {
 import type { HaproxyProcess } from './process.ts';
 import { ConfigurationRefusedError, findRefused } from './refused.ts';
 import { RuntimeApi, RuntimeApiError } from './runtime-api.ts';
+import { mapWord } from './text.ts';
 
 export interface DriverOptions {
   readonly process: HaproxyProcess;
@@ -221,7 +222,7 @@ const MAX_PAYLOAD = 8_000;
 function* payloads(entries: readonly (readonly [string, string])[]): Generator<string> {
   let part = '';
   for (const [key, value] of entries) {
-    const line = `${key} ${value}\n`;
+    const line = `${mapWord(key)} ${mapWord(value)}\n`;
     if (part !== '' && part.length + line.length > MAX_PAYLOAD) {
       yield part;
       part = '';

@@ -22,6 +22,9 @@ export class RuntimeApi {
   /** Sends one command, with a payload of several lines if there is one, and returns its answer. Throws RuntimeApiError. */
   async ask(command: string, signal?: AbortSignal, payload?: string): Promise<string> {
     if (/[\n\r;\\]/.test(command)) throw new RuntimeApiError('a command has characters that separate commands');
+    // An empty line ends a payload, and what follows is a command.
+    if (payload !== undefined && /^\s*$/m.test(payload.trimEnd()))
+      throw new RuntimeApiError('a payload has an empty line');
     const request = payload === undefined ? `${command}\n` : `${command} <<\n${payload.trimEnd()}\n\n`;
     return this.#exchange(request, signal);
   }

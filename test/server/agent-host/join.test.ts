@@ -15,7 +15,7 @@ import { clientCredentials, NodeCertificates } from '../../../agent/join/node-ce
 import { keepRenewed } from '../../../agent/join/rotation.ts';
 import { Heartbeat } from '../../../agent/node/heartbeat.ts';
 import { NodeRegistration } from '../../../agent/node/node-registration.ts';
-import { addressingOf, cloudAnnotations, cloudTaints } from '../../../agent/node/cloud-provider.ts';
+import { addressingBy, cloudAnnotations, cloudTaints } from '../../../agent/node/cloud-provider.ts';
 import type { NodeDescription, NodeObservation } from '../../../agent/node/node-status.ts';
 import { startControlPlane, type ControlPlane } from '../../support/signing-control-plane.ts';
 import { eventually } from '../../support/wait.ts';
@@ -284,7 +284,7 @@ test('what a cloud has said of a node stays', async (t) => {
   let problems: string[] = ['no network yet'];
   const registration = new NodeRegistration({
     ...{ client, labels: {}, record: () => undefined, logger },
-    description: { ...description, name: 'eight', addresses: ['10.0.0.8'], addressing: addressingOf(settings) },
+    description: { ...description, name: 'eight', addresses: ['10.0.0.8'], addressing: addressingBy(settings) },
     annotations: cloudAnnotations(settings),
     taints: cloudTaints(settings),
     observe: async () => ({ ...CALM, problems }),

@@ -11,7 +11,7 @@ import {
   type NodeObservation,
 } from '../../../agent/node/node-status.ts';
 import { observePressure, parseThresholds, PRESSURE_HOLD_MS } from '../../../agent/node/pressure.ts';
-import { addressingOf, cloudTaints } from '../../../agent/node/cloud-provider.ts';
+import { addressingBy, cloudTaints } from '../../../agent/node/cloud-provider.ts';
 import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 const capacity = capacityOf({
@@ -108,7 +108,7 @@ test('addresses are left to a cloud where there is one', async (t) => {
     ['external', '', 'external', 1],
     ['external', '10.0.0.5', 'suggested', 1],
   ] as const) {
-    t.equal(addressingOf({ cloudProvider, nodeIp }), addressing);
+    t.equal(addressingBy({ cloudProvider, nodeIp }), addressing);
     t.equal(cloudTaints({ cloudProvider, nodeIp }).length, taints);
   }
 });
