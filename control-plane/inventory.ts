@@ -17,7 +17,7 @@ import {
   string,
   struct,
 } from '../api/machinery/schema.ts';
-import { parseConfiguration, readConfigurationFile, throwProblems } from '../daemon/configuration-file.ts';
+import { loadConfiguration, parseConfiguration, throwProblems } from '../daemon/configuration-file.ts';
 import { SettingValueError } from '../daemon/setting-rules.ts';
 import type { NodeAddress } from '../api/types/core/v1.gen.ts';
 
@@ -84,16 +84,8 @@ export function readInventory(text: string): ReadonlyMap<string, Host> {
 }
 
 /** Throws SettingValueError, whose message names the file and what is wrong with it. */
-export async function loadInventory(file: string): Promise<ReadonlyMap<string, Host>> {
-  const what = `inventory ${file}`;
-  const text = await readConfigurationFile(file, what);
-  try {
-    return readInventory(text.toString());
-  } catch (error) {
-    if (!(error instanceof SettingValueError)) throw error;
-    throw new SettingValueError(`${what}: ${error.message}`, { cause: error });
-  }
-}
+export const loadInventory = (file: string): Promise<ReadonlyMap<string, Host>> =>
+  loadConfiguration(file, 'inventory', readInventory);
 
 function hostErrors({ addresses, labels }: HostEntry, index: number): FieldError[] {
   const path = `hosts[${index}]`;

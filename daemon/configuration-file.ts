@@ -20,6 +20,21 @@ export async function readConfigurationFile(file: string, what: string): Promise
   }
 }
 
+/** Throws SettingValueError, whose message names the file and what is wrong with it. @param what such as `inventory` */
+export async function loadConfiguration<T>(
+  file: string,
+  what: string,
+  parse: (text: string) => T | Promise<T>,
+): Promise<T> {
+  const text = await readConfigurationFile(file, `${what} ${file}`);
+  try {
+    return await parse(text.toString());
+  } catch (error) {
+    if (!(error instanceof SettingValueError)) throw error;
+    throw new SettingValueError(`${what} ${file}: ${error.message}`, { cause: error });
+  }
+}
+
 /** The one object of a text, and its duplicate keys. Throws SettingValueError. @param what such as `KubeSchedulerConfiguration` */
 export function parseConfiguration(
   text: string,
