@@ -78,3 +78,10 @@ export interface Answer {
   readonly headers: Dispatcher.ResponseData['headers'];
   readonly body: string;
 }
+
+/** A request, when its answer begins; `code` is undefined when there was no valid answer. */
+export interface ObservedCall {
+  readonly method: string;
+  readonly code: number | undefined;
+  readonly ms: number;
+}

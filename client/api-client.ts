@@ -11,6 +11,7 @@ import type {
   DeleteCallOptions,
   KubeList,
   ListCallOptions,
+  ObservedCall,
   PatchOptions,
   RawOptions,
   WatchEvent,
@@ -32,6 +33,8 @@ import type { DeleteOptions, Status } from '../api/types/meta/v1.gen.ts';
 export interface ApiClientOptions extends TransportOptions {
   /** Logs outages of the server, once per outage; without it every caller has to log its own failures. */
   readonly logger?: Logger;
+  /** Told of every request. */
+  readonly observe?: (call: ObservedCall) => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -66,8 +69,10 @@ const writeQuery = ({ fieldManager, dryRun }: WriteOptions): Query => ({
 export class ApiClient implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #reachability: Reachability | undefined;
+  readonly #observe: ((call: ObservedCall) => void) | undefined;
 
   constructor(options: ApiClientOptions) {
+    this.#observe = options.observe;
     this.#transport = new Transport(options);
     this.#reachability = options.logger && new Reachability(this.server, options.logger);
   }
@@ -223,7 +228,7 @@ export class ApiClient implements AsyncDisposable {
       const startedAtMs = this.#reachability?.now() ?? 0;
       try {
         answer = await this.#within(limit, async (signal) => {
-          const response = await this.#transport.send({ ...request, signal });
+          const response = await this.#observed(method, this.#transport.send({ ...request, signal }));
           const body = await this.#text(response, signal);
           return { status: response.statusCode, headers: response.headers, body };
         });
@@ -239,6 +244,20 @@ export class ApiClient implements AsyncDisposable {
       if ((answer.status !== 429 && answer.status !== 503) || !(retryAfterSeconds >= 0)) throw toStatusError(answer);
       if (attempt >= MAX_THROTTLED_ATTEMPTS) throw toStatusError(answer);
       await delay(Math.min(retryAfterSeconds * 1000, MAX_RETRY_AFTER_MS), undefined, { signal: options.signal });
+    }
+  }
+
+  /** Tells the observer of a request that has just been sent. */
+  async #observed<R extends { readonly statusCode: number }>(method: string, sent: Promise<R>): Promise<R> {
+    if (!this.#observe) return sent;
+    const sentAt = performance.now();
+    let code: number | undefined;
+    try {
+      const response = await sent;
+      code = response.statusCode;
+      return response;
+    } finally {
+      this.#observe({ method, code, ms: performance.now() - sentAt });
     }
   }
 
@@ -301,7 +320,7 @@ export class ApiClient implements AsyncDisposable {
     signal: AbortSignal,
     onEvent: (event: WatchEvent<T>) => void,
   ): Promise<void> {
-    const response = await this.#transport.stream({
+    const sent = this.#transport.stream({
       path: withQuery(resourcePath(resource, namespace), {
         watch: true,
         resourceVersionMatch: query.sendInitialEvents ? 'NotOlderThan' : undefined,
@@ -311,6 +330,7 @@ export class ApiClient implements AsyncDisposable {
       headersTimeoutMs: DEFAULT_TIMEOUT_MS,
       signal,
     });
+    const response = await this.#observed('GET', sent);
     this.#reachability?.answered();
     if (response.statusCode !== 200) {
       throw toStatusError({ status: response.statusCode, body: await this.#text(response, signal) });

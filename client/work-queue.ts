@@ -13,6 +13,17 @@ export interface WorkQueueOptions {
   readonly maxBackoffMs?: number;
   /** Called for each failure of a worker; the key is requeued in any case. */
   readonly onError: (key: string, error: unknown, retryMs: number) => void;
+  readonly observer?: QueueObserver;
+}
+
+/** Is told what happens to keys, for metrics. */
+export interface QueueObserver {
+  /** A key that was not queued already. */
+  added(): void;
+  /** A key will be added again after a backoff. */
+  retried(): void;
+  started(waitedMs: number): void;
+  ended(workedMs: number): void;
 }
 
 /** client-go's default rate limiter starts at 5 ms; its maximum of 1000 s would leave an object alone for too long. */
@@ -21,11 +32,11 @@ const MAX_BACKOFF_MS = 60_000;
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  /** Queued keys, in order. */
-  readonly #waiting = new Set<string>();
-  readonly #working = new Set<string>();
+  /** Queued keys, in order, with the times by the monotonic clock at which they were added; likewise below. */
+  readonly #waiting = new Map<string, number>();
+  readonly #working = new Map<string, number>();
   /** Keys added while they were being processed. */
-  readonly #again = new Set<string>();
+  readonly #again = new Map<string, number>();
   readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
   #worker: ((key: string, signal: AbortSignal) => Promise<void>) | undefined;
@@ -41,14 +52,19 @@ export class WorkQueue {
     return this.#waiting.size;
   }
 
+  /** For how long each key that is being processed has been, in milliseconds. */
+  workedOnMs(): number[] {
+    const now = performance.now();
+    return Array.from(this.#working.values(), (startedAt) => now - startedAt);
+  }
+
   add(key: string): void {
     if (this.#signal?.aborted) return;
-    if (this.#working.has(key)) {
-      this.#again.add(key);
-      return;
-    }
-    this.#waiting.add(key);
-    this.#pump();
+    const queued = this.#working.has(key) ? this.#again : this.#waiting;
+    if (queued.has(key)) return;
+    queued.set(key, performance.now());
+    this.#options.observer?.added();
+    if (queued === this.#waiting) this.#pump();
   }
 
   /** Adds the key after a delay in milliseconds; of several delayed adds the earliest wins. */
@@ -76,6 +92,7 @@ export class WorkQueue {
     this.#failures.set(key, failures);
     const { initialBackoffMs: initialMs = INITIAL_BACKOFF_MS, maxBackoffMs: maxMs = MAX_BACKOFF_MS } = this.#options;
     const wait = backoffMs({ initialMs, maxMs }, failures);
+    this.#options.observer?.retried();
     this.addAfter(key, wait);
     return wait;
   }
@@ -113,10 +130,12 @@ export class WorkQueue {
   #pump(): void {
     if (!this.#worker || !this.#signal || this.#signal.aborted) return;
     const { concurrency = 1 } = this.#options;
-    for (const key of this.#waiting) {
+    for (const [key, addedAt] of this.#waiting) {
       if (this.#working.size >= concurrency) return;
+      const startedAt = performance.now();
       this.#waiting.delete(key);
-      this.#working.add(key);
+      this.#working.set(key, startedAt);
+      this.#options.observer?.started(startedAt - addedAt);
       void this.#work(key, this.#worker, this.#signal);
     }
   }
@@ -132,8 +151,11 @@ export class WorkQueue {
     } catch (error) {
       if (!signal.aborted) this.#options.onError(key, error, this.addRateLimited(key));
     }
+    this.#options.observer?.ended(performance.now() - (this.#working.get(key) ?? 0));
     this.#working.delete(key);
-    if (this.#again.delete(key) && !signal.aborted) this.#waiting.add(key);
+    const addedAt = this.#again.get(key);
+    this.#again.delete(key);
+    if (addedAt !== undefined && !signal.aborted) this.#waiting.set(key, addedAt);
     if (signal.aborted && this.#working.size === 0) this.#onIdle?.();
     this.#pump();
   }

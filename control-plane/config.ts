@@ -68,6 +68,9 @@ export const defaultServerConfig = {
   maxMutatingRequestsInflight: 200,
   roles: ROLES as readonly string[],
   controllers: ALL_CONTROLLERS,
+  schedulerPort: 0,
+  controllersPort: 0,
+  rolesAddress: '127.0.0.1',
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
   inventory: '',
@@ -123,6 +126,10 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   roles: 'components to run: apiserver, scheduler, controllers',
   controllers:
     "controllers to run: * for all, NAME for one, -NAME for all but one, as kube-controller-manager's (docs/stock-parts.md)",
+  schedulerPort:
+    'port of the health and metrics of the scheduler, as kube-scheduler has 10259 (docs/debugging.md); 0 for none',
+  controllersPort: 'likewise of the controllers, as kube-controller-manager has 10257',
+  rolesAddress: 'address that these two ports are open at; all when empty',
   kubeconfig: 'kubeconfig of the scheduler and controllers when the api-server is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a lease renewal after which a node is marked unhealthy',
   inventory:
@@ -242,6 +249,9 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   maxMutatingRequestsInflight: integerFrom(0),
   roles: rolesProblem,
   controllers: selectionProblem,
+  schedulerPort: integerFrom(0, MAX_PORT),
+  controllersPort: integerFrom(0, MAX_PORT),
+  rolesAddress: orEmpty(ipAddress),
   kubeconfig: (file, { roles }) =>
     file === '' && !roles.includes('apiserver')
       ? `must name the kubeconfig of an api-server, since none is among the roles ${roles.join(', ')}`

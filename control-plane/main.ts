@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { backoffMs } from '../client/backoff.ts';
+import { guarded } from '../client/guard.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
 import type { ServerConfig } from './config.ts';
@@ -20,7 +21,8 @@ import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { reservedPorts } from './reserved-ports.ts';
 import { serverNames } from './pki/server-names.ts';
-import { RoleMetrics } from './role-metrics.ts';
+import type { PortCertificate } from '../daemon/http-port.ts';
+import { RoleMetrics, type ThreadRole } from './role-metrics.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
@@ -29,6 +31,8 @@ import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
 /** When the server listens on all addresses, its own process connects to the loopback. */
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
+/** Of a certificate that lives as long as the process. */
+const OWN_CERTIFICATE_MS = 10 * 365 * 24 * 3600 * 1000;
 /** Backoff between restarts of a failed role. */
 const RESTART = { initialMs: 1_000, maxMs: 60_000 };
 /** Size of a thread's young generation: threads allocate little between events, and a larger one is only resident memory. */
@@ -47,6 +51,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, logge
   const running = threads.map((role) =>
     keepRunning(() => roleOptions(role, config, access, scheduler), access, metrics, signal, logger),
   );
+  for (const role of threads) await openRolePort(role, config, access, metrics, logger, stack);
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.all([stopped, ...running]);
 }
@@ -175,6 +180,47 @@ async function roleOptions(
   return { ...common, server, credentials: { ca, cert, key, token, tokenFile } };
 }
 
+/** Opens the port that kube-scheduler or kube-controller-manager has, where the settings ask for it. */
+async function openRolePort(
+  role: ThreadRole,
+  config: ServerConfig,
+  access: Access | undefined,
+  metrics: RoleMetrics,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const port = role === 'scheduler' ? config.schedulerPort : config.controllersPort;
+  if (port === 0) return;
+  const { RolePort } = await import('./role-port.ts');
+  const current = () => roleOptions(role, config, access, undefined);
+  const { server, credentials } = await current();
+  const certificate = access ? certificateOf(access) : await ownCertificate(role);
+  const opened = stack.use(
+    new RolePort({ role, address: config.rolesAddress, port, certificate, server, credentials, metrics, logger }),
+  );
+  const renew = guarded(
+    async () => opened.renew(access ? certificateOf(access) : certificate, (await current()).credentials),
+    (error) => logger.error({ err: error, role }, 'failed to renew the certificate of a port'),
+  );
+  access?.changes.on('renewed', renew);
+  stack.defer(() => void access?.changes.off('renewed', renew));
+}
+
+const certificateOf = ({ pki: { ca, serving } }: Access): PortCertificate => ({
+  ...{ cert: serving.certificate, key: serving.key },
+  ca: ca.certificate,
+});
+
+/** Away from the api-server there is no CA at hand that scrapers could trust: they skip the verification, as with upstream's. */
+async function ownCertificate(role: ThreadRole): Promise<PortCertificate> {
+  const { createAuthority, issueCertificate } = await import('./pki/signing.ts');
+  const { certificate, key } = await issueCertificate(await createAuthority(`${role}-ca`, Date.now()), {
+    ...{ commonName: role, names: ['localhost', '127.0.0.1', os.hostname()], usages: ['server auth'] },
+    ...{ lifetimeMs: OWN_CERTIFICATE_MS, now: Date.now() },
+  });
+  return { cert: certificate, key };
+}
+
 /** Restarts a role whose thread has failed; the other roles are not affected. */
 async function keepRunning(
   current: () => Promise<RoleOptions>,
@@ -193,7 +239,7 @@ async function keepRunning(
       workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
     });
-    metrics.add(thread);
+    metrics.add(options.role, thread);
     const tell = (message: RoleMessage): void => thread.postMessage(message);
     const stop = (): void => tell('stop');
     const renew = (): void => void current().then(({ credentials }) => tell(credentials));

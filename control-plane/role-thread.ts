@@ -3,6 +3,9 @@ import { parentPort } from 'node:worker_threads';
 import type { IpFamily } from '../api/domain/address.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
+import { ClientMetrics } from '../daemon/metrics/client-metrics.ts';
+import { Exposition } from '../daemon/metrics/exposition.ts';
+import { writeProcess } from '../daemon/metrics/process-metrics.ts';
 import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
 import type { Logger } from 'pino';
 import type { Credentials } from '../client/transport.ts';
@@ -54,12 +57,17 @@ const COLOCATED_TIMING: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, de
 
 const USER_AGENTS = { scheduler: 'kube-scheduler', controllers: 'kube-controller-manager' } as const;
 
-/** A message of the main thread to a running role: stop, say its metrics, or replace the credentials. */
-export type RoleMessage = 'stop' | 'metrics' | Credentials;
+/** A message of the main thread to a running role: stop, say its metrics, say anything, or replace the credentials. */
+export type RoleMessage = 'stop' | 'metrics' | 'ping' | Credentials;
 
-/** What it answers to `metrics`: Prometheus' text format, empty while it does not lead. */
+/** What it answers, in Prometheus' text format. */
 export interface RoleReport {
+  /** The message that is answered. */
+  readonly to: RoleMessage;
+  /** Those that no other role has; empty while it does not lead. */
   readonly metrics: string;
+  /** Those that each role has of its own. */
+  readonly common: string;
 }
 
 /** Runs the role whenever it leads, until the main thread sends `stop`. */
@@ -67,18 +75,30 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
   collectWhenIdle(stopping.signal);
   const logger = daemonLogger(`kedge-${options.role}`, options.logLevel);
+  const calls = new ClientMetrics(options.server);
   await using client = new ApiClient({
     server: options.server,
     ...options.credentials,
     // As upstream: managedFields name those who write by it.
     userAgent: `${USER_AGENTS[options.role]}/${kubernetesVersion.gitVersion}`,
     logger,
+    observe: calls.observe,
   });
   const noMetrics = (): string => '';
   let metrics = noMetrics;
+  let isLeading = false;
+  const common = (): string => {
+    const to = new Exposition();
+    to.family('leader_election_master_status', 'gauge', 'Whether this candidate leads.');
+    to.sample('leader_election_master_status', { name: LEASES[options.role] }, isLeading ? 1 : 0);
+    calls.write(to);
+    writeProcess(to);
+    return to.toString();
+  };
   parentPort?.on('message', (message: RoleMessage) => {
     if (message === 'stop') stopping.abort();
-    else if (message === 'metrics') parentPort?.postMessage({ metrics: metrics() } satisfies RoleReport);
+    else if (message === 'metrics') report({ to: message, metrics: metrics(), common: common() });
+    else if (message === 'ping') report({ to: message, metrics: '', common: '' });
     else void client.replaceCredentials(message);
   });
   try {
@@ -88,15 +108,20 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
       namespace: 'kube-system',
       name: LEASES[role],
       ...(isBesideApiServer && { timing: COLOCATED_TIMING }),
-      lead: (term) =>
-        runRole(options, client, logger, term, (current) => void (metrics = current)).finally(() => {
+      lead: (term) => {
+        isLeading = true;
+        return runRole(options, client, logger, term, (current) => void (metrics = current)).finally(() => {
+          isLeading = false;
           metrics = noMetrics;
-        }),
+        });
+      },
     });
   } finally {
     parentPort?.close();
   }
 }
+
+const report = (answer: RoleReport): void => parentPort?.postMessage(answer);
 
 async function runRole(
   options: RoleOptions,
@@ -117,6 +142,7 @@ async function runRole(
     client,
     logger,
     signal,
+    onMetrics,
     selection: options.controllers,
     rootCa: ca.certificate,
     // Loaded on demand, when the first node joins: it takes 12 MB.

@@ -1,17 +1,7 @@
-/** Authorization of the node API by the api-server, with SubjectAccessReviews. */
-import type { Caller } from './caller.ts';
+/** Authorization of the node API by the api-server: which subresource of its Node a request is for. */
+import type { Caller } from '../../daemon/access/caller.ts';
+import { ReviewedAccess, type AccessReviews } from '../../daemon/access/reviewed-access.ts';
 import type { DocumentName, NodePath } from './node-path.ts';
-import type { SubjectAccessReview } from '../../api/types/authorization/v1.gen.ts';
-
-/** Posts a review to the api-server and returns it with its status. */
-export interface AccessReviews {
-  reviewAccess(review: SubjectAccessReview): Promise<SubjectAccessReview>;
-}
-
-/** kubelet's authorization.webhook.cacheAuthorizedTTL and cacheUnauthorizedTTL. */
-const ALLOWED_TTL_MS = 300_000;
-const DENIED_TTL_MS = 30_000;
-const MAX_CACHED_DECISIONS = 1000;
 
 /** A request as a verb on subresources of this node: it is allowed when it is for any one of them. */
 export interface NodeAccess {
@@ -63,43 +53,18 @@ export function accessOf(method: string, path: NodePath): NodeAccess {
 }
 
 export class CallerAuthorization {
-  readonly #reviews: AccessReviews;
+  readonly #access: ReviewedAccess;
   readonly #nodeName: string;
-  readonly #decisions = new Map<string, { allowed: boolean; until: number }>();
 
   constructor(reviews: AccessReviews, nodeName: string) {
-    this.#reviews = reviews;
+    this.#access = new ReviewedAccess(reviews);
     this.#nodeName = nodeName;
   }
 
-  async allows(caller: Caller, access: NodeAccess): Promise<boolean> {
-    for (const subresource of access.subresources)
-      if (await this.#allowsOn(caller, access.verb, subresource)) return true;
+  async allows(caller: Caller, { verb, subresources }: NodeAccess): Promise<boolean> {
+    const node = { version: 'v1', resource: 'nodes', name: this.#nodeName, verb };
+    for (const subresource of subresources)
+      if (await this.#access.allows(caller, { resourceAttributes: { ...node, subresource } })) return true;
     return false;
-  }
-
-  async #allowsOn(caller: Caller, verb: string, subresource: string): Promise<boolean> {
-    const key = JSON.stringify([caller.name, caller.uid, caller.groups, caller.extra, verb, subresource]);
-    const known = this.#decisions.get(key);
-    if (known !== undefined && known.until > Date.now()) return known.allowed;
-    const { status } = await this.#reviews.reviewAccess({
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SubjectAccessReview',
-      spec: {
-        user: caller.name,
-        uid: caller.uid,
-        groups: [...caller.groups],
-        extra: Object.fromEntries(Object.entries(caller.extra ?? {}).map(([name, values]) => [name, [...values]])),
-        resourceAttributes: { version: 'v1', resource: 'nodes', name: this.#nodeName, verb, subresource },
-      },
-    });
-    const allowed = status?.allowed === true;
-    this.#decisions.delete(key);
-    for (const oldest of this.#decisions.keys()) {
-      if (this.#decisions.size < MAX_CACHED_DECISIONS) break;
-      this.#decisions.delete(oldest);
-    }
-    this.#decisions.set(key, { allowed, until: Date.now() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });
-    return allowed;
   }
 }

@@ -53,6 +53,8 @@ export interface ControllersOptions {
   readonly client: ApiClient;
   readonly logger: ParentLogger;
   readonly signal: AbortSignal;
+  /** Called with what returns the metrics of the controllers. */
+  readonly onMetrics?: (metrics: () => string) => void;
   /** The setting `controllers`. */
   readonly selection: readonly string[];
   /** The CA that pods trust the api-server by, PEM: goes into each namespace as `kube-root-ca.crt`. */
@@ -76,8 +78,8 @@ export interface ControllersOptions {
 
 /** Runs the selected controllers until the signal is aborted; then resolves, once all have stopped. Rejects when one fails. */
 export async function runControllers(options: ControllersOptions): Promise<void> {
-  const { client, logger, signal } = options;
-  await runDescriptors(selectedControllers(options), { client, logger, signal });
+  const { client, logger, signal, onMetrics } = options;
+  await runDescriptors(selectedControllers(options), { client, logger, signal, onMetrics });
 }
 
 /**

@@ -1,12 +1,8 @@
 /** The scheduler's metrics, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import { Exposition } from '../../daemon/metrics/exposition.ts';
-import { Counter, Histogram } from '../../daemon/metrics/series.ts';
+import { Counter, exponential, Histogram } from '../../daemon/metrics/series.ts';
 import type { ObservePoint } from './framework/cycle.ts';
 import type { QueuedPod, QueueName, SchedulingQueue } from './queue.ts';
-
-/** `count` bounds, each `factor` times the one before. */
-const exponential = (start: number, factor: number, count: number): number[] =>
-  Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
 
 /** Attempts beyond these have one label, as upstream. */
 const MAX_ATTEMPTS_LABEL = 15;

@@ -7,6 +7,10 @@ import { own } from '../../api/machinery/own.ts';
 
 const SEPARATOR = '\0';
 
+/** Bounds of a histogram: `count` of them, each `factor` times the one before. */
+export const exponential = (start: number, factor: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
+
 /** Label values are in the order of the label names. */
 export class Counter {
   readonly name: string;

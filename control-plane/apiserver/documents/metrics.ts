@@ -1,9 +1,9 @@
 /** `/metrics`, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
-import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { Exposition, EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.ts';
+import { writeProcess } from '../../../daemon/metrics/process-metrics.ts';
 import { Counter, Gauge, Histogram } from '../../../daemon/metrics/series.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
@@ -55,7 +55,6 @@ export class ApiServerMetrics {
     'Watches, streams and proxied requests in flight.',
     LABELS,
   );
-  readonly #startedAt = Date.now() / 1000 - process.uptime();
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
@@ -91,7 +90,7 @@ export class ApiServerMetrics {
     this.#writeStorageObjects(to);
     this.#writeWatchEvents(to);
     for (const write of this.#sources.more) write(to);
-    this.#writeProcess(to);
+    writeProcess(to);
     return to.toString();
   }
 
@@ -115,16 +114,6 @@ export class ApiServerMetrics {
     to.family(name, 'counter', 'Events sent to watchers.');
     for (const [{ kind }, events] of this.#sources.watches.eventsSent())
       to.sample(name, { group: kind.group, version: kind.version, resource: kind.plural }, events);
-  }
-
-  #writeProcess(to: Exposition): void {
-    const { user, system } = process.cpuUsage();
-    const { rss, heapUsed } = process.memoryUsage();
-    to.single('process_cpu_seconds_total', 'counter', 'CPU time of the process.', (user + system) / 1e6);
-    to.single('process_resident_memory_bytes', 'gauge', 'Resident memory.', rss);
-    to.single('process_start_time_seconds', 'gauge', 'Start of the process since the epoch.', this.#startedAt);
-    to.single('process_open_fds', 'gauge', 'Open file descriptors.', readdirSync('/proc/self/fd').length);
-    to.single('nodejs_heap_size_used_bytes', 'gauge', 'JavaScript heap in use.', heapUsed);
   }
 }
 

@@ -9,6 +9,7 @@ import { WorkQueue } from '../../../client/work-queue.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from './controller.ts';
 import { InformerFactory } from './informer-factory.ts';
 import { isRefusal } from './outcomes.ts';
+import { QueueMetrics } from './queue-metrics.ts';
 import type { Guard } from './watch.ts';
 
 /** pino's loggers are such. */
@@ -20,6 +21,8 @@ export interface RunnerOptions {
   readonly client: ApiClient;
   readonly logger: ParentLogger;
   readonly signal: AbortSignal;
+  /** Called with what returns the metrics of these controllers, in Prometheus' text format. */
+  readonly onMetrics?: (metrics: () => string) => void;
 }
 
 /** A key that keeps being refused is logged at first, and then when its backoff has grown to this: at most once per minute. */
@@ -45,8 +48,10 @@ export async function runDescriptors(
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const informers = new InformerFactory({ client, logger });
+  const metrics = new QueueMetrics();
   // All are created before one is started: what is watched is known by then.
-  const runs = descriptors.map((descriptor) => new Run(descriptor, { client, logger, informers, signal }));
+  const runs = descriptors.map((descriptor) => new Run(descriptor, { client, logger, informers, metrics, signal }));
+  options.onMetrics?.(() => metrics.text());
   const parts = [...runs.map((run) => run.run()), informers.run(signal)];
   const outcomes = await Promise.allSettled(
     parts.map(async (part) => {
@@ -67,6 +72,7 @@ interface RunOptions {
   readonly client: ApiClient;
   readonly logger: ParentLogger;
   readonly informers: InformerFactory;
+  readonly metrics: QueueMetrics;
   readonly signal: AbortSignal;
 }
 
@@ -81,13 +87,16 @@ class Run {
   readonly #used = new Set<{ hasSynced(): Promise<void> }>();
   readonly #counts: ControllerCounts = { reconciles: 0, failures: 0, handlerErrors: 0 };
 
-  constructor({ name, workers, create }: ControllerDescriptor, { client, logger, informers, signal }: RunOptions) {
+  constructor({ name, workers, create }: ControllerDescriptor, options: RunOptions) {
+    const { client, logger, informers, metrics, signal } = options;
     this.#logger = logger.child({ controller: name });
     this.#signal = signal;
     this.#queue = new WorkQueue({
       concurrency: workers,
       onError: (key, error, retryMs) => this.#onFailure(key, error, Math.round(retryMs)),
+      observer: metrics.observer(name),
     });
+    metrics.watch(name, this.#queue);
     const context: ControllerContext = {
       client,
       logger: this.#logger,

@@ -1,7 +1,7 @@
 /** The two ports of kube-proxy: health for load balancers, and metrics. */
 import type { Logger } from '../../../../client/logger.ts';
 import { EXPOSITION_TYPE } from '../../../../daemon/metrics/exposition.ts';
-import { HttpPort, type HttpAnswer, type HttpPortOptions } from './http-port.ts';
+import { HttpPort, type HttpAnswer, type HttpPortOptions } from '../../../../daemon/http-port.ts';
 import type { HealthReport, ProxyHealth } from './proxy-health.ts';
 
 export interface ProxyPortsOptions {

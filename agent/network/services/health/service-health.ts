@@ -6,7 +6,7 @@ import type { IpFamily } from '../../../../api/domain/address.ts';
 import type { Logger } from '../../../../client/logger.ts';
 import { localReadyCount, type ServiceEntry } from '../model/service-entry.ts';
 import type { Port } from '../model/service-values.ts';
-import { HttpPort, type HttpAnswer } from './http-port.ts';
+import { HttpPort, type HttpAnswer } from '../../../../daemon/http-port.ts';
 
 interface Check {
   readonly server: HttpPort;

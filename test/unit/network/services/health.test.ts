@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test, type Test } from 'tap';
-import { HttpPort } from '../../../../agent/network/services/health/http-port.ts';
+import { HttpPort } from '../../../../daemon/http-port.ts';
 import { ProxyHealth } from '../../../../agent/network/services/health/proxy-health.ts';
 import { serveProxyPorts } from '../../../../agent/network/services/health/proxy-ports.ts';
 import { ServiceHealth } from '../../../../agent/network/services/health/service-health.ts';

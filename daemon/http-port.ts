@@ -1,10 +1,11 @@
 /**
- * A port that answers GET without TLS or authentication, for load balancers, probes and scrapers that expect what kube-proxy serves.
+ * A port that answers GET, for load balancers, probes and scrapers that expect what Kubernetes' components serve on ports of their own.
  * While another program has the port, it is tried again.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Logger } from '../../../../client/logger.ts';
-import { Outage } from '../../../../client/outage.ts';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Logger } from '../client/logger.ts';
+import { Outage } from '../client/outage.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -13,12 +14,21 @@ export interface HttpAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** PEM texts. With a CA, clients are asked for a certificate of it; they need not have one. */
+export interface PortCertificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+}
+
 export interface HttpPortOptions {
   readonly port: number;
   /** All addresses when absent. */
   readonly address?: string;
+  /** Without TLS when absent. */
+  readonly certificate?: PortCertificate;
   /** For a path without its query; undefined for one that is not there. */
-  readonly answer: (path: string) => HttpAnswer | undefined | Promise<HttpAnswer | undefined>;
+  readonly answer: (path: string, request: IncomingMessage) => HttpAnswer | undefined | Promise<HttpAnswer | undefined>;
   /** What is served, and for what, in the log. */
   readonly fields: object;
   readonly logger: Logger;
@@ -36,12 +46,13 @@ const LIMITS = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 };
+const HANDSHAKE = { handshakeTimeout: 5_000 };
 const MAX_CONNECTIONS = 128;
 const MAX_HEADER_BYTES = 8 * 1024;
 
 export class HttpPort implements Disposable {
   readonly #options: HttpPortOptions;
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
   readonly #outage: Outage;
   #retry: NodeJS.Timeout | undefined;
   #isFailing = false;
@@ -50,9 +61,11 @@ export class HttpPort implements Disposable {
     const { logger, fields, port, retryMs = RETRY_MS } = options;
     this.#options = options;
     this.#outage = new Outage({ logger, level: 'error' });
-    this.#server = createServer({ ...LIMITS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) =>
-      this.#answer(request, response),
-    );
+    const limits = { ...LIMITS, maxHeaderSize: MAX_HEADER_BYTES };
+    const answer = (request: IncomingMessage, response: ServerResponse): void => this.#answer(request, response);
+    this.#server = options.certificate
+      ? createTlsServer({ ...limits, ...HANDSHAKE, ...clientsOf(options.certificate) }, answer)
+      : createServer(limits, answer);
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('error', (error) => {
       this.#outage.failed(error, { ...fields, port, retryMs }, 'failed to listen');
@@ -65,6 +78,11 @@ export class HttpPort implements Disposable {
       this.#outage.ended({ ...fields, port }, 'listening again');
     });
     this.#listen();
+  }
+
+  /** New connections get the new certificate; open ones are kept. Only for a port that has had one from the start. */
+  replaceCertificate({ cert, key, ca }: PortCertificate): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext({ cert, key, ca });
   }
 
   [Symbol.dispose](): void {
@@ -83,7 +101,7 @@ export class HttpPort implements Disposable {
     if (method !== 'GET' && method !== 'HEAD') return send(response, notAllowed);
     const [path = '/'] = url.split('?');
     Promise.resolve()
-      .then(() => this.#options.answer(path))
+      .then(() => this.#options.answer(path, request))
       .then((answer) => send(response, answer ?? notFound))
       .catch((error: unknown) => {
         this.#options.logger.error({ ...this.#options.fields, path, err: error }, 'failed to answer');
@@ -91,6 +109,12 @@ export class HttpPort implements Disposable {
       });
   }
 }
+
+/** Without a CA nobody is asked: Node.js would take any certificate of a public one. */
+const clientsOf = ({ cert, key, ca }: PortCertificate) => ({
+  ...{ cert, key },
+  ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: false }),
+});
 
 const plain = (status: number, body: string): HttpAnswer => ({ status, type: 'text/plain; charset=utf-8', body });
 const notFound = plain(404, '404 page not found\n');

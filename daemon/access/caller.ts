@@ -1,4 +1,4 @@
-/** Authentication of the node API: by client certificate, or by bearer token with a TokenReview. */
+/** Authentication at a daemon's own HTTPS ports: by client certificate, or by bearer token with a TokenReview. */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
