@@ -3,7 +3,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: packages help up down clean-host test bench check build format
+.PHONY: packages help up down clean-host test bench check build package format
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ packages:
 
 build: packages ## build the package into dist/
 	@npm run --silent build
+
+package: build ## pack dist/ into packages/: a tarball, and a package for Debian
+	@scripts/node.sh scripts/package.ts
 
 check: packages ## check types, lint and formatting
 	@npm run --silent check

@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { secrets } from '../api/kinds/core/secret.ts';
 import { BOOTSTRAP_TOKEN_NAMESPACE } from '../api/domain/bootstrap-token.ts';
 import { publicKeyHash } from '../api/domain/public-key-hash.ts';
@@ -44,7 +46,18 @@ async function create({ kubeconfig, ttl, description, printJoinCommand }: Create
   await client.create<Secret>(secrets, secretOf(token));
   if (!printJoinCommand) return console.log(tokenText(token));
   const server = await advertisedServer(client);
-  console.log(`scripts/install.sh --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+  console.log(`${await installer()} --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+}
+
+/** The command that sets hosts up, as the package of this program has it. */
+async function installer(): Promise<string> {
+  const file = path.join(path.dirname(process.argv[1] ?? ''), 'installer');
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'scripts/install.sh';
+    throw error;
+  }
 }
 
 function remaining({ expiresAt }: BootstrapToken, now: number): string {

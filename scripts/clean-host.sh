@@ -28,12 +28,12 @@ fi
 awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo |
   sort -r | while read -r mount_point; do umount --internal-only --no-canonicalize --lazy "$mount_point"; done
 own_directories=$(tac "$made" 2>/dev/null || true)
-rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" "$prefix.new" "$prefix.old" \
-  /var/lib/cni/networks/kedge
+rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" /var/lib/cni/networks/kedge
+$packaged || rm -rf --one-file-system "$prefix" "$prefix.new" "$prefix.old"
 # Remove shared directories that Kedge has created, unless others have files in them by now.
 for directory in $own_directories; do
   [ ! -d "$directory" ] || mountpoint -q "$directory" || [ -n "$(find "$directory" ! -type d -print -quit)" ] ||
     find "$directory" -xdev -depth -type d -delete
 done
-[ ! -L /usr/local/bin/kedge ] || rm -f /usr/local/bin/kedge
+$packaged || [ ! -L /usr/local/bin/kedge ] || rm -f /usr/local/bin/kedge
 say "clean$left"

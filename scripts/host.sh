@@ -1,7 +1,11 @@
 # Shared by install.sh, down.sh and clean-host.sh: paths, and how daemons are started and stopped. Sourced.
 # shellcheck shell=sh
 
-prefix=/usr/local/lib/kedge
+# Debian's package has the program where these scripts are; other hosts get a copy of it.
+case $here in
+/usr/lib/kedge/*) packaged=true prefix=/usr/lib/kedge/dist ;;
+*) packaged=false prefix=/usr/local/lib/kedge ;;
+esac
 config=/etc/kedge
 data=/var/lib/kedge
 runtime=/run/kedge
@@ -35,6 +39,17 @@ offer_help() {
 take_no_arguments() {
   offer_help "$@"
   [ $# -eq 0 ] || fail "unknown argument \"$1\": $(basename "$0") takes none"
+}
+
+# unpack_node [again]: packages have Node.js once, in the image of the ingress. Does nothing where it is there, unless it is to be
+# unpacked again.
+unpack_node() {
+  program=$(dirname "$here")/dist
+  [ -s "$program/bin/node.from" ] && { [ ! -x "$program/bin/node" ] || [ -n "${1:-}" ]; } || return 0
+  read -r blob member <"$program/bin/node.from"
+  tar -xOf "$program/images/ingress.tar" "$blob" | tar -xzOf - "$member" >"$program/bin/node.new"
+  chmod 0755 "$program/bin/node.new"
+  mv "$program/bin/node.new" "$program/bin/node"
 }
 
 with_systemd() { [ -d /run/systemd/system ]; }

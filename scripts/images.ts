@@ -9,12 +9,12 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import { HELLO_IMAGE, PAUSE_IMAGE } from '../agent/images/bundled.ts';
 import { INGRESS_IMAGE, INGRESS_UID } from '../api/domain/ingress-addon.ts';
 
 const execute = promisify(execFile);
-const compress = promisify(zstdCompress);
+const compress = promisify(gzip);
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 interface ImageConfig {
@@ -70,7 +70,7 @@ async function packImage(
     await rm(layerFile);
     const isLarge = archives.some(({ length }) => length > COMPRESSED_FROM);
     const layers = await Promise.all(archives.map(async (archive) => put(isLarge ? await compress(archive) : archive)));
-    const mediaType = `application/vnd.oci.image.layer.v1.tar${isLarge ? '+zstd' : ''}`;
+    const mediaType = `application/vnd.oci.image.layer.v1.tar${isLarge ? '+gzip' : ''}`;
     const diffIds = archives.map((archive) => `sha256:${createHash('sha256').update(archive).digest('hex')}`);
     const architecture = ARCHITECTURES[process.arch] ?? process.arch;
     const platform = { architecture, os: 'linux' };
@@ -164,6 +164,8 @@ export async function buildImages(folder: string): Promise<void> {
 const HAPROXY = '/usr/sbin/haproxy';
 /** Where the image has the controller. */
 const PROGRAM = '/usr/lib/kedge';
+/** Where its layer has the Node.js that is this package's. */
+export const NODE_IN_IMAGE = `.${PROGRAM}/node`;
 
 /** The shared libraries of a program, with the loader, by the paths that they are looked for at. */
 async function librariesOf(program: string): Promise<string[]> {

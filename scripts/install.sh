@@ -3,9 +3,10 @@
 # Needs no compiler and no npm: dist/, scripts/ and systemd/ are enough. Run as root; running it again upgrades the installation
 # and keeps pods running.
 #
-# Usage: install.sh                                            creates a single-node cluster
-#        install.sh --server URL --token TOKEN --ca-hash HASH  joins a cluster, with the arguments printed by
-#                                                              `kedge token create --print-join-command`
+# Usage: install.sh [--offline]                                            creates a single-node cluster
+#        install.sh [--offline] --server URL --token TOKEN --ca-hash HASH  joins a cluster, with the arguments printed by
+#                                                                          `kedge token create --print-join-command`
+#   --offline  do not install Debian packages: say which are missing instead
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
@@ -33,6 +34,13 @@ read_join_arguments() {
 install_files() {
   mkdir -p "$config" "$data" "$runtime" "$logs"
   [ -e "$made" ] || for directory in $shared; do [ -e "$directory" ] || echo "$directory"; done >"$made"
+  $packaged || copy_program
+  [ -s "$config/containerd.toml" ] || "$checkout/scripts/containerd-config.sh" "$data/containerd" "$runtime/containerd" \
+    "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
+}
+
+# copy_program: to $prefix, with the command and the units.
+copy_program() {
   # Installed beside the old version and swapped by rename, so that a daemon that starts meanwhile finds a complete version.
   rm -rf "$prefix.new" "$prefix.old"
   cp -a "$checkout/dist" "$prefix.new"
@@ -45,8 +53,6 @@ install_files() {
     for unit in $units; do install -m 0644 "$checkout/systemd/$unit.service" /etc/systemd/system/; done
     systemctl daemon-reload
   fi
-  [ -s "$config/containerd.toml" ] || "$checkout/scripts/containerd-config.sh" "$data/containerd" "$runtime/containerd" \
-    "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
 }
 
 # join PACKAGE: joins this host to $server's cluster, then records that in agent.yaml, whose other settings are kept. The token is
@@ -90,6 +96,11 @@ is_alive() {
 # drop_token: deletes the token that this host has joined its own cluster with.
 drop_token() { "$prefix/kedge" token delete --kubeconfig "$kubeconfig" "${token%%.*}" >/dev/null; }
 
+offline=''
+if [ "${1:-}" = --offline ]; then
+  offline=--offline
+  shift
+fi
 joining=false
 if [ $# -gt 0 ]; then
   joining=true
@@ -97,11 +108,13 @@ if [ $# -gt 0 ]; then
 fi
 
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
+unpack_node
 [ -x "$checkout/dist/kedge" ] || fail "$checkout/dist is missing: run make build or make up"
 if $joining && [ -s "$config/server.yaml" ]; then
   fail "this host runs a cluster of its own: remove it with scripts/clean-host.sh before joining another one"
 fi
-"$here/prepare-host.sh" --no-build
+# shellcheck disable=SC2086 # no word, or one
+"$here/prepare-host.sh" --no-build $offline
 "$checkout/dist/kedge" version >/dev/null || fail "the program in $checkout/dist does not run on this host"
 
 if $joining; then

@@ -1,11 +1,18 @@
 #!/bin/sh
 # Installs the Debian packages that Kedge needs, if they are missing. Run as root.
-# Usage: prepare-host.sh [--no-build] [PACKAGE...]
+# Usage: prepare-host.sh [--no-build] [--offline] [PACKAGE...]
+#   --no-build  only those that a node needs
+#   --offline   fail and name what is missing instead of installing it
 set -eu
 
 building=true
 if [ "${1:-}" = --no-build ]; then
   building=false
+  shift
+fi
+offline=false
+if [ "${1:-}" = --offline ]; then
+  offline=true
   shift
 fi
 
@@ -48,6 +55,10 @@ fi
 
 for package in "$@"; do missing="$missing $package"; done
 [ -n "$missing" ] || exit 0
+if $offline; then
+  echo "kedge: this host lacks these Debian packages:$missing" >&2
+  exit 1
+fi
 
 # Packages must not start their daemons on installation: Kedge runs a containerd of its own.
 policy=/usr/sbin/policy-rc.d

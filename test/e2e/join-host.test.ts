@@ -1,5 +1,6 @@
-/** Two hosts, on which Kedge's own scripts are all that is run: installed, joined, upgraded and cleaned. */
-import { mkdtemp, rm } from 'node:fs/promises';
+/** Two hosts, on which the scripts of Kedge's package are all that is run: installed, joined, upgraded and cleaned. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
@@ -11,16 +12,20 @@ import type { Node, Pod } from '../../api/types/core/v1.gen.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
-t.setTimeout(3 * 60_000);
+t.setTimeout(5 * 60_000);
 const stack = new AsyncDisposableStack();
 t.teardown(() => stack.disposeAsync());
 const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-e2e-host-'));
 stack.defer(() => rm(folder, { recursive: true }));
-// Links instead of a copy: a build meanwhile makes new files and leaves these as they are.
-await run('cp', ['-al', ...['dist', 'scripts', 'systemd'].map((name) => path.join(ROOT, name)), folder]);
-const first = stack.use(await SeparateHost.create({ name: 'e2e-host-0', ip: '10.78.0.1', package: folder }));
+const { stdout: packed } = await run(process.execPath, [path.join(ROOT, 'scripts/package.ts'), folder], {
+  timeoutMs: 120_000,
+});
+const [tarball = '', debian = ''] = packed.split('\n').map((line) => line.split(': ')[0]!);
+const unpacked = path.join(folder, path.basename(tarball, '.tar.gz'));
+await run('tar', ['-C', folder, '-xzf', tarball]);
+const first = stack.use(await SeparateHost.create({ name: 'e2e-host-0', ip: '10.78.0.1', package: unpacked }));
 const second = stack.use(
-  await SeparateHost.create({ name: 'e2e-host-1', ip: '10.78.0.2', package: folder, hub: first }),
+  await SeparateHost.create({ name: 'e2e-host-1', ip: '10.78.0.2', package: unpacked, hub: first }),
 );
 const hosts = [first, second];
 // Files and empty directories of others are not Kedge's to remove.
@@ -70,8 +75,29 @@ async function membership(host: SeparateHost): Promise<string> {
   return (await host.run('find', [...files, '-type', 'f', '-exec', 'sha256sum', '{}', '+'])).stdout;
 }
 
+const MAX_PACKAGE_BYTES = 80e6;
+
+t.test('packages are small, and have Node.js once', async (t) => {
+  for (const file of [tarball, debian]) {
+    t.ok((await stat(file)).size < MAX_PACKAGE_BYTES, `${file} has less than ${MAX_PACKAGE_BYTES} bytes`);
+    const hash = createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex');
+    t.equal(await readFile(`${file}.sha256`, 'utf8'), `${hash}  ${path.basename(file)}\n`);
+  }
+  await t.rejects(stat(path.join(unpacked, 'dist/bin/node')), { code: 'ENOENT' });
+  const { version } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const { stdout: control } = await run('dpkg-deb', ['--field', debian]);
+  t.match(control, `Package: kedge\nVersion: ${version}\nArchitecture: `);
+  const { stdout: files } = await run('dpkg-deb', ['--contents', debian]);
+  t.match(files, / root\/root .* \.\/usr\/bin\/kedge -> \.\.\/lib\/kedge\/dist\/kedge$/m);
+  t.notMatch(files, /^[^l](.{4}|.{7})w|dist\/bin\/node$/m, 'nobody else may write to it');
+});
+
 t.test('a host becomes a single-node cluster', async (t) => {
-  const { stdout } = await first.script('install.sh');
+  const { stdout } = await first.script('install.sh', '--offline');
+  const node = await readFile(path.join(unpacked, 'dist/bin/node'));
+  t.ok(node.equals(await readFile(path.join(ROOT, 'dist/bin/node'))), 'with the Node.js that it was built with');
   t.match(stdout, 'node e2e-host-0 is Ready: export KUBECONFIG=/etc/kedge/admin.kubeconfig');
   t.strictSame((await nodes()).map(readiness), [['e2e-host-0', '10.78.0.1', 'True']]);
   t.notMatch(await settings(first), /token/, 'the token that it joined with is kept nowhere');
@@ -124,9 +150,9 @@ t.test('a host that cannot join says why in a sentence, and is not changed', asy
 
 t.test('a script that is asked for help, or misunderstood, does nothing else', async (t) => {
   const before = await membership(first);
-  for (const name of ['install.sh', 'up.sh', 'down.sh', 'clean-host.sh'])
+  for (const name of ['install.sh', 'down.sh', 'clean-host.sh'])
     t.match((await first.script(name, '--help')).stdout, /^[A-Z][^#]+\n$/, name);
-  for (const name of ['up.sh', 'down.sh', 'clean-host.sh'])
+  for (const name of ['down.sh', 'clean-host.sh'])
     t.match(await refusal(t, first, name, '--force'), `unknown argument "--force": ${name} takes none`);
   t.equal(await membership(first), before);
 });

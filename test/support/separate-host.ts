@@ -23,11 +23,13 @@ read -r pid rest </proc/self/stat
 mount --make-rprivate /
 mount -t proc proc /proc
 hostname "$1"
-# What runs on the machine beside this host is to be able to let go of its mounts.
-awk '$5 ~ "^/(run|tmp|var)/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point"; done
+# What runs on the machine beside this host is to be able to let go of its mounts; the kernel ends those whose folders are removed meanwhile.
+awk '$5 ~ "^/(run|tmp|var)/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do
+  umount -l "$point" || ! mountpoint -q "$point"
+done
 mount -t tmpfs -o mode=755 host /mnt
 mkdir ${PACKAGE} ${HOME}
-mount --bind -o ro "$2" ${PACKAGE}
+mount --bind "$2" ${PACKAGE}
 for folder in etc opt usr/local; do
   mkdir -p "/mnt/changed/$folder" "/mnt/workdir/$folder"
   mount -t overlay -o "lowerdir=/$folder,upperdir=/mnt/changed/$folder,workdir=/mnt/workdir/$folder" overlay "/$folder"
@@ -63,7 +65,7 @@ export interface SeparateHostOptions {
   readonly name: string;
   /** Address in the hosts' shared network. */
   readonly ip: string;
-  /** A folder with dist/, scripts/ and systemd/. */
+  /** The folder that a tarball of scripts/package.ts makes; hosts may share it. */
   readonly package: string;
   /** The host whose bridge this one connects to; undefined for the first. */
   readonly hub?: SeparateHost;
