@@ -19,10 +19,16 @@ const DEBIAN_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', a
 const SCRIPTS = ['clean-host', 'containerd-config', 'down', 'host', 'install', 'prepare-host'];
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE', 'SECURITY.md', 'docs', 'examples'];
 const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-server'];
-/** What scripts/prepare-host.sh installs for a node. */
+/** What scripts/prepare-host.sh installs for a node, or what the packages of Docker and Kubernetes have instead. */
 const DEPENDS = [
-  ...['conntrack', 'containerd', 'containernetworking-plugins', 'iproute2', 'iptables', 'iputils-arping'],
-  ...['kubernetes-client', 'libatomic1', 'nftables', 'runc'],
+  ...[
+    'conntrack',
+    'containerd | containerd.io',
+    'containernetworking-plugins | kubernetes-cni',
+    'iproute2',
+    'iptables',
+  ],
+  ...['iputils-arping', 'kubernetes-client | kubectl', 'libatomic1', 'nftables', 'runc | containerd.io'],
 ];
 const MAINTAINER = 'Kedge developers <kedge@localhost>';
 
