@@ -1,4 +1,4 @@
-/** Writes the JSON descriptors that the agent loads (no parser runs at start, and a bundle carries them as modules). */
+/** Writes the JSON descriptors that the agent and the store load (no parser runs at start, and a bundle carries them as modules). */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
@@ -13,6 +13,7 @@ const NAMES = [
   'dra-v1beta1',
   'dra-health-v1alpha1',
   'plugin-registration-v1',
+  'etcd-v3',
 ];
 for (const name of NAMES) {
   const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');

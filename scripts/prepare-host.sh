@@ -45,6 +45,9 @@ if $building; then
   [ -x /bin/busybox ] || missing="$missing busybox-static"
   # The ingress image has it; nothing runs it on the host.
   need haproxy haproxy
+  # The tests of the store start some of their own.
+  need etcd etcd-server
+  need etcdctl etcd-client
   need openssl openssl
   need curl curl
   # The tests unpack released clients with it.
@@ -76,4 +79,7 @@ apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missi
 # Debian's own service of it is not wanted.
 case $missing in
 *haproxy*) ! command -v systemctl >/dev/null 2>&1 || systemctl disable --quiet haproxy.service || true ;;
+esac
+case $missing in
+*etcd-server*) ! command -v systemctl >/dev/null 2>&1 || systemctl disable --quiet etcd.service || true ;;
 esac

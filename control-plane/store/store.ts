@@ -59,6 +59,8 @@ export interface WriteOptions extends CallOptions {
   readonly revision?: number;
   /** The writer's annotation of the value. Passed on to watches in this process or dropped, never stored. */
   readonly note?: object;
+  /** Milliseconds after which a store with `expires` deletes the value, give or take a few minutes. Other stores ignore it. */
+  readonly ttlMs?: number;
 }
 
 /** A batch delivered by a watch. */
@@ -70,6 +72,8 @@ export interface WatchBatch {
 }
 
 export interface Store {
+  /** Whether it deletes values by their `ttlMs`, also while no server runs. */
+  readonly expires?: boolean;
   /**
    * The revision of the latest acknowledged write. A store in this process returns it synchronously, so that reads from a cache
    * that is in sync need not wait.
@@ -124,9 +128,11 @@ export class ConflictError extends Error {
 
 export class CompactedError extends Error {
   override readonly name = 'CompactedError';
-  readonly compactedRevision: number;
-  constructor(requested: number, compactedRevision: number) {
-    super(`revision ${requested} has been compacted; the oldest is ${compactedRevision}`);
+  /** The oldest revision that there is; undefined when the store has not said. */
+  readonly compactedRevision: number | undefined;
+  constructor(requested: number, compactedRevision?: number) {
+    const oldest = compactedRevision === undefined ? '' : `; the oldest is ${compactedRevision}`;
+    super(`revision ${requested} has been compacted${oldest}`);
     this.compactedRevision = compactedRevision;
   }
 }
@@ -134,6 +140,16 @@ export class CompactedError extends Error {
 /** The store is temporarily unusable; the call that threw this has written nothing. */
 export class StoreUnavailableError extends Error {
   override readonly name: string = 'StoreUnavailableError';
+}
+
+/** The store refuses the write for a reason of its own, which is the message: its quota is used up, the value is too large, ... */
+export class StoreRefusedError extends StoreUnavailableError {
+  override readonly name = 'StoreRefusedError';
+}
+
+/** The store has too many requests; the call may be repeated later. */
+export class StoreBusyError extends StoreUnavailableError {
+  override readonly name = 'StoreBusyError';
 }
 
 /** The store did not respond in time. Whether a write has taken place, or will, is unknown. */

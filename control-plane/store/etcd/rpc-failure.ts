@@ -1,0 +1,47 @@
+/** What a failed call of etcd means for the request. Pure. */
+import { status } from '@grpc/grpc-js';
+
+/**
+ * - `unsent`: etcd has not begun to execute it; it may be repeated, also on another member.
+ * - `lost`: whether it has been executed is unknown.
+ * - `busy`: etcd has too many requests and has not executed this one.
+ * - `compacted`: it asks for a revision whose history is gone.
+ * - `refused`: etcd has executed nothing, and will not.
+ */
+export type FailureKind = 'unsent' | 'lost' | 'busy' | 'compacted' | 'refused';
+
+/** What grpc-js says when it had no connection, and etcd before it proposes a request to the cluster. */
+const UNSENT = /^(No connection established|Name resolution failed|etcdserver: (no leader|not leader|not capable))/;
+
+export function failureKind(code: number, details: string): FailureKind {
+  switch (code) {
+    case status.UNAVAILABLE:
+    case status.FAILED_PRECONDITION:
+      if (UNSENT.test(details)) return 'unsent';
+      return code === Number(status.UNAVAILABLE) ? 'lost' : 'refused';
+    case status.RESOURCE_EXHAUSTED:
+      return details.includes('too many requests') ? 'busy' : 'refused';
+    case status.OUT_OF_RANGE:
+      return details.includes('compacted') ? 'compacted' : 'refused';
+    case status.INVALID_ARGUMENT:
+    case status.NOT_FOUND:
+    case status.ALREADY_EXISTS:
+    case status.PERMISSION_DENIED:
+    case status.UNAUTHENTICATED:
+    case status.UNIMPLEMENTED:
+      return 'refused';
+    default:
+      return 'lost';
+  }
+}
+
+/** Whether the lease that a put names has expired. */
+export const isLeaseGone = (details: string): boolean => details.includes('requested lease not found');
+
+/** grpc-js's sentence about a connection, without the parts that say nothing. */
+export const connectionReason = (details: string): string =>
+  details
+    .replace(/^No connection established\. /, '')
+    .replace(/^Last error: /, '')
+    .replace(/\.? ?Resolution note:.*$/s, '')
+    .trim() || 'no connection';

@@ -1,0 +1,112 @@
+/** etcd processes of Debian's, each on free ports of the loopback with data in memory. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { eventually } from './wait.ts';
+
+/** A file system in memory: what is measured and tested is not the disk. */
+const MEMORY = '/dev/shm';
+
+export interface EtcdOptions {
+  /** Further arguments of etcd. */
+  readonly arguments?: readonly string[];
+  readonly scheme?: 'http' | 'https';
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class Etcd implements AsyncDisposable {
+  readonly url: string;
+  readonly directory: string;
+  readonly #arguments: readonly string[];
+  #child: ChildProcess | undefined;
+
+  private constructor(url: string, directory: string, args: readonly string[]) {
+    this.url = url;
+    this.directory = directory;
+    this.#arguments = args;
+  }
+
+  /** Starts a cluster of one member. Resolves when it accepts connections and has a leader. */
+  static async start(options: EtcdOptions = {}): Promise<Etcd> {
+    const [etcd] = await Etcd.cluster(1, options);
+    if (!etcd) throw new Error('no etcd');
+    return etcd;
+  }
+
+  static async cluster(size: number, { arguments: more = [], scheme = 'http' }: EtcdOptions = {}): Promise<Etcd[]> {
+    const names = Array.from({ length: size }, (_, index) => `m${index}`);
+    const peers = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
+    const urls = await Promise.all(names.map(async () => `${scheme}://127.0.0.1:${await freePort()}`));
+    const initial = names.map((name, index) => `${name}=${peers[index]}`).join(',');
+    const members = await Promise.all(
+      names.map(async (name, index) => {
+        const directory = await mkdtemp(path.join(MEMORY, 'kedge-etcd-'));
+        const url = urls[index] ?? '';
+        const peer = peers[index] ?? '';
+        return new Etcd(url, directory, [
+          ...['--name', name, '--data-dir', path.join(directory, 'data')],
+          ...['--listen-client-urls', url, '--advertise-client-urls', url],
+          ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+          ...['--initial-cluster', initial, '--initial-cluster-token', directory],
+          ...['--heartbeat-interval', '50', '--election-timeout', '500', '--logger', 'zap', '--log-level', 'error'],
+          ...more,
+        ]);
+      }),
+    );
+    await Promise.all(members.map((member) => member.run()));
+    return members;
+  }
+
+  /** Starts the process, again after `kill`, with the data that there is. */
+  async run(): Promise<void> {
+    const child = spawn('etcd', this.#arguments, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
+    });
+    this.#child = child;
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)));
+    await once(child, 'spawn');
+    const { hostname, port } = new URL(this.url);
+    await eventually(`etcd to listen on ${this.url}`, async () => {
+      if (child.exitCode !== null) throw new Error(`etcd has exited: ${said}`);
+      return canConnect(hostname, Number(port));
+    });
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(name);
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+function canConnect(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port });
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
