@@ -13,6 +13,7 @@ import {
   ipAddress,
   logLevelRule,
   notEmpty,
+  oneOf,
   orEmpty,
   overlap,
   type PrefixLimits,
@@ -24,6 +25,7 @@ import {
 import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
+import { serversProblem } from './store/etcd/servers.ts';
 import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
@@ -33,6 +35,13 @@ const ADDONS = ['ingress'] as const;
 
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
+  store: 'embedded',
+  etcdServers: [] as readonly string[],
+  etcdCafile: '',
+  etcdCertfile: '',
+  etcdKeyfile: '',
+  etcdPrefix: '/registry',
+  etcdCompactionIntervalSeconds: 300,
   bindAddress: '0.0.0.0',
   port: 6443,
   portFile: '',
@@ -82,6 +91,13 @@ export type ServerConfig = Readonly<typeof defaultServerConfig>;
 
 const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   dataDir: 'directory of the store and the certificates',
+  store: 'where objects are stored: embedded, in data-dir, or etcd, which several servers share (docs/etcd.md)',
+  etcdServers: 'URLs of the members of etcd, as https://10.0.0.1:2379; with http://, nothing is encrypted',
+  etcdCafile: "PEM file of the CA that signs etcd's certificates; the system's CAs when empty",
+  etcdCertfile: 'PEM file of the client certificate for etcd',
+  etcdKeyfile: 'PEM file of its private key',
+  etcdPrefix: 'what the keys of all objects begin with, as upstream',
+  etcdCompactionIntervalSeconds: 'seconds of history that etcd keeps at least; 0: others compact it',
   bindAddress: 'address to listen on',
   port: 'port of the api-server; 0: any free port',
   portFile: 'file to write the port to once the server is listening',
@@ -217,8 +233,28 @@ function clusterCidrProblem(ranges: string, { serviceCidr }: ServerConfig): stri
   return lacking && `must have a range of ${lacking.family}, too, since service-cidr has ${lacking.text}`;
 }
 
+function etcdServersProblem(servers: readonly string[], { store }: ServerConfig): string | undefined {
+  if (store !== 'etcd') return servers.length > 0 ? 'must be empty unless the store is etcd' : undefined;
+  return servers.length > 0 ? serversProblem(servers) : 'must list the members of etcd, since it is the store';
+}
+
+/** A certificate and its key are of use together only. */
+const besides =
+  (other: 'etcdCertfile' | 'etcdKeyfile', name: string): SettingRule<string, ServerConfig> =>
+  (file, settings) =>
+    file === '' && settings[other] !== '' ? `must be set, since ${name} is` : undefined;
+
 const serverConfigRules: SettingRules<ServerConfig> = {
   dataDir: notEmpty,
+  store: oneOf('embedded', 'etcd'),
+  etcdServers: etcdServersProblem,
+  etcdCertfile: besides('etcdKeyfile', 'etcd-keyfile'),
+  etcdKeyfile: besides('etcdCertfile', 'etcd-certfile'),
+  etcdPrefix: (prefix) =>
+    /^(\/[A-Za-z0-9._-]+)+$/.test(prefix)
+      ? undefined
+      : `must be a path such as /registry, not ${JSON.stringify(prefix)}`,
+  etcdCompactionIntervalSeconds: integerFrom(0, 24 * 3600),
   bindAddress: orEmpty(ipAddress),
   port: integerFrom(0, MAX_PORT),
   advertiseAddress: orEmpty((address, { serviceCidr }) => {

@@ -17,6 +17,7 @@ import { collectWhenIdle } from './idle-collection.ts';
 import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
+import { existingCluster, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { reservedPorts } from './reserved-ports.ts';
@@ -24,8 +25,6 @@ import { serverNames } from './pki/server-names.ts';
 import type { PortCertificate } from '../daemon/http-port.ts';
 import { RoleMetrics, type ThreadRole } from './role-metrics.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
-import { hasStore } from './store/embedded/data-directory.ts';
-import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
 
 /** Certificates are checked once a day and renewed a month before they expire. */
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
@@ -72,10 +71,12 @@ async function runApiServer(
   logger: Logger,
   stack: AsyncDisposableStack,
 ): Promise<Access> {
-  const storeDirectory = path.join(config.dataDir, 'store');
+  // An embedded store is made only when the certificates are there; of etcd's, it has to be known whether it is empty.
+  const shared = config.store === 'etcd' ? await openStore(config, signal, logger) : undefined;
+  if (shared) stack.defer(() => shared.store.close());
   const pkiOptions = async () => ({
     directory: pkiDirectory(config),
-    store: (await hasStore(storeDirectory)) ? storeDirectory : undefined,
+    store: await existingCluster(config, shared),
     serverNames: serverNames({
       hostname: os.hostname(),
       interfaces: os.networkInterfaces(),
@@ -86,9 +87,9 @@ async function runApiServer(
     }),
   });
   const pki = await openPki(await pkiOptions());
-  const store = await openEmbeddedStore({ path: storeDirectory, logger });
-  stack.defer(() => store.close());
-  collectWhenIdle(signal, store.dataFile);
+  const { store, keys, dataFile } = shared ?? (await openStore(config, signal, logger));
+  if (!shared) stack.defer(() => store.close());
+  collectWhenIdle(signal, dataFile);
   let kubeletIdentity = await readKubeletIdentity(config, pki);
   let frontProxyClient = pki.frontProxyClient;
   if (!kubeletIdentity.ca) logger.warn({}, 'kubelet serving certificates are not verified');
@@ -98,6 +99,7 @@ async function runApiServer(
     kubeletIdentity: () => kubeletIdentity,
     frontProxyClient: () => frontProxyClient,
     store,
+    keys,
     metricsElsewhere: metrics.text,
     logger,
     signal,
@@ -170,7 +172,7 @@ async function roleOptions(
     reservedPorts: reservedPorts(config),
     scheduler,
     isBesideApiServer: access !== undefined,
-    identity: access ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
+    identity: access && config.store === 'embedded' ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;

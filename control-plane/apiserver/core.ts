@@ -16,6 +16,7 @@ import type { CallWebhook } from './catalogue/conversion-webhook.ts';
 import { CustomResourceMetrics } from './catalogue/metrics.ts';
 import { CustomResources } from './catalogue/custom-resources.ts';
 import { serviceAddress } from './nodes/proxy-target.ts';
+import { GROUPED_KEYS, type KeyLayout } from './catalogue/key-layout.ts';
 import { openRegistry, type Registry } from './catalogue/registry.ts';
 import {
   DEFAULT_SERVICE_NETWORK,
@@ -32,6 +33,8 @@ import { keepServiceCIDRs, ServiceRanges } from './storage/allocation/service-ra
 
 export interface CoreOptions {
   readonly store: Store;
+  /** Under which keys objects are stored; default: those of the embedded store. */
+  readonly keys?: KeyLayout;
   readonly kinds?: readonly Kind[];
   readonly network?: ServiceNetwork;
   readonly eventTtlMs?: number;
@@ -56,6 +59,7 @@ export interface ApiCore {
 /** Reads the store. Authorizers and admission are built over `api` next, and then `serve` over it all. */
 export async function openCore({
   store,
+  keys = GROUPED_KEYS,
   kinds = allKinds,
   network = DEFAULT_SERVICE_NETWORK,
   eventTtlMs = DEFAULT_EVENT_TTL_MS,
@@ -64,22 +68,22 @@ export async function openCore({
   logger,
   signal,
 }: CoreOptions): Promise<ApiCore> {
-  const registry = await openRegistry({ store, kinds, logger, signal });
+  const registry = await openRegistry({ store, kinds, keys, logger, signal });
   const reservers = new Map<Kind, Reserver>();
-  const writer = new ObjectWriter(registry, reservers);
+  const writer = new ObjectWriter(registry, reservers, new Map([[events, eventTtlMs]]));
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) {
     const allocations = new AllocationIndex(api);
     const fresh = (): Promise<void> | undefined => api.fresh();
     const ranges = new ServiceRanges(network.serviceCIDR, api);
     const addresses = new ClusterIPs({ api, ranges, allocations, fresh });
-    const ports = new NodePorts(store, network.nodePorts);
+    const ports = new NodePorts(store, network.nodePorts, keys.root);
     reservers.set(services, new ServiceAllocator({ addresses, ports, allocations, logger }));
     const graceMs = allocationGraceMs;
     await new AllocationRepair({ api, allocations, addresses, ports, fresh, graceMs, logger, signal }).start();
     void keepServiceCIDRs({ api, logger, signal });
   }
-  if (kinds.includes(events)) {
+  if (kinds.includes(events) && !store.expires) {
     expireEvents({ events: registry.of(events), store, ttlMs: eventTtlMs, logger, signal });
   }
   const webhookClient = new WebhookClient(

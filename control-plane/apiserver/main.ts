@@ -7,9 +7,11 @@ import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
 import type { KeyPair } from '../pki/pem-files.ts';
 import type { Store } from '../store/store.ts';
+import { GROUPED_KEYS, type KeyLayout } from './catalogue/key-layout.ts';
 import { advertisedAddress } from './bootstrap/advertised-address.ts';
 import { publishClusterConfiguration } from './bootstrap/cluster-configuration.ts';
 import { podSecurityOptions, type PodSecuritySettings } from './admission/pod-security/options.ts';
+import { ServerAddresses } from './bootstrap/server-addresses.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
@@ -50,6 +52,8 @@ export interface ApiServerOptions {
   /** With which it calls aggregated API servers; likewise. */
   readonly frontProxyClient: () => KeyPair;
   readonly store: Store;
+  /** Under which keys objects are stored; default: those of the embedded store. */
+  readonly keys?: KeyLayout;
   /** The metrics of the other roles of this process; it does not reject. */
   readonly metricsElsewhere?: () => Promise<string>;
   readonly logger: Logger;
@@ -70,10 +74,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 }
 
 async function start(options: ApiServerOptions, stopping: AbortController): Promise<ApiServer> {
-  const { config, pki, kubeletIdentity, frontProxyClient, store, logger, signal } = options;
+  const { config, pki, kubeletIdentity, frontProxyClient, store, keys = GROUPED_KEYS, logger, signal } = options;
   const serviceCIDR = config.serviceCidr;
   const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
-  const core = await openCore({ store, network, logger, signal: stopping.signal });
+  const core = await openCore({ store, keys, network, logger, signal: stopping.signal });
   const { api } = core;
   const admissionMetrics = new AdmissionMetrics();
   const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
@@ -116,7 +120,9 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,
   });
+  let addresses: ServerAddresses | undefined;
   const close = async (): Promise<void> => {
+    await addresses?.leave().catch((error: unknown) => logger.debug({ err: error }, 'failed to withdraw the address'));
     await server.close();
     stopping.abort();
   };
@@ -124,9 +130,12 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     signal.throwIfAborted();
     const [primary] = clusterRanges(serviceCIDR);
     const address = config.advertiseAddress || (await advertisedAddress(primary.family));
+    const servers = new ServerAddresses(store, keys.root, address);
+    addresses = servers;
     await bootstrapCluster({
       api,
       advertiseAddress: address,
+      addresses: () => servers.renew(),
       port: server.port,
       serviceCIDR,
       clientCa: pki.ca.certificate,

@@ -32,7 +32,7 @@ export interface PkiOptions {
   readonly directory: string;
   /** Names and addresses for the serving certificate; see `serverNames`. */
   readonly serverNames: readonly string[];
-  /** The folder of the cluster's store; undefined when the cluster is new. */
+  /** Where the cluster's objects are, for messages; undefined when the cluster is new. */
   readonly store?: string;
   /** Milliseconds since the epoch. */
   readonly now?: number;
@@ -91,7 +91,7 @@ async function openAuthority(
   else if (store !== undefined) {
     throw new PkiError(
       `${certificatePath} and ${keyPath} are missing, but ${store} holds a cluster whose certificates they have signed; ` +
-        'restore both from a backup, or move that folder away to start an empty cluster',
+        'restore both from a backup or copy those of another server, or start with an empty store',
     );
   }
   const { createAuthority } = await import('./signing.ts');

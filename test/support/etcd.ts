@@ -4,12 +4,16 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
+import type { EtcdStore } from '../../control-plane/store/etcd/etcd-store.ts';
+import { openEtcdStore, type OpenEtcdOptions } from '../../control-plane/store/etcd/open-etcd-store.ts';
 import { eventually } from './wait.ts';
 
 /** A file system in memory: what is measured and tested is not the disk. */
 const MEMORY = '/dev/shm';
 
 export interface EtcdOptions {
+  /** Where the data of a cluster of one member are, made when it is missing; default: a directory that is removed with it. */
+  readonly directory?: string;
   /** Further arguments of etcd. */
   readonly arguments?: readonly string[];
   readonly scheme?: 'http' | 'https';
@@ -28,11 +32,13 @@ export class Etcd implements AsyncDisposable {
   readonly url: string;
   readonly directory: string;
   readonly #arguments: readonly string[];
+  readonly #isOwn: boolean;
   #child: ChildProcess | undefined;
 
-  private constructor(url: string, directory: string, args: readonly string[]) {
+  private constructor(url: string, directory: string, isOwn: boolean, args: readonly string[]) {
     this.url = url;
     this.directory = directory;
+    this.#isOwn = isOwn;
     this.#arguments = args;
   }
 
@@ -43,21 +49,24 @@ export class Etcd implements AsyncDisposable {
     return etcd;
   }
 
-  static async cluster(size: number, { arguments: more = [], scheme = 'http' }: EtcdOptions = {}): Promise<Etcd[]> {
+  static async cluster(
+    size: number,
+    { arguments: more = [], scheme = 'http', directory: given }: EtcdOptions = {},
+  ): Promise<Etcd[]> {
     const names = Array.from({ length: size }, (_, index) => `m${index}`);
     const peers = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
     const urls = await Promise.all(names.map(async () => `${scheme}://127.0.0.1:${await freePort()}`));
     const initial = names.map((name, index) => `${name}=${peers[index]}`).join(',');
     const members = await Promise.all(
       names.map(async (name, index) => {
-        const directory = await mkdtemp(path.join(MEMORY, 'kedge-etcd-'));
+        const directory = given ?? (await mkdtemp(path.join(MEMORY, 'kedge-etcd-')));
         const url = urls[index] ?? '';
         const peer = peers[index] ?? '';
-        return new Etcd(url, directory, [
+        return new Etcd(url, directory, given === undefined, [
           ...['--name', name, '--data-dir', path.join(directory, 'data')],
           ...['--listen-client-urls', url, '--advertise-client-urls', url],
           ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-          ...['--initial-cluster', initial, '--initial-cluster-token', directory],
+          ...['--initial-cluster', initial, '--initial-cluster-token', path.basename(directory)],
           ...['--heartbeat-interval', '50', '--election-timeout', '500', '--logger', 'zap', '--log-level', 'error'],
           ...more,
         ]);
@@ -99,7 +108,7 @@ export class Etcd implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    await rm(this.directory, { recursive: true, force: true });
+    if (this.#isOwn) await rm(this.directory, { recursive: true, force: true });
   }
 }
 
@@ -108,5 +117,20 @@ function canConnect(host: string, port: number): Promise<boolean> {
     const socket = net.connect({ host, port });
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** A store on etcd as tests want it: without compaction, and without encryption unless it is given. */
+export function openTestEtcd(
+  servers: readonly string[],
+  options: Partial<Omit<OpenEtcdOptions, 'servers'>> = {},
+): Promise<EtcdStore> {
+  return openEtcdStore({
+    servers,
+    ...{ caFile: '', certFile: '', keyFile: '' },
+    root: '/registry/',
+    compactionIntervalMs: 0,
+    signal: AbortSignal.timeout(30_000),
+    ...options,
   });
 }

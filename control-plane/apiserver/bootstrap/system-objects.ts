@@ -40,6 +40,8 @@ export interface BootstrapOptions {
   readonly api: LocalApi;
   /** Where other hosts reach the api-server. */
   readonly advertiseAddress: string;
+  /** The addresses of all servers of the cluster. */
+  readonly addresses: () => Promise<readonly string[]>;
   readonly port: number;
   /** As `10.43.0.0/16`, or two of different families; the first address of the first is that of the `kubernetes` Service. */
   readonly serviceCIDR: string;
@@ -140,11 +142,9 @@ async function ensureService(options: BootstrapOptions): Promise<void> {
   const keep = keeping(options);
   await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;
-  await keep(endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);
-  await keep(endpointSlices, kubernetesEndpointSlice(advertiseAddress, port), (slice) => [
-    slice.endpoints,
-    slice.ports,
-  ]);
+  const addresses = (await options.addresses()).filter(isReachable);
+  await keep(endpoints, kubernetesEndpoints(addresses, port), ({ subsets }) => subsets);
+  await keep(endpointSlices, kubernetesEndpointSlice(addresses, port), (slice) => [slice.endpoints, slice.ports]);
 }
 
 /** Whether an endpoint may have the address: not where it means another host to everybody, as a loopback address does. */
@@ -193,18 +193,18 @@ const kubernetesService = (serviceCIDR: string, port: number): Service => ({
   },
 });
 
-const kubernetesEndpoints = (address: string, port: number): Endpoints => ({
+const kubernetesEndpoints = (addresses: readonly string[], port: number): Endpoints => ({
   metadata: {
     name: 'kubernetes',
     namespace: 'default',
     labels: { [SKIP_MIRROR_LABEL]: 'true' },
   },
-  subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+  subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports: [{ name: 'https', port, protocol: 'TCP' }] }],
 });
 
-const kubernetesEndpointSlice = (address: string, port: number): EndpointSlice => ({
+const kubernetesEndpointSlice = (addresses: readonly string[], port: number): EndpointSlice => ({
   metadata: { name: 'kubernetes', namespace: 'default', labels: { [SERVICE_NAME_LABEL]: 'kubernetes' } },
-  addressType: address.includes(':') ? 'IPv6' : 'IPv4',
-  endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  addressType: addresses.some((address) => address.includes(':')) ? 'IPv6' : 'IPv4',
+  endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
   ports: [{ name: 'https', port, protocol: 'TCP' }],
 });

@@ -20,11 +20,11 @@ import {
   type StoreEvent,
   type WatchBatch,
 } from '../../store/store.ts';
+import { GROUPED_KEYS, type KeyLayout } from './key-layout.ts';
 import { ServedKinds } from './served-kinds.ts';
 import { ServedResource } from './served-resource.ts';
 import { ResourceCache } from '../storage/cache/resource-cache.ts';
 
-const ROOT = '/registry/';
 /** Page size of a list. */
 const LOAD_PAGE = 1000;
 /** Attempts of a list whose revision is compacted before its last page. */
@@ -44,6 +44,8 @@ interface Waiter {
 export interface RegistryOptions {
   readonly store: Store;
   readonly kinds: readonly Kind[];
+  /** Under which keys they are stored; default: those of the embedded store. */
+  readonly keys?: KeyLayout | undefined;
   readonly logger: Logger;
   /** Aborted when the server stops. */
   readonly signal: AbortSignal;
@@ -54,6 +56,7 @@ export class Registry {
   readonly kinds = new ServedKinds();
   /** Routes the store's events. */
   readonly #byPrefix = new Map<string, ServedResource>();
+  readonly #keys: KeyLayout;
   readonly #outage: Outage;
   /** Buffered events by prefix while the objects of a new cache are listed. */
   readonly #opening = new Map<string, StoreEvent[]>();
@@ -64,13 +67,14 @@ export class Registry {
   #waiters: Waiter[] = [];
   #ticker: NodeJS.Timeout | undefined;
 
-  constructor(store: Store, kinds: readonly Kind[], logger: Logger) {
+  constructor(store: Store, kinds: readonly Kind[], logger: Logger, keys = GROUPED_KEYS) {
     this.store = store;
+    this.#keys = keys;
     this.#outage = new Outage({ logger });
     const caches = new Map(kinds.filter(hasCache).map((kind) => [kind, new ResourceCache(kind)]));
     for (const kind of kinds) {
-      const resource = resourceOf(kind, caches.get(cachedKind(kind)));
-      if (hasCache(kind)) this.#byPrefix.set(prefixOf(kind), resource);
+      const resource = this.#resourceOf(kind, caches.get(cachedKind(kind)));
+      if (hasCache(kind)) this.#byPrefix.set(this.#keys.prefixOf(kind), resource);
       this.kinds.add(resource);
     }
   }
@@ -98,8 +102,8 @@ export class Registry {
    */
   async add(kind: Kind): Promise<void> {
     const { group, version, plural } = kind;
-    if (this.kinds.find(group, version, plural)) throw new Error(`${prefixOf(kind)} is served already`);
-    const stored = hasCache(kind) ? this.#byPrefix.get(prefixOf(kind)) : undefined;
+    if (this.kinds.find(group, version, plural)) throw new Error(`${this.#keys.prefixOf(kind)} is served already`);
+    const stored = hasCache(kind) ? this.#byPrefix.get(this.#keys.prefixOf(kind)) : undefined;
     if (stored) throw new Error(`${groupResource(kind)} is stored already, as ${stored.kind.version}`);
     await this.#open(kind, (resource) => this.kinds.add(resource));
   }
@@ -110,7 +114,7 @@ export class Registry {
    */
   async replace(kind: Kind): Promise<void> {
     const previous = this.kinds.find(kind.group, kind.version, kind.plural);
-    if (!previous) throw new Error(`${prefixOf(kind)} is not served`);
+    if (!previous) throw new Error(`${this.#keys.prefixOf(kind)} is not served`);
     const check = (): void => [previous.kind, kind].forEach((one) => this.#requireOwnStorage(one));
     check();
     await this.#open(kind, (resource) => {
@@ -129,10 +133,19 @@ export class Registry {
     const resource = this.of(kind);
     if (hasCache(kind)) {
       this.#requireOwnStorage(kind);
-      this.#byPrefix.delete(prefixOf(kind));
+      this.#byPrefix.delete(this.#keys.prefixOf(kind));
     }
     this.kinds.remove(resource);
     resource.close();
+  }
+
+  /** @param cache of the kind as which it is stored. Throws when there is none. */
+  #resourceOf(kind: Kind, cache: ResourceCache | undefined): ServedResource {
+    const stored = cachedKind(kind);
+    if (cache) return new ServedResource(kind, cache, this.#keys.prefixOf(stored));
+    throw new Error(
+      `${groupResource(kind)} is stored as ${groupResource(stored)}, which is not a kind of this registry`,
+    );
   }
 
   /** Throws for kinds that share a cache, which the other kinds still need. */
@@ -148,9 +161,9 @@ export class Registry {
    * revision. Throws when the prefix is being opened already or the store cannot be listed.
    */
   async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
-    if (!hasCache(kind)) return publish(resourceOf(kind, this.kinds.of(cachedKind(kind))?.cache));
-    const resource = resourceOf(kind, new ResourceCache(kind));
-    const prefix = prefixOf(kind);
+    if (!hasCache(kind)) return publish(this.#resourceOf(kind, this.kinds.of(cachedKind(kind))?.cache));
+    const resource = this.#resourceOf(kind, new ResourceCache(kind));
+    const prefix = this.#keys.prefixOf(kind);
     if (this.#opening.has(prefix)) throw new Error(`${prefix} is being opened already`);
     try {
       while (!(await this.#fill(resource, prefix, publish)));
@@ -197,11 +210,11 @@ export class Registry {
   /** Fills every cache from a list at one revision. */
   async #relist(signal: AbortSignal): Promise<void> {
     this.#relists++;
-    const { items, revision } = await this.#list(ROOT, signal);
+    const { items, revision } = await this.#list(this.#keys.root, signal);
     const found = new Map<ServedResource, Map<string, StoredValue>>();
     for (const resource of this.#byPrefix.values()) found.set(resource, new Map());
     for (const item of items) {
-      const prefix = prefixIn(item.key);
+      const prefix = this.#keys.prefixIn(item.key);
       const resource = this.#byPrefix.get(prefix);
       if (resource) found.get(resource)?.set(item.key.slice(prefix.length), item);
     }
@@ -248,7 +261,7 @@ export class Registry {
       try {
         if (hasGap) await this.#relist(signal);
         hasGap = false;
-        const watch = this.store.watch(ROOT, this.#appliedRevision, onBatch, { signal });
+        const watch = this.store.watch(this.#keys.root, this.#appliedRevision, onBatch, { signal });
         if (failures > 0) this.store.requestProgress();
         await watch;
       } catch (error) {
@@ -266,7 +279,7 @@ export class Registry {
   #apply({ events, revision }: WatchBatch): void {
     const changed = new Set<ResourceCache>();
     for (const event of events) {
-      const prefix = prefixIn(event.key);
+      const prefix = this.#keys.prefixIn(event.key);
       this.#opening.get(prefix)?.push(event);
       const resource = this.#byPrefix.get(prefix);
       if (!resource) continue;
@@ -305,19 +318,6 @@ export class Registry {
 /** Whether it has a cache of its own. */
 const hasCache = (kind: Kind): boolean => cachedKind(kind) === kind;
 
-/** @param cache of the kind as which it is stored. Throws when there is none. */
-function resourceOf(kind: Kind, cache: ResourceCache | undefined): ServedResource {
-  const stored = cachedKind(kind);
-  if (cache) return new ServedResource(kind, cache, prefixOf(stored));
-  throw new Error(`${groupResource(kind)} is stored as ${groupResource(stored)}, which is not a kind of this registry`);
-}
-
-/** What the keys of a kind's objects begin with. */
-const prefixOf = ({ group, plural }: Kind): string => `${ROOT}${group || 'core'}/${plural}/`;
-
-/** The kind's prefix of an object's key. */
-const prefixIn = (key: string): string => key.slice(0, key.indexOf('/', key.indexOf('/', ROOT.length) + 1) + 1);
-
 /** Whether delivered events remain valid and only later ones are missing. */
 const isResumable = (error: unknown): boolean =>
   error instanceof WatchInterruptedError ||
@@ -325,8 +325,8 @@ const isResumable = (error: unknown): boolean =>
   error instanceof StoreTimeoutError;
 
 /** Opens the registry of a store, in sync with it. Throws when the store cannot be listed. */
-export async function openRegistry({ store, kinds, logger, signal }: RegistryOptions): Promise<Registry> {
-  const registry = new Registry(store, kinds, logger);
+export async function openRegistry({ store, kinds, keys, logger, signal }: RegistryOptions): Promise<Registry> {
+  const registry = new Registry(store, kinds, logger, keys);
   await registry.open(signal);
   return registry;
 }

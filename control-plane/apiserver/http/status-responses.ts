@@ -1,6 +1,13 @@
 /** Errors as Status responses. */
-import { internalError, serviceUnavailable, StatusError, timeout } from '../../../api/machinery/status-error.ts';
-import { StoreTimeoutError, StoreUnavailableError } from '../../store/store.ts';
+import {
+  internalError,
+  serviceUnavailable,
+  StatusError,
+  timeout,
+  tooManyRequests,
+  unclassified,
+} from '../../../api/machinery/status-error.ts';
+import { StoreBusyError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError } from '../../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
 import { prefersProtobuf, PROTOBUF_TYPE } from './negotiate.ts';
 import type { Status } from '../../../api/types/meta/v1.gen.ts';
@@ -8,6 +15,9 @@ import type { Status } from '../../../api/types/meta/v1.gen.ts';
 /** The Status for an error; undefined for an unexpected one, whose message is for the log only. */
 export function statusOf(error: unknown): Status | undefined {
   if (error instanceof StatusError) return error.status;
+  if (error instanceof StoreBusyError) return tooManyRequests(error.message, 1).status;
+  // In the store's own words, as upstream: they are what an operator looks for.
+  if (error instanceof StoreRefusedError) return unclassified(error.message).status;
   if (error instanceof StoreUnavailableError) {
     return serviceUnavailable(`the store cannot be written to: ${error.message}`).status;
   }

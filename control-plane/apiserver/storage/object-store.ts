@@ -1,4 +1,6 @@
 /** The last step of a write: one compare-and-write, with what is reserved for it. */
+import type { Kind } from '../../../api/machinery/kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { tooLarge } from '../../../api/machinery/status-error.ts';
 import { StoreTimeoutError } from '../../store/store.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
@@ -18,10 +20,13 @@ export interface Written {
 export class ObjectStore {
   readonly #registry: Registry;
   readonly #reservers: Reservers;
+  readonly #ttls: ReadonlyMap<Kind, number>;
 
-  constructor(registry: Registry, reservers: Reservers) {
+  /** @param ttls milliseconds, by the kind as which the object is stored */
+  constructor(registry: Registry, reservers: Reservers, ttls: ReadonlyMap<Kind, number>) {
     this.#registry = registry;
     this.#reservers = reservers;
+    this.#ttls = ttls;
   }
 
   /** Writes a new object. Throws ConflictError when there is one of its name. */
@@ -101,7 +106,9 @@ export class ObjectStore {
   ): Promise<Buffer> {
     if (isTooLarge(stored)) throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const key = resource.storeKey(namespace, name);
-    const revision = await this.#registry.store.put(key, stored, { revision: base, note });
+    const ttlMs = this.#ttls.get(cachedKind(resource.kind));
+    const ttl = ttlMs !== undefined && { ttlMs };
+    const revision = await this.#registry.store.put(key, stored, { revision: base, note, ...ttl });
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;
     const entry = resource.cache.get(namespace, name);

@@ -27,7 +27,7 @@ import { Ownership, sameOwners } from './ownership.ts';
 import type { Reservers } from './reserver.ts';
 import type { AppliedChange, ApplyRequest, UpdateRequest } from './update-request.ts';
 import { updateRules, viewOf } from './update-strategy.ts';
-import type { HookContext } from '../../../api/machinery/kind.ts';
+import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
@@ -42,9 +42,10 @@ export class ObjectWriter {
   /** One write per object at a time, so that consecutive patches do not conflict with each other; but for those that ask webhooks. */
   readonly #inFlight = new Map<string, Promise<unknown>>();
 
-  constructor(registry: Registry, reservers: Reservers) {
+  /** @param ttls milliseconds for which objects of a kind are kept after a write, where the store knows how to */
+  constructor(registry: Registry, reservers: Reservers, ttls: ReadonlyMap<Kind, number> = new Map()) {
     this.#registry = registry;
-    this.#store = new ObjectStore(registry, reservers);
+    this.#store = new ObjectStore(registry, reservers, ttls);
     this.#ownership = new Ownership(registry.kinds);
   }
 

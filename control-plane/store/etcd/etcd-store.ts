@@ -41,6 +41,8 @@ export interface EtcdStoreOptions {
   readonly members: Members;
   /** Whether every member answers requests for progress in order (`progress.ts`). */
   readonly hasProgress: boolean;
+  /** What the keys of all objects begin with. */
+  readonly root: string;
   /** Milliseconds between compactions; 0: this store never compacts by itself. */
   readonly compactionIntervalMs: number;
   /** Milliseconds that a call may take; default: CALL_LIMIT_MS. */
@@ -48,8 +50,6 @@ export interface EtcdStoreOptions {
   readonly logger?: Logger;
 }
 
-/** A key that nobody writes: reading it tells the latest revision. Upstream's health check reads it, too. */
-const HEALTH_KEY = Buffer.from('/registry/health');
 /** Upstream's: kube-apiservers on the same etcd take turns by it. */
 const COMPACTION_KEY = Buffer.from('compact_rev_key');
 
@@ -72,6 +72,8 @@ export class EtcdStore implements Store {
   readonly expires = true;
   readonly #members: Members;
   readonly #hasProgress: boolean;
+  /** A key that nobody writes: reading it tells the latest revision. Upstream's health check reads it, too. */
+  readonly #healthKey: Buffer;
   readonly #limitMs: number;
   readonly #closing = new AbortController();
   readonly #watches = new Set<WatchStream>();
@@ -82,9 +84,10 @@ export class EtcdStore implements Store {
   #reading: Promise<number> | undefined;
   #nextReading: Promise<number> | undefined;
 
-  constructor({ members, hasProgress, compactionIntervalMs, callLimitMs, logger }: EtcdStoreOptions) {
+  constructor({ members, hasProgress, root, compactionIntervalMs, callLimitMs, logger }: EtcdStoreOptions) {
     this.#members = members;
     this.#hasProgress = hasProgress;
+    this.#healthKey = Buffer.from(`${root}health`);
     this.#limitMs = callLimitMs ?? CALL_LIMIT_MS;
     if (compactionIntervalMs > 0) {
       this.#compactor = new Compactor({
@@ -117,7 +120,7 @@ export class EtcdStore implements Store {
   }
 
   async #readRevision(signal: AbortSignal | undefined): Promise<number> {
-    const request = { key: HEALTH_KEY, countOnly: true };
+    const request = { key: this.#healthKey, countOnly: true };
     const { header } = await this.#call<RangeResponse>(METHODS.range, request, READ, signal);
     return Number(header.revision);
   }
@@ -127,10 +130,7 @@ export class EtcdStore implements Store {
     return kvs[0] && storedValue(kvs[0]);
   }
 
-  async list(
-    prefix: string,
-    { revision, limit, after, count, signal }: ListOptions = {},
-  ): Promise<ListResult> {
+  async list(prefix: string, { revision, limit, after, count, signal }: ListOptions = {}): Promise<ListResult> {
     const request = { ...prefixRange(prefix, after), ...(limit && { limit }), ...(revision && { revision }) };
     const kind = { ...READ, revision };
     const found = await this.#call<RangeResponse>(METHODS.range, request, kind, signal);

@@ -58,7 +58,7 @@ export class Members {
     { limitMs, signal, repeatable }: MemberCall,
   ): Promise<T> {
     const startedAt = performance.now();
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       this.mustBeSound();
       const endpoint = this.#inUse;
       const leftMs = limitMs - (performance.now() - startedAt);

@@ -97,7 +97,7 @@ export interface StatusResponse {
 
 export type Method = MethodDefinition<object, object>;
 
-const definitions = fromJSON(descriptor, OPTIONS);
+const definitions = fromJSON(descriptor as object, OPTIONS);
 
 function methodOf(service: string, name: string): Method {
   const methods = own(definitions, `etcdserverpb.${service}`) as Record<string, Method> | undefined;

@@ -18,6 +18,8 @@ export interface EtcdConnection {
 }
 
 export interface OpenEtcdOptions extends EtcdConnection {
+  /** What the keys of all objects begin with. */
+  readonly root: string;
   /** Milliseconds between compactions; 0: this server never compacts. */
   readonly compactionIntervalMs: number;
   readonly callLimitMs?: number;
@@ -33,7 +35,7 @@ const STATUS_LIMIT_MS = 5_000;
  * error of the file system when a PEM file cannot be read.
  */
 export async function openEtcdStore(options: OpenEtcdOptions): Promise<EtcdStore> {
-  const { servers, compactionIntervalMs, callLimitMs, logger, signal } = options;
+  const { servers, root, compactionIntervalMs, callLimitMs, logger, signal } = options;
   const secure = servers.some((url) => url.startsWith('https:')) ? await secureCredentials(options) : undefined;
   const members = new Members(
     servers.map((url) => new Endpoint(url, url.startsWith('https:') && secure ? secure : credentials.createInsecure())),
@@ -41,7 +43,7 @@ export async function openEtcdStore(options: OpenEtcdOptions): Promise<EtcdStore
   try {
     const statuses = await members.statuses(STATUS_LIMIT_MS, signal);
     const failed = statuses.filter((status) => status instanceof EndpointError);
-    const found = statuses.filter((status) => !(status instanceof EndpointError));
+    const found = statuses.flatMap((status) => (status instanceof EndpointError ? [] : [status]));
     if (found.length === 0) throw new StoreUnavailableError(failed.map(({ message }) => message).join('; '));
     for (const error of failed) logger?.warn({ err: error }, 'a member of etcd does not respond');
     // Of a member that is away, it is not known: the slower way is right with every version.
@@ -50,6 +52,7 @@ export async function openEtcdStore(options: OpenEtcdOptions): Promise<EtcdStore
     return new EtcdStore({
       members,
       hasProgress,
+      root,
       compactionIntervalMs,
       ...(callLimitMs && { callLimitMs }),
       ...(logger && { logger }),

@@ -95,6 +95,7 @@ test('a server starts although another Service has its cluster IP', async (t) =>
   const logged: object[] = [];
   const log = (fields: object): void => void logged.push(fields);
   await bootstrapCluster({
+    addresses: () => Promise.resolve(['192.0.2.1']),
     ...{
       api: core.api,
       clientCa: pki.ca.certificate,

@@ -15,6 +15,7 @@ test('extension API servers can read the client CA with the reader role', async 
   const end = new AbortController();
   t.teardown(() => end.abort());
   await bootstrapCluster({
+    addresses: () => Promise.resolve(['192.0.2.1']),
     ...{
       api: core.api,
       clientCa: ca,

@@ -1,5 +1,7 @@
 /** Cluster IPs and node ports as stored objects: shared by several servers, and reconciled with existing Services. */
 import t from 'tap';
+import { services } from '../../../api/kinds/core/service.ts';
+import { ipAddresses } from '../../../api/kinds/networking/ip-address.ts';
 import { eventually } from '../../support/wait.ts';
 import { StoreUnavailableError, type WriteOptions } from '../../../control-plane/store/store.ts';
 import { RemoteServer, RemoteStore } from '../store/remote-store.ts';
@@ -118,7 +120,7 @@ t.test('Services from before allocations were objects keep theirs', async (t) =>
   const specs = [];
   for (const name of ['a', 'b', 'c']) specs.push(await create(first, name));
   for (const answer of specs) {
-    await first.store.delete(`/registry/networking.k8s.io/ipaddresses/${specOf(answer).clusterIP}`);
+    await first.store.delete(first.core.registry.of(ipAddresses).storeKey('', String(specOf(answer).clusterIP)));
   }
   await first.store.delete(PORTS_KEY);
   await first.stop();
@@ -135,10 +137,11 @@ t.test('a node port that several older Services share is released with the last 
   await using server = await TestServer.start();
   const ports = [{ port: 80, nodePort: 30510 }];
   t.equal((await create(server, 'a', { ports })).status, 201);
-  const stored = await server.store.get('/registry/core/services/default/a');
+  const keyOf = (name: string): string => server.core.registry.of(services).storeKey('default', name);
+  const stored = await server.store.get(keyOf('a'));
   if (!stored) throw new Error('nothing is stored');
   const copy = Buffer.from(stored.value.toString().replace('"name":"a"', '"name":"b"'));
-  const revision = await server.store.put('/registry/core/services/default/b', copy, { revision: 0 });
+  const revision = await server.store.put(keyOf('b'), copy, { revision: 0 });
   await server.core.registry.caughtUp(revision);
   t.equal((await server.call('DELETE', `${SERVICES}/a`)).status, 200);
   t.match((await create(server, 'c', { ports })).body, { code: 422, message: /already allocated/ });

@@ -44,7 +44,7 @@ t.test('a paginated list is consistent despite concurrent writes', async (t) => 
 
   const first = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
   await server.call('POST', CONFIG_MAPS, { body: configMap('zzz') });
-  await server.store.compact(server.store.revision);
+  await server.store.compact(await server.store.latestRevision());
   const expired = await server.call('GET', `${CONFIG_MAPS}?limit=2&continue=${String(first.body.metadata?.continue)}`);
   t.match(expired.body, { code: 410, reason: 'Expired' });
   const inconsistent = String(expired.body.metadata?.continue);
@@ -53,7 +53,7 @@ t.test('a paginated list is consistent despite concurrent writes', async (t) => 
 
   const quiet = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
   await server.call('POST', PODS, { body: pod('of-another-kind') });
-  await server.store.compact(server.store.revision);
+  await server.store.compact(await server.store.latestRevision());
   const alsoExpired = await server.call('GET', `${CONFIG_MAPS}?continue=${String(quiet.body.metadata?.continue)}`);
   t.match(alsoExpired.body, { code: 410, reason: 'Expired' }, 'a token expires even if nothing has changed since');
 });

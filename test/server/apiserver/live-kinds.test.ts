@@ -123,11 +123,12 @@ t.test('stored objects are served when their kind is added again, including chan
   const { registry } = server.core;
   await registry.add(SMALL);
   for (const name of ['a', 'b']) await server.call('POST', WIDGETS, { body: widget(name) });
+  const resource = registry.of(SMALL);
+  const key = (name: string) => resource.storeKey('default', name);
   registry.remove(SMALL);
   const { store } = server;
-  const stored = await store.get('/registry/example.com/widgets/default/a');
+  const stored = await store.get(key('a'));
   if (!stored) throw new Error('nothing is stored');
-  const key = (name: string) => `/registry/example.com/widgets/default/${name}`;
   const bytes = (name: string) => Buffer.from(stored.value.toString().replace('"name":"a"', `"name":"${name}"`));
   const adding = registry.add(SMALL);
   const others = Array.from({ length: 20 }, (_, index) => `c${index}`);
@@ -136,7 +137,7 @@ t.test('stored objects are served when their kind is added again, including chan
     ...others.map((name) => store.put(key(name), bytes(name), { revision: 0 })),
     store.delete(key('b'), { revision: (await store.get(key('b')))?.revision ?? 0 }),
   ]);
-  await registry.caughtUp(store.revision);
+  await registry.caughtUp(await store.latestRevision());
   const { body } = await server.call('GET', WIDGETS);
   t.strictSame(
     body.items?.map(({ metadata }) => metadata?.name),
@@ -198,6 +199,7 @@ t.test('removing a kind removes its paths, its watches and its cache', async (t)
   const watch = server.watch(`${WIDGETS}?watch=1`);
   t.match(await watch.next(), { value: { type: 'ADDED' } });
   const cache = cacheOf(server, SMALL);
+  const storedAt = registry.of(SMALL).storeKey('default', 'a');
 
   registry.remove(SMALL);
   t.ok((await watch.next()).done);
@@ -207,7 +209,7 @@ t.test('removing a kind removes its paths, its watches and its cache', async (t)
   t.strictSame([await discovered(server), await specFields(server)], [[], []]);
   t.notMatch((await server.call('GET', '/metrics')).text, /apiserver_storage_objects\{resource="widgets/);
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
-  t.ok(await server.store.get('/registry/example.com/widgets/default/a'), 'stored objects are kept');
+  t.ok(await server.store.get(storedAt), 'stored objects are kept');
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   await eventually('the cache is garbage-collected', () => {

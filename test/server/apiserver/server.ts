@@ -15,8 +15,10 @@ import type { Authenticator } from '../../../control-plane/apiserver/access/auth
 import type { InFlightLimits } from '../../../control-plane/apiserver/fairness/request-fairness.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { serve, type ApiServer, type ServeOptions } from '../../../control-plane/apiserver/server.ts';
-import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
+import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from '../../../control-plane/apiserver/catalogue/key-layout.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { handlersWith, type SomeHandlers } from '../../support/handlers.ts';
+import { Etcd, openTestEtcd } from '../../support/etcd.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 import type { Store } from '../../../control-plane/store/store.ts';
 
@@ -53,8 +55,9 @@ export interface WatchEvent {
 
 export interface TestServerOptions {
   readonly directory?: string;
-  /** Instead of an embedded one in the directory. */
+  /** Instead of an embedded one in the directory, or one on etcd where KEDGE_TEST_STORE is `etcd`. */
   readonly store?: Store;
+  readonly keys?: KeyLayout;
   readonly kinds?: readonly Kind[];
   readonly handlers?: SomeHandlers;
   readonly admission?: readonly AdmissionPlugin[] | ((core: ApiCore) => readonly AdmissionPlugin[]);
@@ -78,26 +81,40 @@ const bearer: Authenticator = {
   },
 };
 
+interface OwnStore {
+  readonly store: Store;
+  readonly etcd?: Etcd;
+}
+
+async function openOwnStore(directory: string): Promise<OwnStore> {
+  if (process.env.KEDGE_TEST_STORE !== 'etcd')
+    return { store: await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false }) };
+  const etcd = await Etcd.start({ directory: path.join(directory, 'etcd') });
+  return { store: await openTestEtcd([etcd.url]), etcd };
+}
+
 /** Any bearer token `name/group,group` authenticates that user. */
 export class TestServer implements AsyncDisposable {
   readonly directory: string;
   readonly core: ApiCore;
   readonly server: ApiServer;
   readonly ca: string;
-  readonly #store: Store;
+  readonly store: Store;
+  readonly #etcd: Etcd | undefined;
   readonly #agent: https.Agent;
   readonly #stopping: AbortController;
 
   private constructor(
     directory: string,
-    store: Store,
+    { store, etcd }: OwnStore,
     core: ApiCore,
     server: ApiServer,
     ca: string,
     stopping: AbortController,
   ) {
     this.directory = directory;
-    this.#store = store;
+    this.store = store;
+    this.#etcd = etcd;
     this.core = core;
     this.server = server;
     this.ca = ca;
@@ -108,12 +125,13 @@ export class TestServer implements AsyncDisposable {
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const directory = options.directory ?? (await mkdtemp(path.join(os.tmpdir(), 'kedge-apiserver-')));
     const pki = await openTestPki(path.join(directory, 'pki'));
-    const store =
-      options.store ?? (await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false }));
+    const opened = options.store ? { store: options.store } : await openOwnStore(directory);
+    const keys = options.keys ?? (opened.etcd ? upstreamKeys() : GROUPED_KEYS);
     const stopping = new AbortController();
     const { network, eventTtlMs, allocationGraceMs, resolveService } = options;
     const core = await openCore({
-      store,
+      store: opened.store,
+      keys,
       kinds: options.kinds ?? kinds,
       logger: silent,
       signal: stopping.signal,
@@ -138,12 +156,7 @@ export class TestServer implements AsyncDisposable {
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,
     });
-    return new TestServer(directory, store, core, server, pki.ca.certificate, stopping);
-  }
-
-  get store(): EmbeddedStore {
-    if (this.#store instanceof EmbeddedStore) return this.#store;
-    throw new Error('this server has a store of another kind');
+    return new TestServer(directory, opened, core, server, pki.ca.certificate, stopping);
   }
 
   call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
@@ -200,7 +213,8 @@ export class TestServer implements AsyncDisposable {
     this.#agent.destroy();
     await this.server.close();
     this.#stopping.abort();
-    await this.#store.close();
+    await this.store.close();
+    await this.#etcd?.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

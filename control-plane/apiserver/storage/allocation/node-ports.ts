@@ -5,7 +5,8 @@
 import { ConflictError, type Store, type StoredValue } from '../../../store/store.ts';
 import { NumberRange, type Bands } from './number-range.ts';
 
-const KEY = '/registry/ranges/servicenodeports';
+/** Behind the root of all keys, as upstream. */
+const KEY = 'ranges/servicenodeports';
 const BANDS: Bands = { min: 16, max: 128, step: 32 };
 
 export interface PortRange {
@@ -36,6 +37,7 @@ interface Stored {
 
 export class NodePorts {
   readonly #store: Store;
+  readonly #key: string;
   readonly #range: PortRange;
   readonly #numbers: NumberRange;
   /** The stored object as last seen; undefined when it must be read. */
@@ -43,8 +45,10 @@ export class NodePorts {
   #queue: PendingChange[] = [];
   #isWriting = false;
 
-  constructor(store: Store, range: PortRange) {
+  /** @param root what all keys of the store begin with */
+  constructor(store: Store, range: PortRange, root = '/registry/') {
     this.#store = store;
+    this.#key = root + KEY;
     this.#range = range;
     this.#numbers = new NumberRange(range.first, range.last, BANDS);
   }
@@ -121,7 +125,7 @@ export class NodePorts {
       }
       try {
         if (!isSame(current, taken)) {
-          const written = await this.#store.put(KEY, this.#encode(current), { revision });
+          const written = await this.#store.put(this.#key, this.#encode(current), { revision });
           this.#stored = { revision: written, taken: current };
         }
       } catch (error) {
@@ -151,7 +155,7 @@ export class NodePorts {
   }
 
   async #read(): Promise<Stored> {
-    return (this.#stored ??= this.#decode(await this.#store.get(KEY)));
+    return (this.#stored ??= this.#decode(await this.#store.get(this.#key)));
   }
 
   /** In the format of upstream's RangeAllocation: bit `i` of the big-endian number in `data` is port `first + i`. */

@@ -1,0 +1,64 @@
+/** Under which keys objects are stored. Pure. */
+import type { Kind } from '../../../api/machinery/kind.ts';
+
+export interface KeyLayout {
+  /** What all keys begin with, as `/registry/`. */
+  readonly root: string;
+  /** What the keys of a kind's objects begin with; `NAMESPACE/NAME` or `NAME` follows. */
+  readonly prefixOf: (kind: Pick<Kind, 'group' | 'plural' | 'custom'>) => string;
+  /** The kind's prefix of an object's key. */
+  readonly prefixIn: (key: string) => string;
+}
+
+const DEFAULT_ROOT = '/registry/';
+
+/** The key up to and with the slash after `segments` parts behind the root; '' when it has fewer. */
+function leading(key: string, root: string, segments: number): string {
+  let end = root.length - 1;
+  for (let i = 0; i < segments; i++) {
+    end = key.indexOf('/', end + 1);
+    if (end < 0) return '';
+  }
+  return key.slice(0, end + 1);
+}
+
+/** Of the embedded store: by group and resource. */
+export const GROUPED_KEYS: KeyLayout = {
+  root: DEFAULT_ROOT,
+  prefixOf: ({ group, plural }) => `${DEFAULT_ROOT}${group || 'core'}/${plural}/`,
+  prefixIn: (key) => leading(key, DEFAULT_ROOT, 2),
+};
+
+/** Groups of API servers of their own within upstream's, whose kinds are stored by group, as custom ones are. */
+const GROUPED: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+/**
+ * Upstream's names of old: `SpecialDefaultResourcePrefixes` of
+ * https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubeapiserver/default_storage_factory_builder.go
+ */
+const SPECIAL: ReadonlyMap<string, string> = new Map([
+  ['/replicationcontrollers', 'controllers'],
+  ['/endpoints', 'services/endpoints'],
+  ['/services', 'services/specs'],
+  ['/nodes', 'minions'],
+  ['networking.k8s.io/ingresses', 'ingress'],
+]);
+
+/**
+ * kube-apiserver's in etcd: built-in kinds by resource alone, custom ones by group and resource.
+ * @param prefix upstream's `--etcd-prefix`, as `/registry`
+ */
+export function upstreamKeys(prefix = '/registry'): KeyLayout {
+  const root = `${prefix.replace(/\/+$/, '')}/`;
+  return {
+    root,
+    prefixOf: ({ group, plural, custom }) => {
+      if (custom || GROUPED.has(group)) return `${root}${group}/${plural}/`;
+      return `${root}${SPECIAL.get(`${group}/${plural}`) ?? plural}/`;
+    },
+    prefixIn: (key) => {
+      const first = leading(key, root, 1);
+      // Groups of custom kinds have a dot, and no resource has one.
+      return first === `${root}services/` || first.includes('.', root.length) ? leading(key, root, 2) : first;
+    },
+  };
+}

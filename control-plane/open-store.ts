@@ -1,0 +1,60 @@
+/** The store that the settings name, with what depends on which it is. */
+import path from 'node:path';
+import type { Logger } from '../client/logger.ts';
+import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from './apiserver/catalogue/key-layout.ts';
+import type { ServerConfig } from './config.ts';
+import { hasStore } from './store/embedded/data-directory.ts';
+import type { Store } from './store/store.ts';
+
+export interface OpenedStore {
+  readonly store: Store;
+  readonly keys: KeyLayout;
+  /** The memory-mapped file of an embedded store. */
+  readonly dataFile: string | undefined;
+}
+
+type StoreSettings = Pick<
+  ServerConfig,
+  | 'dataDir'
+  | 'store'
+  | 'etcdServers'
+  | 'etcdCafile'
+  | 'etcdCertfile'
+  | 'etcdKeyfile'
+  | 'etcdPrefix'
+  | 'etcdCompactionIntervalSeconds'
+>;
+
+const directoryOf = ({ dataDir }: StoreSettings): string => path.join(dataDir, 'store');
+
+/** Loads the one that is used only: each brings a library of its own. */
+export async function openStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
+  if (config.store === 'etcd') {
+    const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
+    const keys = upstreamKeys(config.etcdPrefix);
+    const store = await openEtcdStore({
+      servers: config.etcdServers,
+      caFile: config.etcdCafile,
+      certFile: config.etcdCertfile,
+      keyFile: config.etcdKeyfile,
+      root: keys.root,
+      compactionIntervalMs: config.etcdCompactionIntervalSeconds * 1000,
+      logger,
+      signal,
+    });
+    return { store, keys, dataFile: undefined };
+  }
+  const { openEmbeddedStore } = await import('./store/embedded/embedded-store.ts');
+  const store = await openEmbeddedStore({ path: directoryOf(config), logger });
+  return { store, keys: GROUPED_KEYS, dataFile: store.dataFile };
+}
+
+/** Where the objects of a cluster are, for messages; undefined when the cluster is new. */
+export async function existingCluster(
+  config: StoreSettings,
+  opened: OpenedStore | undefined,
+): Promise<string | undefined> {
+  if (config.store !== 'etcd') return (await hasStore(directoryOf(config))) ? directoryOf(config) : undefined;
+  const { items } = (await opened?.store.list(opened.keys.root, { limit: 1 })) ?? { items: [] };
+  return items.length > 0 ? `etcd at ${config.etcdServers.join(', ')}` : undefined;
+}
