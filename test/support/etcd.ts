@@ -33,16 +33,18 @@ export class Etcd implements AsyncDisposable {
   readonly directory: string;
   readonly #arguments: readonly string[];
   readonly #isOwn: boolean;
+  readonly #health: string;
   #child: ChildProcess | undefined;
 
-  private constructor(url: string, directory: string, isOwn: boolean, args: readonly string[]) {
+  private constructor(url: string, health: string, directory: string, isOwn: boolean, args: readonly string[]) {
     this.url = url;
+    this.#health = health;
     this.directory = directory;
     this.#isOwn = isOwn;
     this.#arguments = args;
   }
 
-  /** Starts a cluster of one member. Resolves when it accepts connections and has a leader. */
+  /** Starts a cluster of one member. Resolves when it has a leader. */
   static async start(options: EtcdOptions = {}): Promise<Etcd> {
     const [etcd] = await Etcd.cluster(1, options);
     if (!etcd) throw new Error('no etcd');
@@ -56,17 +58,20 @@ export class Etcd implements AsyncDisposable {
     const names = Array.from({ length: size }, (_, index) => `m${index}`);
     const peers = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
     const urls = await Promise.all(names.map(async () => `${scheme}://127.0.0.1:${await freePort()}`));
+    // Without encryption, whatever the clients have.
+    const healths = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
     const initial = names.map((name, index) => `${name}=${peers[index]}`).join(',');
     const members = await Promise.all(
       names.map(async (name, index) => {
         const directory = given ?? (await mkdtemp(path.join(MEMORY, 'kedge-etcd-')));
         const url = urls[index] ?? '';
         const peer = peers[index] ?? '';
-        return new Etcd(url, directory, given === undefined, [
+        return new Etcd(url, healths[index] ?? '', directory, given === undefined, [
           ...['--name', name, '--data-dir', path.join(directory, 'data')],
           ...['--listen-client-urls', url, '--advertise-client-urls', url],
           ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
           ...['--initial-cluster', initial, '--initial-cluster-token', path.basename(directory)],
+          ...['--listen-metrics-urls', healths[index] ?? ''],
           ...['--heartbeat-interval', '50', '--election-timeout', '500', '--logger', 'zap', '--log-level', 'error'],
           ...more,
         ]);
@@ -86,10 +91,10 @@ export class Etcd implements AsyncDisposable {
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)));
     await once(child, 'spawn');
-    const { hostname, port } = new URL(this.url);
-    await eventually(`etcd to listen on ${this.url}`, async () => {
+    await eventually(`etcd to be healthy at ${this.url}`, async () => {
       if (child.exitCode !== null) throw new Error(`etcd has exited: ${said}`);
-      return canConnect(hostname, Number(port));
+      const { ok } = await fetch(`${this.#health}/health`, { signal: AbortSignal.timeout(5_000) });
+      return ok;
     });
   }
 
@@ -110,14 +115,6 @@ export class Etcd implements AsyncDisposable {
     await this.kill();
     if (this.#isOwn) await rm(this.directory, { recursive: true, force: true });
   }
-}
-
-function canConnect(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ host, port });
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }
 
 /** A store on etcd as tests want it: without compaction, and without encryption unless it is given. */

@@ -29,8 +29,11 @@ export const GROUPED_KEYS: KeyLayout = {
   prefixIn: (key) => leading(key, DEFAULT_ROOT, 2),
 };
 
-/** Groups of API servers of their own within upstream's, whose kinds are stored by group, as custom ones are. */
-const GROUPED: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+/**
+ * Groups of API servers of their own upstream, whose kinds are stored by group, as custom ones are; those of metrics.k8s.io, which have
+ * the names of other kinds, are not stored at all.
+ */
+const GROUPED: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io', 'metrics.k8s.io']);
 /**
  * Upstream's names of old: `SpecialDefaultResourcePrefixes` of
  * https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubeapiserver/default_storage_factory_builder.go

@@ -3,11 +3,11 @@ import {
   Client,
   Metadata,
   status,
-  type ChannelCredentials,
   type ClientDuplexStream,
   type ServiceError,
 } from '@grpc/grpc-js';
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
+import type { Access } from './credentials.ts';
 import type { Method, WatchRequest, WatchResponse } from './messages.ts';
 import { connectionReason, failureKind, type FailureKind } from './rpc-failure.ts';
 
@@ -49,9 +49,10 @@ export class Endpoint {
   readonly #streams = new Set<ClientDuplexStream<object, object>>();
 
   /** @param url as https://10.0.0.1:2379 */
-  constructor(url: string, credentials: ChannelCredentials) {
+  constructor(url: string, { credentials, options }: Access) {
     this.url = url;
     this.#client = new Client(new URL(url).host, credentials, {
+      ...options,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.initial_reconnect_backoff_ms': RECONNECT_MIN_MS,

@@ -38,10 +38,18 @@ export function failureKind(code: number, details: string): FailureKind {
 /** Whether the lease that a put names has expired. */
 export const isLeaseGone = (details: string): boolean => details.includes('requested lease not found');
 
-/** grpc-js's sentence about a connection, without the parts that say nothing. */
-export const connectionReason = (details: string): string =>
-  details
+/** What grpc-js says of a connection, as one sentence for an operator. */
+export function connectionReason(details: string): string {
+  const [, alert] = /\balert ([a-z ]+)/.exec(details) ?? [];
+  if (alert) return `it does not accept this client's certificate (TLS alert: ${alert.trim()})`;
+  const reason = details
     .replace(/^No connection established\. /, '')
     .replace(/^Last error: /, '')
     .replace(/\.? ?Resolution note:.*$/s, '')
-    .trim() || 'no connection';
+    .replace(/^Error( \[\w+\])?: /, '')
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, '')
+    .replace(/; if the root CA is installed locally.*$/s, '')
+    .trim();
+  // What grpc-js says when the peer closes the connection at once, as one that expects TLS does.
+  return reason === 'Failed to connect' || reason === '' ? 'no connection: does it expect https?' : reason;
+}
