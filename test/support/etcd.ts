@@ -83,7 +83,8 @@ export class Etcd implements AsyncDisposable {
 
   /** Starts the process, again after `kill`, with the data that there is. */
   async run(): Promise<void> {
-    const child = spawn('etcd', this.#arguments, {
+    // It ends with this process, however that ends.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...this.#arguments], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
     });

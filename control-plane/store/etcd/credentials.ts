@@ -24,7 +24,11 @@ const NAME_FOR_ADDRESSES = 'etcd';
  * Returns how a member is accessed by its URL. Throws StoreUnavailableError when the files cannot be used, the error of the file
  * system when one cannot be read.
  */
-export async function readCredentials({ caFile, certFile, keyFile }: CredentialFiles): Promise<(url: string) => Access> {
+export async function readCredentials({
+  caFile,
+  certFile,
+  keyFile,
+}: CredentialFiles): Promise<(url: string) => Access> {
   const read = async (file: string): Promise<Buffer | null> => (file ? readFile(file) : null);
   const [ca, key, cert] = await Promise.all([read(caFile), read(keyFile), read(certFile)]);
   return (url) => {

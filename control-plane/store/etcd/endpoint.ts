@@ -1,11 +1,5 @@
 /** One member of etcd: its connection, made on demand and again after failures, and calls over it. */
-import {
-  Client,
-  Metadata,
-  status,
-  type ClientDuplexStream,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Client, Metadata, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import type { Access } from './credentials.ts';
 import type { Method, WatchRequest, WatchResponse } from './messages.ts';

@@ -94,7 +94,11 @@ class History {
 
   check(t: Test): void {
     const revisions = this.events.map(({ revision }) => revision);
-    t.strictSame(revisions, [...new Set(revisions)].sort((a, b) => a - b), 'events once, in order');
+    t.strictSame(
+      revisions,
+      [...new Set(revisions)].sort((a, b) => a - b),
+      'events once, in order',
+    );
     const told = new Map(this.events.map(({ revision, value }) => [revision, value.toString()]));
     const lost = [...this.acknowledged].filter(([revision, value]) => told.get(revision) !== value);
     t.strictSame(lost, [], 'no acknowledged write is lost');
@@ -174,7 +178,7 @@ t.test('a frozen etcd interrupts watches and calls within their limit', async (t
   await eventually('etcd to serve again', () => store.put('/k', Buffer.from('4')));
 });
 
-t.test("an etcd whose quota is used up refuses writes in its own words, and serves reads and deletions", async (t) => {
+t.test('an etcd whose quota is used up refuses writes in its own words, and serves reads and deletions', async (t) => {
   const [etcd] = await cluster(t, 1, { arguments: ['--quota-backend-bytes', String(2 ** 20)] });
   if (!etcd) return;
   const store = await storeOn(t, [etcd]);

@@ -84,10 +84,13 @@ test('what a failed call means depends on whether etcd may have executed it', (t
 
 test('failures of connections are said in one sentence', (t) => {
   const at = '(2026-11-30T11:44:23.496Z)';
-  const alert = '4093BA7:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../rec.c:918:SSL alert';
+  const alert =
+    '4093BA7:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../rec.c:918:SSL alert';
   t.match(connectionReason(`No connection established. Last error: ${alert} 42\n ${at}`), /TLS alert: bad certificate/);
   t.equal(
-    connectionReason('No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: '),
+    connectionReason(
+      'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
+    ),
     'connect ECONNREFUSED 127.0.0.1:1',
   );
   t.match(connectionReason(`No connection established. Last error: Failed to connect ${at}`), /https\?/);
@@ -97,14 +100,22 @@ test('failures of connections are said in one sentence', (t) => {
 test('answers to requests for progress are believed from the versions on that give them in order', (t) => {
   for (const version of ['3.4.25', '3.4.31', '3.5.8', '3.5.21', '3.6.0', '3.10.1', '4.0.0'])
     t.ok(hasReliableProgress(version), version);
-  for (const version of ['3.3.99', '3.4.23', '3.4.24', '3.5.7', '2.9.9', '', 'main']) t.notOk(hasReliableProgress(version));
+  for (const version of ['3.3.99', '3.4.23', '3.4.24', '3.5.7', '2.9.9', '', 'main'])
+    t.notOk(hasReliableProgress(version));
   t.end();
 });
 
 test('URLs of members have a scheme and a port', (t) => {
   for (const good of ['https://10.0.0.1:2379', 'http://etcd.example.com:2379', 'https://[fd00::1]:2379'])
     t.equal(serversProblem([good]), undefined, good);
-  for (const bad of ['10.0.0.1:2379', 'https://10.0.0.1', 'https://a:2379/x', 'https://u@a:2379', 'ftp://a:1', 'https://:2379'])
+  for (const bad of [
+    '10.0.0.1:2379',
+    'https://10.0.0.1',
+    'https://a:2379/x',
+    'https://u@a:2379',
+    'ftp://a:1',
+    'https://:2379',
+  ])
     t.match(serversProblem([bad]), /must list URLs/, bad);
   t.match(serversProblem(['http://a:1', 'http://a:1']), /once/);
   t.end();

@@ -81,6 +81,14 @@ export class ObjectBytes {
     return bytes.toString('utf8', 0, this.#typeLength) === this.#type;
   }
 
+  /** Whether bytes have the layout of `encode`, for this kind and version. */
+  haveForm(bytes: Buffer): boolean {
+    const start = bytes.toString('utf8', 0, this.#metadataStart + OWNERS_KEY.length);
+    return (
+      start.startsWith(`${this.#type}"metadata":{"name":`) || start === `${this.#type}"metadata":{"managedFields":`
+    );
+  }
+
   /** The bytes to serve: stored bytes with the revision of their write, in a new Buffer. */
   serve(stored: Buffer, revision: number): Buffer {
     return this.#splice(stored, this.#metadataStart, revision);

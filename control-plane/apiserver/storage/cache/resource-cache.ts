@@ -7,6 +7,7 @@ import type { StoredValue, StoreEvent } from '../../../store/store.ts';
 import { entryKey, keyPrefix, WrittenObject, type Entry, type EntryIndex } from './entry.ts';
 import { EventWindow, type Change } from './event-window.ts';
 import { ObjectBytes } from './object-bytes.ts';
+import { StoredObjects } from './stored-objects.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 
 /**
@@ -30,6 +31,7 @@ const endOf = (namespace: string): string | undefined => (namespace ? `${namespa
 
 export class ResourceCache {
   readonly bytes: ObjectBytes;
+  readonly #stored: StoredObjects;
   readonly fieldNames: readonly string[];
   readonly #fieldReaders: readonly ((object: KubeObject) => string)[];
   readonly #namespaced: boolean;
@@ -46,6 +48,7 @@ export class ResourceCache {
   constructor(kind: Kind) {
     const { conversion } = kind.custom ?? {};
     this.bytes = new ObjectBytes(conversion ? { ...kind, version: conversion.storageVersion } : kind);
+    this.#stored = new StoredObjects(kind);
     this.#mayBeOfOtherVersion = kind.custom !== undefined;
     this.fieldNames = Object.keys(kind.selectableFields);
     this.#fieldReaders = Object.values(kind.selectableFields).map((read) => (object) => read(object));
@@ -159,14 +162,18 @@ export class ResourceCache {
     for (const follower of this.#followers) follower(change, written);
   }
 
-  /** The cache entry for these stored bytes. */
-  entryOf(
-    key: string,
-    stored: Buffer,
-    revision: number,
-    index = this.index(JSON.parse(stored.toString()) as KubeObject),
-  ): Entry {
-    if (this.#mayBeOfOtherVersion && !this.bytes.areOwn(stored)) return this.#renamed(key, stored, revision, index);
+  /** The cache entry for these stored bytes. @param index of bytes that this server has encoded */
+  entryOf(key: string, stored: Buffer, revision: number, index?: EntryIndex): Entry {
+    // A write may have begun before the definition of a custom kind got another stored version.
+    if (index && (!this.#mayBeOfOtherVersion || this.bytes.areOwn(stored)))
+      return this.#entryOf(key, stored, revision, index);
+    const object = this.#stored.read(stored);
+    if (this.bytes.haveForm(stored)) return this.#entryOf(key, stored, revision, this.index(object));
+    // Others have written it: kube-apiserver in protobuf or in another order of fields, or a person.
+    return this.#entryOf(key, this.bytes.encode(object), revision, this.index(object), this.#otherVersion(object));
+  }
+
+  #entryOf(key: string, stored: Buffer, revision: number, index: EntryIndex, version?: string): Entry {
     const slash = this.#namespaced ? key.indexOf('/') : -1;
     return {
       key,
@@ -176,13 +183,12 @@ export class ResourceCache {
       revision,
       labels: index.labels,
       fields: index.fields,
+      ...(version !== undefined && { version }),
     };
   }
 
-  /** What was stored as another version, with the cache's apiVersion. */
-  #renamed(key: string, stored: Buffer, revision: number, index: EntryIndex): Entry {
-    const object = JSON.parse(stored.toString()) as KubeObject;
-    const version = object.apiVersion?.split('/').at(-1);
-    return { ...this.entryOf(key, this.bytes.encode(object), revision, index), version };
+  /** The version as which an object is stored, where that may be another one than the cache's. */
+  #otherVersion({ apiVersion }: KubeObject): string | undefined {
+    return this.#mayBeOfOtherVersion ? apiVersion?.split('/').at(-1) : undefined;
   }
 }
