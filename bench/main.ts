@@ -20,6 +20,7 @@ import { measurePolicies } from './policies.ts';
 import { Report } from './report.ts';
 import { measureScale } from './scale.ts';
 import { measureScheduling } from './scheduling.ts';
+import { measureStores } from './stores.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +38,7 @@ const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(
 for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measureStores(report, { program }, running),
   (running) => measureWebhooks(report, { program }, running),
   (running) => measureCollections(report, { program }, running),
   (running) => measurePages(report, { program }, running),

@@ -28,6 +28,15 @@ export const MEASURES = {
   watchEventsProtobuf: { name: 'the same in protobuf', unit: '/s' },
   patchStatus: { name: 'merge-patch status, 32 connections', unit: '/s', atLeast: 4_000, upstream: 860 },
 
+  etcdCreate: { name: 'create pods on etcd, 32 connections', unit: '/s' },
+  embeddedCreate: { name: 'the same on the embedded store beside it', unit: '/s' },
+  etcdGet: { name: 'get a pod on etcd, 32 connections', unit: '/s' },
+  embeddedGet: { name: 'the same on the embedded store', unit: '/s' },
+  etcdList: { name: 'list 4,000 pods on etcd', unit: '/s', digits: 1 },
+  embeddedList: { name: 'the same on the embedded store', unit: '/s', digits: 1 },
+  etcdPatch: { name: 'merge-patch status on etcd, 32 connections', unit: '/s' },
+  embeddedPatch: { name: 'the same on the embedded store', unit: '/s' },
+
   applyPods: { name: 'server-side applies to pods, 32 connections', unit: '/s' },
   createCustom: { name: 'create custom resources, 32 connections', unit: '/s' },
   webhookRoundTrip: { name: 'webhook round trip, added to a create', unit: 'ms', digits: 2 },

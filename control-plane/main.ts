@@ -17,7 +17,7 @@ import { collectWhenIdle } from './idle-collection.ts';
 import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
-import { existingCluster, openStore } from './open-store.ts';
+import { checkSameCluster, existingCluster, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { reservedPorts } from './reserved-ports.ts';
@@ -87,6 +87,7 @@ async function runApiServer(
     }),
   });
   const pki = await openPki(await pkiOptions());
+  if (shared) await checkSameCluster(config, shared, pki);
   const { store, keys, dataFile } = shared ?? (await openStore(config, signal, logger));
   if (!shared) stack.defer(() => store.close());
   collectWhenIdle(signal, dataFile);

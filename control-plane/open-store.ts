@@ -1,8 +1,15 @@
 /** The store that the settings name, with what depends on which it is. */
 import path from 'node:path';
+import { configMaps } from '../api/kinds/core/config-map.ts';
+import { own } from '../api/machinery/own.ts';
+import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 import type { Logger } from '../client/logger.ts';
+import { CLIENT_CA, CLIENT_CA_CONFIG_MAP } from './apiserver/bootstrap/extension-authentication.ts';
 import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from './apiserver/catalogue/key-layout.ts';
+import { StoredObjects } from './apiserver/storage/cache/stored-objects.ts';
 import type { ServerConfig } from './config.ts';
+import type { ClusterPki } from './pki/cluster-pki.ts';
+import { PkiError } from './pki/pem-files.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import type { Store } from './store/store.ts';
 
@@ -57,4 +64,24 @@ export async function existingCluster(
   if (config.store !== 'etcd') return (await hasStore(directoryOf(config))) ? directoryOf(config) : undefined;
   const { items } = (await opened?.store.list(opened.keys.root, { limit: 1 })) ?? { items: [] };
   return items.length > 0 ? `etcd at ${config.etcdServers.join(', ')}` : undefined;
+}
+
+/**
+ * Throws PkiError when the objects in etcd are of a cluster with another CA: its nodes and tokens would be unknown to this server, and
+ * this server's to the others.
+ */
+export async function checkSameCluster(
+  config: StoreSettings,
+  { store, keys }: OpenedStore,
+  { directory, ca }: Pick<ClusterPki, 'directory' | 'ca'>,
+): Promise<void> {
+  const stored = await store.get(`${keys.prefixOf(configMaps)}kube-system/${CLIENT_CA_CONFIG_MAP}`);
+  if (!stored) return;
+  const { data = {} } = new StoredObjects(configMaps).read(stored.value) as ConfigMap;
+  const bundle = own(data, CLIENT_CA) ?? '';
+  if (bundle === '' || bundle.includes(ca.certificate.trim())) return;
+  throw new PkiError(
+    `${path.join(directory, 'ca.crt')} is not the CA of the cluster in etcd at ${config.etcdServers.join(', ')}; ` +
+      `copy the files of one of its servers to ${directory}, or use another etcd or etcd-prefix`,
+  );
 }

@@ -4,7 +4,7 @@ import { publishConfigMap, type PublishApi } from './published-config-map.ts';
 
 const NAMESPACE = 'kube-system';
 export const CLIENT_CA_CONFIG_MAP = 'extension-apiserver-authentication';
-const CLIENT_CA = 'client-ca-file';
+export const CLIENT_CA = 'client-ca-file';
 
 /**
  * Publishes how aggregated API servers know this one, and the user for whom it speaks: upstream's `requestheader-*` keys.

@@ -62,7 +62,7 @@ t.test('a delete checks preconditions, and returns what was deleted', async (t) 
     server.call('DELETE', `${CONFIG_MAPS}/a`, { body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions } });
   t.match((await remove({ uid: 'other' })).body, { code: 409, message: /UID in precondition: other/ });
   t.match((await remove({ resourceVersion: '99' })).body, { code: 409 });
-  t.match((await remove({ uid: body.metadata?.uid, resourceVersion: '1' })).body, {
+  t.match((await remove({ uid: body.metadata?.uid, resourceVersion: body.metadata?.resourceVersion })).body, {
     kind: 'Status',
     status: 'Success',
     details: { name: 'a', kind: 'configmaps', uid: body.metadata?.uid },
