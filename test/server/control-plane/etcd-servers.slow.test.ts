@@ -10,7 +10,7 @@ import { configMaps, endpoints, leases } from '../../../client/resources.gen.ts'
 import type { Daemon } from '../../support/daemon.ts';
 import { Etcd } from '../../support/etcd.ts';
 import { EtcdTls } from '../../support/etcd-tls.ts';
-import { serverProcess } from '../../support/server-process.ts';
+import { leads, serverProcess } from '../../support/server-process.ts';
 import { eventually } from '../../support/wait.ts';
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-etcd-servers-'));
@@ -44,7 +44,7 @@ t.test('two servers are one cluster: objects, endpoints and leaders', { timeout:
   await using first = await start('first');
   await using one = await clientOf('first', first);
   await cp(path.join(folder, 'first', 'pki'), path.join(folder, 'second', 'pki'), { recursive: true });
-  const second = await start('second', '--advertise-address=192.0.2.2');
+  await using second = await start('second', '--advertise-address=192.0.2.2');
   await using other = await clientOf('second', second);
   await one.create(configMaps, { metadata: { name: 'a', namespace: 'default' } });
   t.equal((await other.get(configMaps, 'default', 'a')).metadata?.name, 'a');
@@ -53,12 +53,14 @@ t.test('two servers are one cluster: objects, endpoints and leaders', { timeout:
     return subsets.flatMap((subset) => subset.addresses?.map(({ ip }) => ip) ?? []).join();
   };
   await eventually('both to be endpoints', async () => (await addresses()) === '192.0.2.1,192.0.2.2');
-  const holder = async (): Promise<string | undefined> =>
-    (await other.get<Lease>(leases, 'kube-system', 'kube-controller-manager')).spec?.holderIdentity ?? undefined;
-  const before = await eventually('a leader of the controllers', holder);
+  const controllers = () => other.get<Lease>(leases, 'kube-system', 'kube-controller-manager');
+  await eventually('a leader of the controllers', async () => (await controllers()).spec?.holderIdentity);
   await first.end('SIGKILL');
-  await eventually('the other to lead', async () => ![before, ''].includes((await holder()) ?? ''));
-  await second.end();
+  const killedAt = Date.now();
+  await eventually('the second to lead', async () => {
+    const { spec } = await controllers();
+    return (await leads(second)) && Date.parse(spec?.renewTime ?? '') > killedAt;
+  });
 });
 
 t.test('a server with certificates of another cluster does not start', { timeout: 60_000 }, async (t) => {
