@@ -160,6 +160,7 @@ async function roleOptions(
   scheduler: SchedulerSettings | undefined,
 ): Promise<RoleOptions> {
   const { controllers, clusterCidr, nodeMonitorGracePeriodSeconds, inventory, logLevel } = config;
+  const isOnlyCandidate = access !== undefined && config.store === 'embedded';
   const common = {
     role,
     logLevel,
@@ -172,8 +173,8 @@ async function roleOptions(
     loadBalancerPools: config.loadBalancerPools,
     reservedPorts: reservedPorts(config),
     scheduler,
-    isBesideApiServer: access !== undefined,
-    identity: access && config.store === 'embedded' ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
+    isOnlyCandidate,
+    identity: isOnlyCandidate ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;

@@ -21,8 +21,8 @@ export interface RoleOptions {
   readonly credentials: Credentials;
   /** The candidate's identity in the leader election. */
   readonly identity: string;
-  /** Whether the api-server runs in this process: then no other process can lead. */
-  readonly isBesideApiServer: boolean;
+  /** Whether no other process can lead: the api-server is in this one, and its store can be used by no other. */
+  readonly isOnlyCandidate: boolean;
   readonly logLevel: string;
   /** The PKI folder with the CA and the service account key, for signing. */
   readonly pkiDirectory: string;
@@ -50,7 +50,7 @@ const LEASES: Readonly<Record<RoleOptions['role'], string>> = {
   controllers: 'kube-controller-manager',
 };
 /**
- * Election timing beside the api-server: while it is down no other candidate can act either, so that failover need not be fast.
+ * Election timing beside an api-server whose store no other can use: while it is down no other candidate can act either, so that failover need not be fast.
  * A write every 20 s costs an idle server nothing measurable.
  */
 const COLOCATED_TIMING: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
@@ -102,12 +102,12 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
     else void client.replaceCredentials(message);
   });
   try {
-    const { role, identity, isBesideApiServer } = options;
+    const { role, identity, isOnlyCandidate } = options;
     await runLeaderElection({
       ...{ client, logger, identity, signal: stopping.signal },
       namespace: 'kube-system',
       name: LEASES[role],
-      ...(isBesideApiServer && { timing: COLOCATED_TIMING }),
+      ...(isOnlyCandidate && { timing: COLOCATED_TIMING }),
       lead: (term) => {
         isLeading = true;
         return runRole(options, client, logger, term, (current) => void (metrics = current)).finally(() => {

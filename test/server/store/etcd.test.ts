@@ -10,23 +10,27 @@ async function started(t: Test): Promise<Etcd> {
   return etcd;
 }
 
-storeContract('etcd', async (t, options) => {
-  const etcd = await started(t);
-  // A process needs more time than a store in this one.
-  let store = await openTestEtcd([etcd.url], options?.callLimitMs ? { callLimitMs: options.callLimitMs * 10 } : {});
-  t.teardown(() => store.close());
-  return {
-    store,
-    reopen: async () => {
-      await store.close();
-      await etcd.kill();
-      await etcd.run();
-      store = await openTestEtcd([etcd.url]);
-      return store;
-    },
-    stall: () => {
-      etcd.signal('SIGSTOP');
-      return { resume: () => etcd.signal('SIGCONT') };
-    },
-  };
-});
+storeContract(
+  'etcd',
+  async (t, options) => {
+    const etcd = await started(t);
+    // A process needs more time than a store in this one.
+    let store = await openTestEtcd([etcd.url], options?.callLimitMs ? { callLimitMs: options.callLimitMs * 10 } : {});
+    t.teardown(() => store.close());
+    return {
+      store,
+      reopen: async () => {
+        await store.close();
+        await etcd.kill();
+        await etcd.run();
+        store = await openTestEtcd([etcd.url]);
+        return store;
+      },
+      stall: () => {
+        etcd.signal('SIGSTOP');
+        return { resume: () => etcd.signal('SIGCONT') };
+      },
+    };
+  },
+  { increments: 15 },
+);
