@@ -70,7 +70,7 @@ export class Endpoint {
     } catch (error) {
       if (signal.aborted) throw error;
       if (error instanceof DeadlineError)
-        throw new EndpointError(this.url, 'lost', `no response within ${limitMs} ms`, true);
+        throw new EndpointError(this.url, 'lost', `no response within ${Math.round(limitMs)} ms`, true);
       throw this.failure(error as ServiceError);
     }
   }

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+
 import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { loadKubeconfig } from '../../../client/kubeconfig.ts';
@@ -63,7 +64,7 @@ t.test('two servers are one cluster: objects, endpoints and leaders', { timeout:
   });
 });
 
-t.test('a server with certificates of another cluster does not start', { timeout: 60_000 }, async (t) => {
+t.test('a server with certificates of another cluster does not start', { timeout: 150_000 }, async (t) => {
   await using fresh = await start('fresh');
   await fresh.ended();
   t.equal(fresh.exitCode, 1);
