@@ -31,7 +31,7 @@ import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
 /** What new clusters start with, and can do without. */
-const ADDONS = ['ingress'] as const;
+const ADDONS = ['ingress', 'gateway-api'] as const;
 
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
@@ -121,7 +121,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
   disable:
-    'addons that a new cluster starts without: ingress (docs/ingress.md); in one that has them, their objects are to be deleted',
+    'addons that a new cluster starts without: ingress (docs/ingress.md), gateway-api (docs/gateway-api.md; not there without ingress); in one that has them, their objects are to be deleted',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',

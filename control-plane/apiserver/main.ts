@@ -13,6 +13,7 @@ import { publishClusterConfiguration } from './bootstrap/cluster-configuration.t
 import { podSecurityOptions, type PodSecuritySettings } from './admission/pod-security/options.ts';
 import { ServerAddresses } from './bootstrap/server-addresses.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
+import { offerGatewayApi } from './bootstrap/gateway-api/install.ts';
 import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
@@ -146,6 +147,8 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     });
+    if (!config.disable.some((name) => name === 'ingress' || name === 'gateway-api'))
+      await offerGatewayApi({ api, kinds: core.registry.kinds, logger });
     await keepFlowControl({ api, logger, signal: stopping.signal });
     await publishClusterConfiguration(api, {
       podCidr: config.clusterCidr,
