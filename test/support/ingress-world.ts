@@ -47,6 +47,13 @@ export class World implements ClusterView {
     ]);
   }
 
+  /** A minute after the one before. */
+  protected nextTime(): string {
+    const minute = String(++this.#age % 60).padStart(2, '0');
+    const hour = String(Math.floor(this.#age / 60)).padStart(2, '0');
+    return `2026-01-01T${hour}:${minute}:00Z`;
+  }
+
   /** Adds an Ingress that is younger than those before it, or replaces one. Annotations are named without their prefix. */
   addIngress(
     name: string,
@@ -54,14 +61,12 @@ export class World implements ClusterView {
     annotations: Readonly<Record<string, string>> = {},
     namespace = NAMESPACE,
   ): Ingress {
-    const minute = String(++this.#age % 60).padStart(2, '0');
-    const hour = String(Math.floor(this.#age / 60)).padStart(2, '0');
     const ingress: Ingress = {
       metadata: {
         name,
         namespace,
         uid: `uid-${namespace}-${name}`,
-        creationTimestamp: `2026-01-01T${hour}:${minute}:00Z`,
+        creationTimestamp: this.nextTime(),
         annotations: Object.fromEntries(
           Object.entries(annotations).map(([key, value]) => [key.includes('/') ? key : PREFIX + key, value]),
         ),

@@ -13,9 +13,10 @@ export const serviceFacts = ({ spec }: Service): ServiceFacts => ({
   externalName: spec?.externalName,
   ports: (spec?.ports ?? [])
     .filter(({ protocol = DEFAULT_PROTOCOL }) => protocol === DEFAULT_PROTOCOL)
-    .map(({ name = '', port, targetPort }) => ({
+    .map(({ name = '', port, targetPort, appProtocol }) => ({
       name,
       port,
+      appProtocol,
       targetPort: typeof targetPort === 'number' ? targetPort : undefined,
     })),
 });

@@ -3,6 +3,7 @@ import type { Cidr } from '../../../api/domain/address.ts';
 import type { HashKey, Policy } from '../annotations/policy.ts';
 import type { TextTemplate, TextVariable } from '../annotations/template.ts';
 import type { BackendModel } from '../model/model.ts';
+import { routeLines } from './route-section.ts';
 import type { Slots } from './slots.ts';
 import { inLines, literal, name, quoted } from './text.ts';
 
@@ -31,6 +32,7 @@ const NOWHERE = '192.0.2.1:1';
 /** The lines of a backend but those of its servers. */
 export function backendLines(backend: BackendModel, context: SectionContext): string[] {
   if (backend.isClosed) return ['http-request deny deny_status 503'];
+  if (backend.route) return routeLines(backend.route);
   const { policy } = backend;
   return [
     ...redirects(backend, context),

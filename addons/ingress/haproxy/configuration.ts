@@ -14,7 +14,8 @@ import {
 } from '../model/model.ts';
 import { literalPattern } from '../model/pattern.ts';
 import { backendLines, isNamed, serverLines, type SectionContext } from './backend-section.ts';
-import { newSections, ORDINARY_LINES, sectionsWithin, SPARE_NAMES, type Sections } from './sections.ts';
+import { ownHosts, portLines, routingLines, routingMaps, splitLines } from './routing-lines.ts';
+import { newSections, sectionsWithin, SPARES, type Sections } from './sections.ts';
 import { mapWord, name, quoted } from './text.ts';
 
 export interface ProxySettings {
@@ -30,7 +31,7 @@ export interface ProxySettings {
   readonly defaultCertificate: string;
 }
 
-export const MAP_NAMES = ['hosts', 'exact', 'prefix', 'pattern', 'spares'] as const;
+export const MAP_NAMES = ['hosts', 'exact', 'prefix', 'pattern', 'spares', 'gateways', 'wildcards', 'parents'] as const;
 export type MapName = (typeof MAP_NAMES)[number];
 export type Entries = readonly (readonly [key: string, value: string])[];
 
@@ -52,6 +53,8 @@ export interface RenderedFiles {
 
 export const NOT_FOUND = 'not-found';
 const DEFAULT_CERTIFICATE = 'default.pem';
+/** The first certificate of a list is shown to whom no other one is for, and to nobody by its own names. */
+const NO_HOST = 'no-host.invalid';
 
 /** The configuration of a new worker. */
 export const newConfiguration = (model: Model, settings: ProxySettings): Configuration =>
@@ -75,7 +78,7 @@ function configurationOf(model: Model, settings: ProxySettings, sections: Sectio
     fixed: createHash('sha256')
       .update([...lines, ...sizes].join('\n'))
       .digest('hex'),
-    maps: { ...mapsOf(model), spares: [...sections.spares] },
+    maps: { ...mapsOf(model, settings), spares: [...sections.spares] },
     certificates,
     sections,
   };
@@ -94,7 +97,7 @@ export function render(
   socket: string,
 ): RenderedFiles {
   const rendering = new Rendering(model, settings);
-  const { lines, files, certificateList } = rendering.whole(sections.backends, directory, socket);
+  const { lines, files, certificateLists } = rendering.whole(sections.backends, directory, socket);
   const text = lines.flatMap((line) => {
     if (!line.startsWith(SERVERS_OF)) return [line];
     const slots = sections.slots.get(line.slice(SERVERS_OF.length));
@@ -104,7 +107,7 @@ export function render(
   for (const map of MAP_NAMES)
     others.set(`${map}.map`, maps[map].map(([key, value]) => `${mapWord(key)} ${mapWord(value)}\n`).join(''));
   for (const [file, pem] of certificates) others.set(file, pem);
-  others.set('certificates.list', certificateList.join('\n') + '\n');
+  for (const [file, list] of certificateLists) others.set(file, list.join('\n') + '\n');
   return { main: text.join('\n') + '\n', others };
 }
 
@@ -137,7 +140,8 @@ class Rendering {
       ...backendLines(backend, context).map((line) => `  ${line}`),
       SERVERS_OF + backend.name,
     ]);
-    const { list, certificates } = this.#certificateList(directory);
+    const { list, certificates, others } = this.#certificateList(directory);
+    const lists = [...list, ...[...others.values()].flat()];
     const lines = [
       ...this.#global(socket),
       ...this.#defaults(),
@@ -146,16 +150,17 @@ class Rendering {
       ...this.#frontend(backends, at),
       `backend ${NOT_FOUND}`,
       '  http-request deny deny_status 404',
-      ...SPARE_NAMES.flatMap((spare) => [
+      ...SPARES.flatMap(({ name: spare, lines: ordinary }) => [
         `backend ${spare}`,
-        ...ORDINARY_LINES.map((line) => `  ${line}`),
+        ...ordinary.map((line) => `  ${line}`),
         SERVERS_OF + spare,
       ]),
       ...sections,
     ];
     // Which certificates there are is fixed, and so is who is shown which.
-    const fixed = directory === '' ? [...lines, ...list] : lines;
-    return { lines: fixed, certificates, files: this.#files, certificateList: list };
+    const fixed = directory === '' ? [...lines, ...lists] : lines;
+    others.set('certificates.list', list);
+    return { lines: fixed, certificates, files: this.#files, certificateLists: others };
   }
 
   #file(kind: string, content: string): string {
@@ -173,8 +178,9 @@ class Rendering {
 
   /** A line per certificate: the file, how clients are asked for theirs, and the hosts. The first one is the default. */
   #certificateList(directory: string) {
-    const certificates = new Map([[DEFAULT_CERTIFICATE, this.#settings.defaultCertificate]]);
-    const list = [path.join(directory, DEFAULT_CERTIFICATE)];
+    const { fallbackCertificate, routing } = this.#model;
+    const certificates = new Map([[DEFAULT_CERTIFICATE, fallbackCertificate ?? this.#settings.defaultCertificate]]);
+    const list = [`${path.join(directory, DEFAULT_CERTIFICATE)} ${NO_HOST}`];
     for (const { pem, hosts, clientCa } of this.#model.certificates) {
       const named = hosts.map(mapWord).toSorted();
       const file = `host-${createHash('sha256').update(named.join()).digest('hex')}.pem`;
@@ -183,7 +189,20 @@ class Rendering {
         clientCa === undefined ? '' : ` [ca-file ${path.join(directory, this.#file('ca', clientCa))} verify optional]`;
       list.push(`${path.join(directory, file)}${ca} ${named.join(' ')}`);
     }
-    return { list, certificates };
+    const others = new Map<string, string[]>();
+    for (const { port, tls } of routing.ports) {
+      if (!tls) continue;
+      const fallback = `default-${port}.pem`;
+      certificates.set(fallback, tls.fallback ?? this.#settings.defaultCertificate);
+      const lines = [`${path.join(directory, fallback)} ${NO_HOST}`];
+      for (const { host, pem } of tls.certificates) {
+        const file = `port-${port}-${createHash('sha256').update(host).digest('hex')}.pem`;
+        certificates.set(file, pem);
+        lines.push(`${path.join(directory, file)} ${mapWord(host)}`);
+      }
+      others.set(`certificates-${port}.list`, lines);
+    }
+    return { list, certificates, others };
   }
 
   #global(socket: string): string[] {
@@ -235,6 +254,8 @@ class Rendering {
         `  bind ${where}:${httpsPort}${only} ssl crt-list ${at('certificates.list')} alpn h2,http/1.1`,
       ];
     });
+    const { routing } = this.#model;
+    const isOwn = ({ port }: { port: number }): boolean => port === httpPort || port === httpsPort;
     const find = (converter: string, from: string, condition: string): string =>
       `  http-request set-var(txn.backend) var(txn.${from}),${converter} ${condition}`;
     const lookup = (key: string): string[] => {
@@ -261,6 +282,7 @@ class Rendering {
       `  http-request set-var(txn.key) var(txn.host),regsub('^[^.]+\\.','*.'),map_str(${at('hosts.map')}) unless { var(txn.key) -m found }`,
       `  http-request set-var(txn.any) str(${ANY_HOST}),map_str(${at('hosts.map')})`,
       ...lookup('key'),
+      ...routingLines(routing.hosts.filter(isOwn), at),
       ...lookup('any'),
       ...(this.#model.defaultBackend === undefined
         ? []
@@ -268,6 +290,33 @@ class Rendering {
             `  http-request set-var(txn.backend) str(${name(this.#model.defaultBackend)}) unless { var(txn.backend) -m found }`,
           ]),
       ...backends.flatMap(({ name: main, canary }) => (canary ? [...canaryLines(main, canary)] : [])),
+      ...this.#choice(at),
+      ...this.#gatewayFrontend(at),
+    ];
+  }
+
+  /** Ports that only Gateways have: nothing of Ingresses is served there. */
+  #gatewayFrontend(at: (file: string) => string): string[] {
+    const { bindAddresses, httpPort, httpsPort, accessLog } = this.#settings;
+    const { ports, hosts } = this.#model.routing;
+    if (ports.length === 0) return [];
+    return [
+      'frontend gateway',
+      ...portLines(ports, bindAddresses, at),
+      ...(accessLog ? [`  log-format ${quoted(ACCESS_LOG)}`] : []),
+      ...PREPARE,
+      ...routingLines(
+        hosts.filter(({ port }) => port !== httpPort && port !== httpsPort),
+        at,
+      ),
+      ...this.#choice(at),
+    ];
+  }
+
+  /** The section of the backend that has been found. */
+  #choice(at: (file: string) => string): string[] {
+    return [
+      ...this.#model.routing.splits.flatMap((split) => [...splitLines(split)]),
       `  http-request set-var(txn.spare) var(txn.backend),map_str(${at('spares.map')})`,
       '  use_backend %[var(txn.spare)] if { var(txn.spare) -m found }',
       '  use_backend %[var(txn.backend)] if { var(txn.backend) -m found }',
@@ -376,13 +425,20 @@ function* canaryLines(main: string, canary: CanaryModel): Generator<string> {
 /** What the keys of hosts begin with whose paths are looked up as regular expressions. No host name has it. */
 const PATTERN_MARK = '~';
 
-function mapsOf({ hosts }: Model): Omit<Configuration['maps'], 'spares'> {
+function mapsOf(
+  { hosts, routing }: Model,
+  { httpPort, httpsPort }: ProxySettings,
+): Omit<Configuration['maps'], 'spares'> {
+  const { exact, prefix, ...others } = routingMaps(routing);
   const maps = {
+    ...others,
     hosts: [] as [string, string][],
-    exact: [] as [string, string][],
-    prefix: [] as [string, string][],
+    exact: [...exact],
+    prefix: [...prefix],
     pattern: [] as [string, string][],
   };
+  const known = new Set(hosts.map((host) => host.name));
+  for (const host of ownHosts(routing, [httpPort, httpsPort])) if (!known.has(host)) maps.hosts.push([host, host]);
   for (const host of [...hosts].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const usesPatterns = host.paths.some(({ type }) => type === 'pattern');
     const key = usesPatterns ? `${PATTERN_MARK}${host.name}` : host.name;

@@ -33,7 +33,7 @@ export type Effect = 'nothing' | 'told' | 'reloaded';
 
 export interface Applied {
   readonly effect: Effect;
-  /** The Ingresses that the proxy refuses. */
+  /** The Ingresses and routes that the proxy refuses. */
   readonly refused: ReadonlySet<string>;
 }
 
@@ -95,7 +95,7 @@ export class ProxyDriver {
         logger.warn({ err: error }, 'proxy could not be changed at run time, reloading');
       }
     }
-    const refused = await findRefused([...model.served].sort(), (without) =>
+    const refused = await findRefused([...model.served, ...model.routing.routes].sort(), (without) =>
       this.#problemOf(without.size === 0 ? model : compileWithout(without), signal),
     );
     await this.#reload(refused.size > 0 ? compileWithout(refused) : model, signal);

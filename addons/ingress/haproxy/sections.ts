@@ -15,28 +15,43 @@ export interface Sections {
   readonly slots: ReadonlyMap<string, Slots>;
 }
 
-const SPARES = 64;
+const SPARES_OF_A_KIND = 64;
 /** Endpoints that a spare section has room for. */
 const SPARE_ENDPOINTS = 6;
-export const SPARE_NAMES: readonly string[] = Array.from({ length: SPARES }, (_, index) => `spare-${index + 1}`);
 
 const ORDINARY: BackendModel = {
   ...{ name: 'spare', ingress: { namespace: '', name: '' }, service: '', policy: {}, isClosed: false, endpoints: [] },
   ...{ redirectsToHttps: false, rewritten: undefined, users: undefined, headers: [], upstreamCa: undefined },
   ...{ upstreamCertificate: undefined, canary: undefined, uid: '' },
 };
+const ORDINARY_ROUTE: BackendModel = {
+  ...ORDINARY,
+  route: {
+    ...{ isBroken: false, isGrpc: false, usesHttp2: false, requestHeaders: [], responseHeaders: [] },
+    ...{ rewriteHost: undefined, rewritePath: undefined, redirect: undefined, timeoutMs: undefined },
+  },
+};
 /** What ordinary backends need nothing of. */
 const NOTHING: SectionContext = { httpsPort: 0, fileOf: () => '', userListOf: () => 'none' };
-export const ORDINARY_LINES: readonly string[] = backendLines(ORDINARY, NOTHING);
-const ORDINARY_TEXT = ORDINARY_LINES.join('\n');
+const ordinaryLines = (backend: BackendModel): readonly string[] => backendLines(backend, NOTHING);
+
+interface Spare {
+  readonly name: string;
+  readonly lines: readonly string[];
+  readonly text: string;
+}
+function sparesOf(kind: string, backend: BackendModel): readonly Spare[] {
+  const lines = ordinaryLines(backend);
+  const text = lines.join('\n');
+  return Array.from({ length: SPARES_OF_A_KIND }, (_, index) => ({ name: `${kind}-${index + 1}`, lines, text }));
+}
+/** Of ordinary backends of Ingresses, and of routes. */
+export const SPARES: readonly Spare[] = [...sparesOf('spare', ORDINARY), ...sparesOf('spare-route', ORDINARY_ROUTE)];
 
 const EMPTY: Slots = { addresses: Array.from({ length: capacityFor(SPARE_ENDPOINTS) }, () => undefined), next: 0 };
 
-const isOrdinary = (backend: BackendModel): boolean =>
-  !backend.canary &&
-  backend.endpoints.length <= SPARE_ENDPOINTS &&
-  !backend.endpoints.some(isNamed) &&
-  backendLines(backend, NOTHING).join('\n') === ORDINARY_TEXT;
+const isOrdinary = ({ canary, endpoints }: BackendModel): boolean =>
+  !canary && endpoints.length <= SPARE_ENDPOINTS && !endpoints.some(isNamed);
 
 const firstSlots = ({ isClosed, endpoints }: BackendModel): Slots =>
   isClosed ? { addresses: [], next: 0 } : newSlots(endpoints);
@@ -44,7 +59,7 @@ const firstSlots = ({ isClosed, endpoints }: BackendModel): Slots =>
 /** Of a new worker: every backend has a section of its own. */
 export function newSections(wanted: ReadonlyMap<string, BackendModel>): Sections {
   const slots = new Map([...wanted.values()].map((backend) => [backend.name, firstSlots(backend)]));
-  for (const spare of SPARE_NAMES) slots.set(spare, EMPTY);
+  for (const { name } of SPARES) slots.set(name, EMPTY);
   return { backends: [...wanted.values()], spares: new Map(), slots };
 }
 
@@ -53,14 +68,16 @@ export function sectionsWithin(now: Sections, wanted: ReadonlyMap<string, Backen
   const own = new Set(now.backends.map(({ name }) => name));
   const spares = new Map([...now.spares].filter(([name]) => wanted.has(name)));
   const taken = new Set(spares.values());
-  const free = SPARE_NAMES.filter((spare) => !taken.has(spare)).values();
+  const free = SPARES.filter(({ name }) => !taken.has(name));
   for (const backend of wanted.values()) {
     if (own.has(backend.name)) continue;
     if (!isOrdinary(backend)) return undefined;
     if (spares.has(backend.name)) continue;
-    const { value: spare } = free.next();
-    if (spare === undefined) return undefined;
-    spares.set(backend.name, spare);
+    const wantedText = ordinaryLines(backend).join('\n');
+    const at = free.findIndex(({ text }) => text === wantedText);
+    const [spare] = at < 0 ? [] : free.splice(at, 1);
+    if (!spare) return undefined;
+    spares.set(backend.name, spare.name);
   }
   const slots = new Map<string, Slots>();
   const assign = (section: string, endpoints: readonly string[]): boolean => {
@@ -70,7 +87,7 @@ export function sectionsWithin(now: Sections, wanted: ReadonlyMap<string, Backen
     return after !== undefined;
   };
   const ownerOf = new Map([...spares].map(([name, spare]) => [spare, wanted.get(name)]));
-  for (const spare of SPARE_NAMES) if (!assign(spare, ownerOf.get(spare)?.endpoints ?? [])) return undefined;
+  for (const { name } of SPARES) if (!assign(name, ownerOf.get(name)?.endpoints ?? [])) return undefined;
   const backends = now.backends.map((old) => wanted.get(old.name) ?? { ...old, endpoints: [] });
   for (const { name, endpoints, isClosed } of backends) if (!assign(name, isClosed ? [] : endpoints)) return undefined;
   return { backends, spares, slots };

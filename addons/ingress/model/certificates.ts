@@ -53,15 +53,18 @@ export class CertificateCollector {
     return true;
   }
 
-  /** Adds what the Ingress has under `tls`; of two for one host, the one that was added first counts. */
-  add(ingress: ServedIngress): void {
+  /**
+   * Adds what the Ingress has under `tls`; of two for one host, the one that was added first counts.
+   * @param isTaken whether a host is another's
+   */
+  add(ingress: ServedIngress, isTaken: (host: string) => boolean): void {
     for (const { hosts = [], secretName = '' } of ingress.object.spec?.tls ?? []) {
       if (secretName === '') continue;
       const secret = this.#problems.secret(this.#view, ingress, secretName);
       const pem = secret && this.#attempt(ingress, secretName, () => certificateOf(secret));
       if (pem === undefined) continue;
       for (const host of hosts.length > 0 ? hosts : hostsOf(ingress)) {
-        if (validateSubdomainName(host.replace(/^\*\./, '')).length > 0) continue;
+        if (validateSubdomainName(host.replace(/^\*\./, '')).length > 0 || isTaken(host)) continue;
         const other = this.#byHost.get(host);
         if (!other) this.#byHost.set(host, { pem, from: ingress.key });
         else if (other.pem !== pem && other.from !== ingress.key)

@@ -15,6 +15,7 @@ export interface ServicePortFacts {
   readonly port: number;
   /** The number, when it has one: that of an ExternalName Service. */
   readonly targetPort: number | undefined;
+  readonly appProtocol?: string | undefined;
 }
 
 /** What of an EndpointSlice counts. */

@@ -13,6 +13,7 @@ import type { ClusterView } from './cluster-view.ts';
 import { ANY_HOST, type BackendModel, type CanaryModel, type HostModel, type Model, type PathModel } from './model.ts';
 import { hasMetacharacters, literalPattern, patternProblem } from './pattern.ts';
 import { Problems } from './problems.ts';
+import { NO_ROUTING } from './routing.ts';
 import { caOf, certificateOf, ContentError, hasCertificate, headersOf, usersOf } from './secrets.ts';
 import type { ServedIngress } from './served-ingress.ts';
 import { findTarget } from './targets.ts';
@@ -21,6 +22,8 @@ export interface CompileOptions {
   readonly allowExternalNames: boolean;
   /** Ingresses, as `namespace/name`, that the proxy has refused: their paths are answered with 503. */
   readonly refused: ReadonlySet<string>;
+  /** Whose hosts are, '' for rules without: of those that routes of Gateways had first, other namespaces have none. */
+  readonly claims?: ReadonlyMap<string, { readonly namespace: string; readonly by: string; readonly isRoute: boolean }>;
 }
 
 interface Hosts {
@@ -64,7 +67,7 @@ class Compilation {
       const key = pathKey(path);
       if (!paths.has(key) && !paths.has(pathKey({ ...path, type: 'literal', path: '/' }))) paths.set(key, path);
     }
-    for (const ingress of served) if (!this.#options.refused.has(ingress.key)) this.#certificates.add(ingress);
+    for (const ingress of served) if (!this.#options.refused.has(ingress.key)) this.#certificates.add(ingress, this.#isTaken(ingress));
     return {
       hosts: [...this.#hosts].map(([name, { paths }]): HostModel => ({ name, paths: [...paths.values()] })),
       backends: this.#backends,
@@ -72,6 +75,7 @@ class Compilation {
       certificates: this.#certificates.all(),
       problems: this.#problems.all(),
       served: new Set(served.map(({ key }) => key)),
+      routing: NO_ROUTING,
     };
   }
 
@@ -122,12 +126,26 @@ class Compilation {
   }
 
   #hostOf(ingress: ServedIngress, { host = '' }: IngressRule): string | undefined {
+    const claim = this.#options.claims?.get(host);
+    if (claim?.isRoute && claim.namespace !== ingress.namespace) {
+      const what = host === '' ? 'rules without host are' : `${host} is`;
+      this.#problems.add(ingress, 'PathConflict', `${what} served as ${claim.by} has it, which is older`);
+      return undefined;
+    }
     if (host === '') return ANY_HOST;
     const plain = host.startsWith(WILDCARD) ? host.slice(WILDCARD.length) : host;
     if (validateSubdomainName(plain).length === 0) return host;
     this.#problems.add(ingress, 'PathRefused', `${JSON.stringify(host)} is no host name`);
     return undefined;
   }
+
+  /** Hosts whose certificate is not this Ingress's to say. */
+  readonly #isTaken =
+    ({ namespace }: ServedIngress) =>
+    (host: string): boolean => {
+      const claim = this.#options.claims?.get(host);
+      return claim?.isRoute === true && claim.namespace !== namespace;
+    };
 
   #pathsOf(host: string): Map<string, PathModel> {
     const known = this.#hosts.get(host);

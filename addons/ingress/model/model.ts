@@ -1,5 +1,6 @@
 /** What the proxy is to do: the compiler's output. Everything in it has been checked where it came in. */
 import type { Policy } from '../annotations/policy.ts';
+import type { RouteActions, Routing } from './routing.ts';
 
 /** The name of the host of rules that have none. No DNS name has an underscore only. */
 export const ANY_HOST = '_';
@@ -16,9 +17,13 @@ export interface Model {
   /** Answers what no rule matches; a plain 404 page without it. */
   readonly defaultBackend: string | undefined;
   readonly certificates: readonly CertificateModel[];
+  /** PEM: shown on the port of HTTPS for hosts that have none; the controller's own when undefined. */
+  readonly fallbackCertificate?: string;
   readonly problems: readonly Problem[];
   /** The Ingresses that are served here, as `namespace/name`. */
   readonly served: ReadonlySet<string>;
+  /** What Gateways add. */
+  readonly routing: Routing;
 }
 
 export interface HostModel {
@@ -40,6 +45,8 @@ export interface BackendModel {
   readonly ingress: ObjectName;
   readonly service: string;
   readonly policy: Policy;
+  /** Of a rule of a route, which has no annotations. */
+  readonly route?: RouteActions;
   /** All requests are answered with 503, as a guard of the path cannot be done. */
   readonly isClosed: boolean;
   /** The host has TLS: HTTP is redirected. */

@@ -109,7 +109,7 @@ export function usersOf(secret: Secret, type: 'auth-file' | 'auth-map'): UserLis
 }
 
 /** Headers that frame a message, or that this proxy answers for. */
-const NOT_SET = new Set([
+export const FRAMING_HEADERS: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
   'transfer-encoding',
@@ -124,7 +124,7 @@ export function headersOf({ data }: ConfigMap): (readonly [string, string])[] {
   const headers = Object.entries(data ?? {});
   if (headers.length > MAX_HEADERS) throw new ContentError(`has more than ${MAX_HEADERS} headers`);
   for (const [name, value] of headers) {
-    if (validateHttpHeaderName(name).length > 0 || /['"`%]/.test(name) || NOT_SET.has(name.toLowerCase()))
+    if (validateHttpHeaderName(name).length > 0 || /['"`%]/.test(name) || FRAMING_HEADERS.has(name.toLowerCase()))
       throw new ContentError(`has ${JSON.stringify(name)}, which is no name of a header that may be set`);
     if (!/^[ -~]{0,4096}$/.test(value)) throw new ContentError(`has a value of ${name} that is not printable ASCII`);
   }

@@ -8,11 +8,13 @@ import { selfSigned } from '../../../addons/ingress/default-certificate.ts';
 import type { ProxySettings } from '../../../addons/ingress/haproxy/configuration.ts';
 import { ProxyDriver, type Applied } from '../../../addons/ingress/haproxy/driver.ts';
 import { HaproxyProcess } from '../../../addons/ingress/haproxy/process.ts';
+import type { CompiledCluster } from '../../../addons/ingress/gateway/compile.ts';
 import { compile } from '../../../addons/ingress/model/compile.ts';
 import type { Model } from '../../../addons/ingress/model/model.ts';
 import { run } from '../../../agent/host/run.ts';
 import { makeOwnDirectory, removeTraces } from '../../support/own-directory.ts';
 import { Log } from '../../support/log.ts';
+import { compileWorld, type GatewayWorld } from '../../support/gateway-world.ts';
 import type { World } from '../../support/ingress-world.ts';
 
 export const HTTP_PORT = 80;
@@ -93,6 +95,18 @@ export class RunningProxy {
     const without = (refused: ReadonlySet<string>): Model => compile(world, { allowExternalNames, refused });
     const model = without(new Set());
     return { model, ...(await this.driver.apply(model, without, this.#stop.signal)) };
+  }
+
+  /** As the controller does it where there are Gateways. `ports`: those that listeners may have. */
+  async applyGateways(world: GatewayWorld, ports: readonly number[] = []): Promise<Applied & CompiledCluster> {
+    const without = (refused: ReadonlySet<string>): CompiledCluster => compileWorld(world, { ports, refused });
+    const compiled = without(new Set());
+    const applied = await this.driver.apply(
+      compiled.model,
+      (refused) => without(refused).model,
+      this.#stop.signal,
+    );
+    return { ...compiled, ...applied };
   }
 }
 

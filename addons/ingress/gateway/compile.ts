@@ -1,0 +1,238 @@
+/**
+ * Makes the proxy's model of the cluster's Gateways, routes and Ingresses, and says what is to be reported about them. Pure: it never
+ * throws for what an object holds. https://gateway-api.sigs.k8s.io/reference/api-spec/1.4/spec/
+ */
+import { compile, type CompileOptions } from '../model/compile.ts';
+import { isServed as isServedIngress, ownClasses } from '../model/classes.ts';
+import type { CertificateModel, Model } from '../model/model.ts';
+import type { ListenerCertificate, PortModel, PortTls, RouteHost } from '../model/routing.ts';
+import {
+  attachRoutes,
+  inOrder,
+  routeKey,
+  servedPlaces,
+  type Attachment,
+  type Outcome,
+  type Place,
+  type Route,
+} from './attach.ts';
+import { BackendCollector } from './backends.ts';
+import { decideClaims, type Claim } from './claims.ts';
+import { fault, type Fault } from './conditions.ts';
+import { Grants } from './grants.ts';
+import { HostTable, type Candidate } from './host-table.ts';
+import { isServed, readGateways, type ListenerOptions, type ServedGateway, type ServedListener } from './listeners.ts';
+import { isPlain, readGrpcMatch, readHttpMatch, UnsupportedError, type ReadMatch } from './matches.ts';
+import type { RouteRuleSpec } from './objects.ts';
+import { reportsOf, type Reports } from './reports.ts';
+import type { GatewayView } from './view.ts';
+
+export interface ClusterOptions extends Omit<CompileOptions, 'claims'>, ListenerOptions {}
+
+export interface CompiledCluster {
+  readonly model: Model;
+  readonly reports: Reports;
+}
+
+/** Rules beyond paths are tested one after the other: of more, those of the youngest routes are left out. */
+const MAX_RULES = 20_000;
+
+export function compileCluster(view: GatewayView, options: ClusterOptions): CompiledCluster {
+  const grants = new Grants(view.referenceGrants);
+  const gateways = readGateways(view, grants, options);
+  const routes = inOrder([
+    ...[...view.httpRoutes].map((object): Route => ({ kind: 'HTTPRoute', object })),
+    ...[...view.grpcRoutes].map((object): Route => ({ kind: 'GRPCRoute', object })),
+  ]).filter(({ object }) => object.metadata?.deletionTimestamp === undefined);
+  const attachments = attachRoutes(routes, gateways);
+  const classes = ownClasses(view.classes);
+  const ingresses = [...view.ingresses].filter((ingress) => isServedIngress(ingress, classes));
+  const claims = decideClaims(ingresses, attachments);
+  const compiled = new RouteCompilation(view, grants, options, gateways, claims).run(attachments);
+  const { allowExternalNames, refused } = options;
+  const model = compile(view, { allowExternalNames, refused, claims });
+  const ports = portsOf(gateways);
+  const own = ports.get(options.httpsPort);
+  return {
+    model: {
+      ...model,
+      backends: new Map([...model.backends, ...compiled.collector.backends]),
+      certificates: withListeners(model.certificates, own),
+      ...(own?.fallback !== undefined && { fallbackCertificate: own.fallback }),
+      routing: {
+        ports: extraPorts(gateways, ports, options),
+        hosts: compiled.hosts,
+        splits: [...compiled.collector.splits.values()],
+        routes: new Set(attachments.map(({ route }) => routeKey(route))),
+      },
+    },
+    reports: reportsOf(view, gateways, compiled.outcomes),
+  };
+}
+
+class RouteCompilation {
+  readonly #options: ClusterOptions;
+  readonly #gateways: readonly ServedGateway[];
+  readonly #claims: ReadonlyMap<string, Claim>;
+  readonly #collector: BackendCollector;
+  readonly #tables = new Map<number, HostTable>();
+  #rules = 0;
+
+  constructor(
+    view: GatewayView,
+    grants: Grants,
+    options: ClusterOptions,
+    gateways: readonly ServedGateway[],
+    claims: ReadonlyMap<string, Claim>,
+  ) {
+    this.#options = options;
+    this.#gateways = gateways;
+    this.#claims = claims;
+    this.#collector = new BackendCollector(view, grants, options.allowExternalNames);
+  }
+
+  run(attachments: readonly Attachment[]) {
+    for (const [port, hosts] of this.#listenerHosts()) this.#tables.set(port, new HostTable(port, hosts));
+    const outcomes = attachments.map((attachment) => this.#attach(attachment));
+    const hosts = [...this.#tables.values()].flatMap((table): readonly RouteHost[] => table.all());
+    return { hosts, outcomes, collector: this.#collector };
+  }
+
+  #listenerHosts(): ReadonlyMap<number, ReadonlySet<string>> {
+    const hosts = new Map<number, Set<string>>();
+    for (const { listeners, fault: wrong } of this.#gateways)
+      for (const listener of listeners) {
+        if (wrong || !isServed(listener)) continue;
+        const known = hosts.get(listener.boundPort) ?? new Set();
+        hosts.set(listener.boundPort, known.add(listener.host));
+      }
+    return hosts;
+  }
+
+  #attach(attachment: Attachment): Outcome {
+    const { route, gateway } = attachment;
+    const rules: readonly RouteRuleSpec<unknown>[] = route.object.spec?.rules ?? [];
+    const isRefused = this.#options.refused.has(routeKey(route));
+    const refused = isRefused ? [fault('UnsupportedValue', 'the proxy refuses the configuration of this route')] : [];
+    const ruleFaults = new Map<number, Fault>();
+    const taken = new Set<string>();
+    let resolvedFault: Fault | undefined;
+    let served = 0;
+    const places = isRefused ? [] : servedPlaces(attachment);
+    for (const { listener, hosts } of places) {
+      const candidates = rules.flatMap((rule, index): readonly Candidate[] => {
+        const read = this.#readRule(route, rule, listener);
+        if (read.wrong) ruleFaults.set(index, read.wrong);
+        resolvedFault ??= read.resolvedFault;
+        return read.candidates;
+      });
+      for (const host of hosts) {
+        const claim = this.#claims.get(host);
+        if (claim && claim.namespace !== gateway.namespace) taken.add(`${host || 'any host'} (${claim.by})`);
+        else {
+          served++;
+          this.#tables.get(listener.boundPort)?.add(listener.host, host, candidates);
+        }
+      }
+    }
+    // References count for the status though no listener serves them.
+    if (places.length === 0 && !isRefused) resolvedFault = this.#unservedFault(route, rules, attachment.places);
+    return {
+      ...{ attachment, rules: rules.length, resolvedFault, taken: [...taken] },
+      ruleFaults: isRefused ? refused : [...ruleFaults.values()],
+      isEverythingTaken: taken.size > 0 && served === 0,
+    };
+  }
+
+  #unservedFault(
+    route: Route,
+    rules: readonly RouteRuleSpec<unknown>[],
+    [place]: readonly Place[],
+  ): Fault | undefined {
+    if (!place) return undefined;
+    for (const rule of rules) {
+      const { resolvedFault } = this.#readRule(route, rule, place.listener);
+      if (resolvedFault) return resolvedFault;
+    }
+    return undefined;
+  }
+
+  #readRule(
+    route: Route,
+    rule: RouteRuleSpec<unknown>,
+    { scheme, port }: ServedListener,
+  ): { candidates: readonly Candidate[]; wrong: Fault | undefined; resolvedFault: Fault | undefined } {
+    let matches: readonly ReadMatch[] = [];
+    const unsupported = (error: unknown): Fault => {
+      if (!(error instanceof UnsupportedError)) throw error;
+      return fault('UnsupportedValue', error.message);
+    };
+    try {
+      matches = readMatches(route, rule);
+      this.#rules += matches.filter((match) => !isPlain(match)).length;
+      if (this.#rules > MAX_RULES) {
+        const wrong = fault('UnsupportedValue', `all routes together have more than ${MAX_RULES} matches by more than paths`);
+        return { candidates: [], wrong, resolvedFault: undefined };
+      }
+      const { name, fault: resolvedFault } = this.#collector.add(route, rule, { scheme, port, matches });
+      return { candidates: matches.map((match) => ({ match, backend: name })), wrong: undefined, resolvedFault };
+    } catch (error) {
+      // What it matches is not left to rules that are less specific.
+      const wrong = unsupported(error);
+      const backend = matches.length > 0 ? this.#collector.broken(route) : '';
+      return { candidates: matches.map((match) => ({ match, backend })), wrong, resolvedFault: undefined };
+    }
+  }
+}
+
+function readMatches(route: Route, { matches = [] }: RouteRuleSpec<unknown>): readonly ReadMatch[] {
+  const list = matches.length > 0 ? matches : [{}];
+  return route.kind === 'HTTPRoute'
+    ? (list as Parameters<typeof readHttpMatch>[0][]).map(readHttpMatch)
+    : (list as Parameters<typeof readGrpcMatch>[0][]).map(readGrpcMatch);
+}
+
+/** The certificates of each port with TLS; of two listeners for one host, the older one's. */
+function portsOf(gateways: readonly ServedGateway[]): ReadonlyMap<number, PortTls> {
+  const ports = new Map<number, { certificates: Map<string, ListenerCertificate>; fallback: string | undefined }>();
+  for (const { listeners, fault: wrong } of gateways)
+    for (const listener of listeners) {
+      const { boundPort, certificate: pem, host } = listener;
+      if (wrong || pem === undefined || !isServed(listener)) continue;
+      const known = ports.get(boundPort) ?? { certificates: new Map(), fallback: undefined };
+      ports.set(boundPort, known);
+      if (host === '') known.fallback ??= pem;
+      else if (!known.certificates.has(host)) known.certificates.set(host, { pem, host });
+    }
+  return new Map(
+    [...ports].map(([port, { certificates, fallback }]) => [
+      port,
+      { certificates: [...certificates.values()], fallback },
+    ]),
+  );
+}
+
+function extraPorts(
+  gateways: readonly ServedGateway[],
+  tls: ReadonlyMap<number, PortTls>,
+  { httpPort, httpsPort }: ListenerOptions,
+): readonly PortModel[] {
+  const ports = new Map<number, PortModel>();
+  for (const { listeners, fault: wrong } of gateways)
+    for (const listener of listeners) {
+      const { boundPort: port } = listener;
+      if (wrong || port === httpPort || port === httpsPort || !isServed(listener)) continue;
+      ports.set(port, { port, tls: tls.get(port) });
+    }
+  return [...ports.values()].sort((a, b) => a.port - b.port);
+}
+
+/** Certificates of Ingresses come first: whose a host is has been decided. */
+function withListeners(
+  certificates: readonly CertificateModel[],
+  own: PortTls | undefined,
+): readonly CertificateModel[] {
+  const known = new Set(certificates.flatMap(({ hosts }) => hosts));
+  const others = (own?.certificates ?? []).filter(({ host }) => !known.has(host));
+  return [...certificates, ...others.map(({ pem, host }) => ({ pem, hosts: [host], clientCa: undefined }))];
+}

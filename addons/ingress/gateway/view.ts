@@ -1,0 +1,12 @@
+import type { ClusterView } from '../model/cluster-view.ts';
+import type { Gateway, GatewayClass, GRPCRoute, HTTPRoute, ReferenceGrant } from './objects.ts';
+
+/** What the compiler of Gateways reads of the cluster. */
+export interface GatewayView extends ClusterView {
+  readonly gatewayClasses: Iterable<GatewayClass>;
+  readonly gateways: Iterable<Gateway>;
+  readonly httpRoutes: Iterable<HTTPRoute>;
+  readonly grpcRoutes: Iterable<GRPCRoute>;
+  readonly referenceGrants: Iterable<ReferenceGrant>;
+  namespaceLabels(name: string): Readonly<Record<string, string>> | undefined;
+}
