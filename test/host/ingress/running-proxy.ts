@@ -126,6 +126,7 @@ export async function ask(
     agent?: http.Agent;
     from?: string;
     body?: string;
+    port?: number;
   } = {},
 ): Promise<Answer> {
   const { headers, from, body, ...rest } = options;
