@@ -3,13 +3,15 @@ import { validateLabelName } from '../../api/machinery/names.ts';
 import { MAX_PORT } from '../../api/domain/port-number.ts';
 import { INGRESS_NAMESPACE } from '../../api/domain/ingress-addon.ts';
 import { IpAddress } from '../../api/domain/address.ts';
-import { integerFrom, logLevelRule, notEmpty, type SettingRules } from '../../daemon/setting-rules.ts';
+import { integerFrom, logLevelRule, notEmpty, readableBy, type SettingRules } from '../../daemon/setting-rules.ts';
+import { readGatewayPorts } from './gateway-ports.ts';
 
 export const defaultIngressConfig = {
   kubeconfig: '',
   httpPort: 80,
   httpsPort: 443,
   statusPort: 10_254,
+  gatewayPorts: [] as readonly string[],
   bindAddress: ['0.0.0.0', '::'] as readonly string[],
   maxConnections: 20_000,
   drainSeconds: 600,
@@ -30,6 +32,8 @@ const ingressConfigHelp: Readonly<Record<keyof IngressConfig, string>> = {
   httpPort: 'port of HTTP',
   httpsPort: 'port of HTTPS',
   statusPort: 'port of /healthz and /metrics',
+  gatewayPorts:
+    'ports that listeners of Gateways may have beside 80 and 443, as 8080 or 9000-9010 (docs/gateway-api.md)',
   bindAddress: 'addresses to listen on; those of a family that the host does not have are left out',
   maxConnections: 'connections of clients at the same time',
   drainSeconds: 'seconds that connections of a configuration which was replaced may last',
@@ -55,6 +59,7 @@ const ingressConfigRules: SettingRules<IngressConfig> = {
   httpPort: integerFrom(1, MAX_PORT),
   httpsPort: integerFrom(1, MAX_PORT),
   statusPort: integerFrom(1, MAX_PORT),
+  gatewayPorts: readableBy((texts) => texts.map(readGatewayPorts)),
   bindAddress: (values) => (values.length === 0 ? 'must list an address' : addresses(values)),
   maxConnections: integerFrom(1, 1_000_000),
   drainSeconds: integerFrom(1, DAY_SECONDS),

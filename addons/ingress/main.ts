@@ -12,12 +12,14 @@ import type { Logger } from '../../client/logger.ts';
 import type { TransportOptions } from '../../client/transport.ts';
 import { ClusterObjects } from './cluster/cluster-objects.ts';
 import { inClusterAccess } from './cluster/in-cluster.ts';
+import { GatewayReports } from './cluster/gateway-reports.ts';
 import { Reports } from './cluster/reports.ts';
 import type { IngressConfig } from './config.ts';
 import { selfSigned } from './default-certificate.ts';
 import { ProxyDriver } from './haproxy/driver.ts';
 import { HaproxyProcess } from './haproxy/process.ts';
-import { compile } from './model/compile.ts';
+import { portsAllowedBy, portsInUse } from './gateway-ports.ts';
+import { compileCluster, type CompiledCluster } from './gateway/compile.ts';
 import type { Model } from './model/model.ts';
 import { Pace } from './pace.ts';
 import { startStatusServer } from './status-server.ts';
@@ -60,6 +62,11 @@ export async function runIngressController(config: IngressConfig, signal: AbortS
   const reports = new Reports({
     ...{ client, namespace: config.namespace, addresses: config.publishStatusAddress, events, logger },
     ingress: (key) => objects.ingress(key),
+    onAddresses: () => gatewayReports.addressesChanged(),
+  });
+  const gatewayReports = new GatewayReports({
+    ...{ client, objects: objects.gatewayApi, logger },
+    addresses: () => reports.addresses,
   });
   const state = { model: undefined as Model | undefined, lastReloadSeconds: 0 };
   const status = await startStatusServer({
@@ -92,24 +99,38 @@ export async function runIngressController(config: IngressConfig, signal: AbortS
       }
     }
   };
+  const { httpPort, httpsPort, allowExternalName: allowExternalNames, gatewayPorts } = config;
+  const allowsPort = portsAllowedBy(gatewayPorts);
+  /** Ports that others listen on: a worker that cannot have one would not start. */
+  const takenPorts = async (): Promise<ReadonlySet<number>> => {
+    if (gatewayPorts.length === 0) return new Set();
+    const own = new Set(state.model?.routing.ports.map(({ port }) => port));
+    return new Set([...(await portsInUse())].filter((port) => !own.has(port)));
+  };
   const applyOnce = async (): Promise<void> => {
-    const without = (refused: ReadonlySet<string>): Model =>
-      compile(objects, { allowExternalNames: config.allowExternalName, refused });
-    const model = await objects.compiled(() => without(new Set()), stop);
-    if (driver.needsReload(model)) await pace.beforeReload(stop);
+    const options = { httpPort, httpsPort, allowsPort, allowExternalNames, takenPorts: await takenPorts() };
+    const without = (refused: ReadonlySet<string>): CompiledCluster => compileCluster(objects, { ...options, refused });
+    const compiled = await objects.compiled(() => without(new Set()), stop);
+    if (driver.needsReload(compiled.model)) await pace.beforeReload(stop);
     const start = performance.now();
-    const { effect, refused } = await driver.apply(model, without, stop);
-    state.model = refused.size > 0 ? without(refused) : model;
+    const { effect, refused } = await driver.apply(compiled.model, (keys) => without(keys).model, stop);
+    const applied = refused.size > 0 ? without(refused) : compiled;
+    state.model = applied.model;
     const seconds = (performance.now() - start) / 1000;
     if (effect === 'reloaded') state.lastReloadSeconds = seconds;
-    reports.update(state.model);
+    reports.update(applied.model);
+    gatewayReports.update(applied.reports);
+    const { served, routing } = applied.model;
     if (effect !== 'nothing')
-      logger.debug({ effect, seconds, ingresses: model.served.size, refused: [...refused] }, 'proxy configured');
+      logger.debug(
+        { effect, seconds, ingresses: served.size, routes: routing.routes.size, refused: [...refused] },
+        'proxy configured',
+      );
   };
   const election = runLeaderElection({
     ...{ client, namespace: config.namespace, name: LEASE, identity: `${os.hostname()}_${process.pid}`, logger },
     signal: stop,
-    lead: (leading) => reports.lead(leading),
+    lead: async (leading) => void (await Promise.all([reports.lead(leading), gatewayReports.lead(leading)])),
   });
   await Promise.all([objects.run(stop), serve(), election]);
 }

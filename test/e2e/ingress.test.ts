@@ -1,6 +1,7 @@
 /** Ingresses out of the box: applied with kubectl, asked through port 80 of a node. */
 import t from 'tap';
 import type { DaemonSet } from '../../api/types/apps/v1.gen.ts';
+import type { Condition, Gateway, HTTPRoute } from '../../addons/ingress/gateway/objects.ts';
 import type { Ingress } from '../../api/types/networking/v1.gen.ts';
 import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE } from '../support/pods.ts';
@@ -101,6 +102,81 @@ t.test('kubectl describe says what is wrong', async (t) => {
       (await cluster.kubectl('describe', 'ingress', 'broken')).stdout,
     ),
   );
+});
+
+const gatewayApi = (kind: string, name: string, spec: object) => ({
+  ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind, metadata: { name } },
+  spec,
+});
+const conditionsOf = (conditions: readonly Condition[] | undefined): string[] =>
+  (conditions ?? []).map(({ type, status, observedGeneration }) => `${type}=${status} ${observedGeneration}`);
+
+t.test('a Gateway and an HTTPRoute are answered there, too, and their status says so', async (t) => {
+  await cluster.kubectl('wait', '--for=condition=Accepted', 'gatewayclass/kedge', '--timeout=60s');
+  const rule = (value: string, ...filters: object[]) => ({
+    ...{ matches: [{ path: { type: 'PathPrefix', value } }], filters },
+    ...(filters.some((each) => 'requestRedirect' in each) ? {} : { backendRefs: [{ name: 'hello', port: 80 }] }),
+  });
+  const prefixTo = (replacePrefixMatch: string) => ({ path: { type: 'ReplacePrefixMatch', replacePrefixMatch } });
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      gatewayApi('Gateway', 'web', {
+        gatewayClassName: 'kedge',
+        listeners: [{ name: 'http', port: 80, protocol: 'HTTP', hostname: '*.gateway.example' }],
+      }),
+      gatewayApi('HTTPRoute', 'web', {
+        parentRefs: [{ name: 'web' }],
+        hostnames: ['shop.gateway.example'],
+        rules: [
+          rule('/shop', { type: 'URLRewrite', urlRewrite: prefixTo('/') }),
+          rule('/old', { type: 'RequestRedirect', requestRedirect: { ...prefixTo('/shop'), statusCode: 301 } }),
+          {
+            matches: [{ headers: [{ name: 'x-missing', value: 'yes' }] }],
+            backendRefs: [{ name: 'nobody', port: 80 }],
+          },
+        ],
+      }),
+    ],
+  });
+  await cluster.kubectl('wait', '--for=condition=Programmed', 'gateway/web', '--timeout=60s');
+  await eventually(
+    'an answer',
+    async () => (await ask('shop.gateway.example', '/shop/')).body === 'Hello from Kedge\n',
+  );
+  t.equal((await ask('shop.gateway.example', '/old/x')).status, 301);
+  t.equal((await ask('shop.gateway.example', '/', '--header', 'X-Missing: yes')).status, 500);
+  t.equal((await ask('shop.gateway.example', '/')).status, 404);
+  const gateway = await eventually('the attached route', async () => {
+    const found = await cluster.get<Gateway>('gateway', 'web');
+    return found.status?.listeners?.[0]?.attachedRoutes === 1 && found;
+  });
+  t.strictSame(gateway.status?.addresses, [{ type: 'IPAddress', value: node.ip }]);
+  t.strictSame(conditionsOf(gateway.status?.conditions), ['Accepted=True 1', 'Programmed=True 1']);
+  const route = await cluster.get<HTTPRoute>('httproute', 'web');
+  t.strictSame(conditionsOf(route.status?.parents?.[0]?.conditions), ['Accepted=True 1', 'ResolvedRefs=False 1']);
+});
+
+t.test('a route that is changed is reported anew, and one that leaves its Gateway not at all', async (t) => {
+  await cluster.kubectl(
+    'patch',
+    'httproute',
+    'web',
+    '--type=json',
+    '--patch',
+    '[{"op":"remove","path":"/spec/rules/2"}]',
+  );
+  await eventually('the new generation', async () => {
+    const { status } = await cluster.get<HTTPRoute>('httproute', 'web');
+    return conditionsOf(status?.parents?.[0]?.conditions).join() === 'Accepted=True 2,ResolvedRefs=True 2';
+  });
+  await cluster.kubectl('delete', 'gateway', 'web');
+  await eventually(
+    'no parents',
+    async () => (await cluster.get<HTTPRoute>('httproute', 'web')).status?.parents?.length === 0,
+  );
+  t.equal((await ask('shop.gateway.example', '/shop/')).status, 404);
 });
 
 t.test('an edited DaemonSet stays edited, and the controller has no more rights than it needs', async (t) => {

@@ -51,7 +51,11 @@ export class GatewayWorld extends World implements GatewayView {
   }
 
   /** Lets routes or Gateways of a namespace refer to Services or Secrets of another. */
-  addGrant(namespace: string, from: readonly [kind: string, namespace: string], to: readonly [kind: string, name?: string]) {
+  addGrant(
+    namespace: string,
+    from: readonly [kind: string, namespace: string],
+    to: readonly [kind: string, name?: string],
+  ) {
     const [kind, fromNamespace] = from;
     const [toKind, name] = to;
     this.referenceGrants.push({
@@ -73,7 +77,11 @@ export const https = (name: string, secret: string, hostname?: string, more: Par
   http(name, hostname, { port: 443, protocol: 'HTTPS', tls: { certificateRefs: [{ name: secret }] }, ...more });
 
 /** A reference to port 80 of a Service. */
-export const to = (name: string, more: Partial<BackendReference> = {}): BackendReference => ({ name, port: 80, ...more });
+export const to = (name: string, more: Partial<BackendReference> = {}): BackendReference => ({
+  name,
+  port: 80,
+  ...more,
+});
 export const prefix = (value: string) => ({ path: { type: 'PathPrefix', value } });
 export const exact = (value: string) => ({ path: { type: 'Exact', value } });
 

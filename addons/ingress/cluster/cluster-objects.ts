@@ -14,8 +14,10 @@ import {
   secrets,
   services,
 } from '../../../client/resources.gen.ts';
-import type { ClusterView, ServiceFacts } from '../model/cluster-view.ts';
+import type { GatewayView } from '../gateway/view.ts';
+import type { ServiceFacts } from '../model/cluster-view.ts';
 import { serviceFacts, sliceFacts, type KeptSlice } from './facts.ts';
+import { GatewayObjects } from './gateway-objects.ts';
 import { NamedObjects } from './named-objects.ts';
 
 export interface ClusterObjectsOptions {
@@ -29,7 +31,9 @@ export interface ClusterObjectsOptions {
 /** How long a round waits for objects that it has asked for first. */
 const READ_LIMIT_MS = 1_000;
 
-export class ClusterObjects implements ClusterView {
+export class ClusterObjects implements GatewayView {
+  /** Those of the Gateway API. */
+  readonly gatewayApi: GatewayObjects;
   readonly #ingresses: Informer<Ingress>;
   readonly #classes: Informer<IngressClass>;
   readonly #services: Informer<Service, ServiceFacts>;
@@ -54,6 +58,7 @@ export class ClusterObjects implements ClusterView {
       },
     });
     for (const informer of [this.#classes, this.#services, this.#slices]) informer.addHandlers(handlers);
+    this.gatewayApi = new GatewayObjects({ client, logger, onChange });
     const named = { client, refreshMs, logger, onChange };
     this.#secrets = new NamedObjects<Secret>({ ...named, resource: secrets });
     this.#configMaps = new NamedObjects<ConfigMap>({ ...named, resource: configMaps });
@@ -61,11 +66,12 @@ export class ClusterObjects implements ClusterView {
 
   async run(signal: AbortSignal): Promise<void> {
     const parts = [this.#ingresses, this.#classes, this.#services, this.#slices, this.#secrets, this.#configMaps];
-    await Promise.all(parts.map((part) => part.run(signal)));
+    await Promise.all([...parts, this.gatewayApi].map((part) => part.run(signal)));
   }
 
   async hasSynced(): Promise<void> {
-    await Promise.all([this.#ingresses, this.#classes, this.#services, this.#slices].map((each) => each.hasSynced()));
+    const all = [this.#ingresses, this.#classes, this.#services, this.#slices, this.gatewayApi];
+    await Promise.all(all.map((each) => each.hasSynced()));
   }
 
   get ingresses(): Iterable<Ingress> {
@@ -73,6 +79,24 @@ export class ClusterObjects implements ClusterView {
   }
   get classes(): Iterable<IngressClass> {
     return this.#classes.values();
+  }
+  get gatewayClasses(): GatewayView['gatewayClasses'] {
+    return this.gatewayApi.gatewayClasses;
+  }
+  get gateways(): GatewayView['gateways'] {
+    return this.gatewayApi.gateways;
+  }
+  get httpRoutes(): GatewayView['httpRoutes'] {
+    return this.gatewayApi.httpRoutes;
+  }
+  get grpcRoutes(): GatewayView['grpcRoutes'] {
+    return this.gatewayApi.grpcRoutes;
+  }
+  get referenceGrants(): GatewayView['referenceGrants'] {
+    return this.gatewayApi.referenceGrants;
+  }
+  namespaceLabels(name: string): Readonly<Record<string, string>> | undefined {
+    return this.gatewayApi.namespaceLabels(name);
   }
   ingress(key: string): Ingress | undefined {
     return this.#ingresses.getByKey(key);

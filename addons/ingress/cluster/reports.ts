@@ -22,6 +22,8 @@ export interface ReportsOptions {
   readonly addresses: readonly string[];
   readonly events: EventRecorder;
   readonly ingress: (key: string) => Ingress | undefined;
+  /** Called when the addresses may have changed. */
+  readonly onAddresses?: () => void;
   readonly logger: Logger;
 }
 
@@ -74,6 +76,7 @@ export class Reports {
       select: ({ status }) => ({ addresses: isReady(status) ? (status?.hostIPs ?? []).map(({ ip }) => ip) : [] }),
     });
     const all = (): void => {
+      this.#options.onAddresses?.();
       for (const key of this.#served) queue.add(key);
     };
     this.#term = { queue, pods: nodePods };
@@ -115,6 +118,12 @@ export class Reports {
       if (!isNotFound(error)) throw error;
     }
     this.#outage.ended({}, 'status of Ingresses is written again');
+  }
+
+  /** Where the proxy is reached; undefined while that is not known, as this controller does not lead. */
+  get addresses(): readonly string[] | undefined {
+    if (this.#options.addresses.length === 0 && !this.#term?.pods.isSynced) return undefined;
+    return this.#addresses();
   }
 
   #addresses(): readonly string[] {

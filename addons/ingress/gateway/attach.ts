@@ -5,7 +5,9 @@ import { effectiveHosts, intersection } from './hosts.ts';
 import { ageKey, isServed, type ServedGateway, type ServedListener } from './listeners.ts';
 import type { GRPCRoute, HTTPRoute, ParentReference } from './objects.ts';
 
-export type Route = { readonly kind: 'HTTPRoute'; readonly object: HTTPRoute } | { readonly kind: 'GRPCRoute'; readonly object: GRPCRoute };
+export type Route =
+  | { readonly kind: 'HTTPRoute'; readonly object: HTTPRoute }
+  | { readonly kind: 'GRPCRoute'; readonly object: GRPCRoute };
 
 /** A reference of a route to one of our Gateways, and what came of it. */
 export interface Attachment {
@@ -69,7 +71,11 @@ export function attachRoutes(routes: readonly Route[], gateways: readonly Served
   });
 }
 
-function placesOf({ kind, object }: Route, { sectionName, port }: ParentReference, gateway: ServedGateway): Place[] | Fault {
+function placesOf(
+  { kind, object }: Route,
+  { sectionName, port }: ParentReference,
+  gateway: ServedGateway,
+): Place[] | Fault {
   const named = gateway.listeners.filter(
     (listener) =>
       (sectionName === undefined || listener.name === sectionName) && (port === undefined || listener.port === port),

@@ -61,7 +61,12 @@ export class BackendCollector {
         ...{ isGrpc, timeoutMs, isBroken: target.fault !== undefined },
         usesHttp2: isGrpc || target.protocol === H2C,
       };
-      const backend = this.#add(route, actions, `${target.namespace}/${target.service}:${target.port}`, target.endpoints);
+      const backend = this.#add(
+        route,
+        actions,
+        `${target.namespace}/${target.service}:${target.port}`,
+        target.endpoints,
+      );
       return { backend, weight: Math.min(reference.weight ?? 1, MAX_WEIGHT) };
     });
     const weighted = parts.filter(({ weight }) => weight > 0);
@@ -76,7 +81,10 @@ export class BackendCollector {
     return name;
   }
 
-  #targetOf({ kind: fromKind, object }: Route, { group = '', kind = 'Service', name, namespace, port = 0 }: BackendReference) {
+  #targetOf(
+    { kind: fromKind, object }: Route,
+    { group = '', kind = 'Service', name, namespace, port = 0 }: BackendReference,
+  ) {
     const own = object.metadata?.namespace ?? '';
     const where = namespace ?? own;
     const identity = { namespace: where, service: name, port };
@@ -85,7 +93,9 @@ export class BackendCollector {
       return without(fault('InvalidKind', `backends of kind ${kind} are not supported: Services are`));
     const reference = { toKind: 'Service', toNamespace: where, toName: name } as const;
     if (!this.#grants.allows({ fromKind, fromNamespace: own, ...reference }))
-      return without(fault('RefNotPermitted', `no ReferenceGrant of namespace ${where} allows Service ${where}/${name}`));
+      return without(
+        fault('RefNotPermitted', `no ReferenceGrant of namespace ${where} allows Service ${where}/${name}`),
+      );
     const target = findTarget(
       this.#view,
       where,
@@ -117,6 +127,8 @@ export class BackendCollector {
 const HASH_CHARACTERS = 10;
 function nameOf(route: Route, parts: readonly unknown[]): string {
   const { namespace, name } = route.object.metadata ?? {};
-  const hash = createHash('sha256').update(JSON.stringify([routeKey(route), parts])).digest('hex');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([routeKey(route), parts]))
+    .digest('hex');
   return `${namespace}_${route.kind}.${name}_${hash.slice(0, HASH_CHARACTERS)}`;
 }

@@ -144,11 +144,7 @@ class RouteCompilation {
     };
   }
 
-  #unservedFault(
-    route: Route,
-    rules: readonly RouteRuleSpec<unknown>[],
-    [place]: readonly Place[],
-  ): Fault | undefined {
+  #unservedFault(route: Route, rules: readonly RouteRuleSpec<unknown>[], [place]: readonly Place[]): Fault | undefined {
     if (!place) return undefined;
     for (const rule of rules) {
       const { resolvedFault } = this.#readRule(route, rule, place.listener);
@@ -171,7 +167,10 @@ class RouteCompilation {
       matches = readMatches(route, rule);
       this.#rules += matches.filter((match) => !isPlain(match)).length;
       if (this.#rules > MAX_RULES) {
-        const wrong = fault('UnsupportedValue', `all routes together have more than ${MAX_RULES} matches by more than paths`);
+        const wrong = fault(
+          'UnsupportedValue',
+          `all routes together have more than ${MAX_RULES} matches by more than paths`,
+        );
         return { candidates: [], wrong, resolvedFault: undefined };
       }
       const { name, fault: resolvedFault } = this.#collector.add(route, rule, { scheme, port, matches });

@@ -70,7 +70,8 @@ function headerChanges({ set = [], add = [], remove = [] }: HeaderFilter): reado
 const REPLACEMENT = /^[A-Za-z0-9\-._~:/@!$&'()*+,;=%]{0,1024}$/;
 
 function pathChange({ type, replaceFullPath, replacePrefixMatch }: PathModifier, context: FilterContext): PathChange {
-  const by = type === 'ReplaceFullPath' ? replaceFullPath : type === 'ReplacePrefixMatch' ? replacePrefixMatch : undefined;
+  const by =
+    type === 'ReplaceFullPath' ? replaceFullPath : type === 'ReplacePrefixMatch' ? replacePrefixMatch : undefined;
   if (by === undefined) throw new UnsupportedError(`path modifiers of type ${type} are not supported`);
   if (!REPLACEMENT.test(by)) throw new UnsupportedError(`${JSON.stringify(by)} is no path`);
   const whole = by.startsWith('/') ? by : `/${by}`;

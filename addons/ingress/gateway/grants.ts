@@ -30,7 +30,8 @@ export class Grants {
           (from) => from.group === GATEWAY_GROUP && from.kind === fromKind && from.namespace === fromNamespace,
         ) &&
         (spec?.to ?? []).some(
-          (to) => to.group === '' && to.kind === toKind && (to.name === undefined || to.name === '' || to.name === toName),
+          (to) =>
+            to.group === '' && to.kind === toKind && (to.name === undefined || to.name === '' || to.name === toName),
         ),
     );
   }

@@ -58,7 +58,9 @@ function readPath(type: string, value: string): ReadMatch['path'] {
   if (type === 'RegularExpression') return { type: 'pattern', path: checkedPattern(value) };
   if (type !== 'Exact' && type !== 'PathPrefix') throw new UnsupportedError(`paths of type ${type} are not supported`);
   if (!PATH.test(value) || value.length > MAX_PATH)
-    throw new UnsupportedError(`path ${JSON.stringify(value)} does not begin with / or has characters that none may have`);
+    throw new UnsupportedError(
+      `path ${JSON.stringify(value)} does not begin with / or has characters that none may have`,
+    );
   return type === 'Exact' ? { type: 'exact', path: value } : { type: 'prefix', path: value.replace(/\/+$/, '') };
 }
 

@@ -18,7 +18,9 @@ export function routeLines(actions: RouteActions): string[] {
       : ['http-request deny deny_status 500'];
   return [
     ...requestHeaders.map((each) => headerLine('http-request', each)),
-    ...(actions.rewriteHost === undefined ? [] : [`http-request set-header Host ${quoted(literal(actions.rewriteHost))}`]),
+    ...(actions.rewriteHost === undefined
+      ? []
+      : [`http-request set-header Host ${quoted(literal(actions.rewriteHost))}`]),
     ...(redirect ? redirectLines(redirect) : pathLines(actions.rewritePath)),
     ...responseHeaders.map((each) => headerLine('http-response', each)),
     'balance roundrobin',

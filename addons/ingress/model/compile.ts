@@ -67,7 +67,8 @@ class Compilation {
       const key = pathKey(path);
       if (!paths.has(key) && !paths.has(pathKey({ ...path, type: 'literal', path: '/' }))) paths.set(key, path);
     }
-    for (const ingress of served) if (!this.#options.refused.has(ingress.key)) this.#certificates.add(ingress, this.#isTaken(ingress));
+    for (const ingress of served)
+      if (!this.#options.refused.has(ingress.key)) this.#certificates.add(ingress, this.#isTaken(ingress));
     return {
       hosts: [...this.#hosts].map(([name, { paths }]): HostModel => ({ name, paths: [...paths.values()] })),
       backends: this.#backends,

@@ -101,11 +101,7 @@ export class RunningProxy {
   async applyGateways(world: GatewayWorld, ports: readonly number[] = []): Promise<Applied & CompiledCluster> {
     const without = (refused: ReadonlySet<string>): CompiledCluster => compileWorld(world, { ports, refused });
     const compiled = without(new Set());
-    const applied = await this.driver.apply(
-      compiled.model,
-      (refused) => without(refused).model,
-      this.#stop.signal,
-    );
+    const applied = await this.driver.apply(compiled.model, (refused) => without(refused).model, this.#stop.signal);
     return { ...compiled, ...applied };
   }
 }

@@ -202,13 +202,15 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
     [
       [/^annotations\//, /^annotations\//],
       [/^model\//, /^(model|annotations)\//],
+      // Pure, too: what Gateways and routes make of the model.
+      [/^gateway\//, /^(gateway|model)\//],
       // Pure: what the configuration is, and what changes in it.
       [
-        /^haproxy\/(text|slots|backend-section|sections|configuration|changes)\.ts$/,
-        /^(haproxy\/(text|slots|backend-section|sections|configuration|changes)\.ts|(model|annotations)\/.*)$/,
+        /^haproxy\/(text|slots|backend-section|route-section|routing-lines|sections|configuration|changes)\.ts$/,
+        /^(haproxy\/(text|slots|backend-section|route-section|routing-lines|sections|configuration|changes)\.ts|(model|annotations)\/.*)$/,
       ],
       [/^haproxy\//, /^(haproxy|model)\//],
-      [/^cluster\//, /^(cluster|model)\//],
+      [/^cluster\//, /^(cluster|model|gateway)\//],
       [/^check\.ts$/, /^(model|annotations)\//],
       [/^main\.ts$/, /./],
       [/^[^/]+$/, /^([^/]+|haproxy\/runtime-api\.ts)$/],

@@ -1,5 +1,9 @@
 /** The CustomResourceDefinitions of the Gateway API, standard channel. */
-import { BUNDLE_VERSION_ANNOTATION, GATEWAY_BUNDLE_VERSION, GATEWAY_GROUP } from '../../../../api/domain/gateway-api.ts';
+import {
+  BUNDLE_VERSION_ANNOTATION,
+  GATEWAY_BUNDLE_VERSION,
+  GATEWAY_GROUP,
+} from '../../../../api/domain/gateway-api.ts';
 import { customResourceDefinitions } from '../../../../api/kinds/apiextensions/custom-resource-definition.ts';
 import type { CustomResourceDefinition } from '../../../../api/types/apiextensions/v1.gen.ts';
 import { gatewayClassSchema, gatewaySchema } from './gateway.ts';
@@ -29,8 +33,7 @@ interface Column {
 const column = (name: string, jsonPath: string): Column => ({ name, type: 'string', jsonPath });
 const AGE: Column = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
 const HOSTNAMES = column('Hostnames', '.spec.hostnames');
-const conditionColumn = (type: string): Column =>
-  column(type, `.status.conditions[?(@.type=="${type}")].status`);
+const conditionColumn = (type: string): Column => column(type, `.status.conditions[?(@.type=="${type}")].status`);
 
 const referenceGrantSchema = object({
   spec: object(

@@ -40,10 +40,7 @@ const HOSTNAME_ADDRESS = `the value of a Hostname has to match ${HOSTNAME_PATTER
 
 const wantedAddress = withRules(
   { ...object({ type: addressType, value: text(253) }), ...ADDRESS_VALUES },
-  rule(
-    `self.type == 'Hostname' ? (!has(self.value) || ${hasName('self.value')}): true`,
-    HOSTNAME_ADDRESS,
-  ),
+  rule(`self.type == 'Hostname' ? (!has(self.value) || ${hasName('self.value')}): true`, HOSTNAME_ADDRESS),
 );
 const givenAddress = withRules(
   { ...object({ type: addressType, value: text(253, 1) }, ['value']), ...ADDRESS_VALUES },
@@ -86,16 +83,15 @@ const selector: Schema = {
 const SAME = { from: 'Same' };
 const allowedRoutes = object({
   kinds: atomicList(routeKind, 8),
-  namespaces: withDefault(
-    object({ from: withDefault(oneOf('All', 'Selector', 'Same'), 'Same'), selector }),
-    SAME,
-  ),
+  namespaces: withDefault(object({ from: withDefault(oneOf('All', 'Selector', 'Same'), 'Same'), selector }), SAME),
 });
 const tls = withRules(
   object({
     mode: withDefault(oneOf('Terminate', 'Passthrough'), 'Terminate'),
     certificateRefs: atomicList(
-      object({ group: withDefault(group, ''), kind: withDefault(kind, 'Secret'), name: objectName, namespace }, ['name']),
+      object({ group: withDefault(group, ''), kind: withDefault(kind, 'Secret'), name: objectName, namespace }, [
+        'name',
+      ]),
       64,
     ),
     options: textMap(16, text(4_096, 0)),

@@ -132,10 +132,10 @@ export const backendRefs = (ownFilters: Schema): Schema =>
 
 export const headerMatches = listBy(
   'name',
-  object(
-    { type: withDefault(oneOf('Exact', 'RegularExpression'), 'Exact'), name: headerName, value: text(4_096, 1) },
-    ['name', 'value'],
-  ),
+  object({ type: withDefault(oneOf('Exact', 'RegularExpression'), 'Exact'), name: headerName, value: text(4_096, 1) }, [
+    'name',
+    'value',
+  ]),
   16,
 );
 
