@@ -17,7 +17,7 @@ export interface ReadMatch {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
 const MAX_PATH = 1_024;
-const PATH = /^\/[!-~\u0080-\u{10ffff}]*$/u;
+const PATH = /^\/[!-~]*$/;
 /** Others are deleted from requests before they are looked at. */
 const HEADER = /^[A-Za-z0-9-]{1,256}$/;
 const PARAMETER = /^[A-Za-z0-9_.-]{1,256}$/;
