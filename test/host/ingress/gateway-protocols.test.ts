@@ -1,0 +1,235 @@
+/** Gateways with TLS, gRPC, HTTP/2 without TLS and timeouts, as the real proxy does them. */
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import tls from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import t from 'tap';
+import type { Secret } from '../../../api/types/core/v1.gen.ts';
+import { selfSigned } from '../../../addons/ingress/default-certificate.ts';
+import { http as listener, GatewayWorld, https, prefix, routeTold, to } from '../../support/gateway-world.ts';
+import { enterNamespace } from '../network/pod-namespaces.ts';
+import { ask, HTTP_PORT, HTTPS_PORT, makeAddresses, NODE, RunningProxy, seen, startBackend } from './running-proxy.ts';
+
+enterNamespace();
+t.setTimeout(60_000);
+
+const [PLAIN, H2C, SLOW] = ['10.99.0.2', '10.99.0.3', '10.99.0.4'] as const;
+const PORT = 8_080;
+const TLS_PORT = 9_443;
+await makeAddresses(4);
+await startBackend(t, PLAIN);
+
+const grpc = http2.createServer();
+grpc.on('stream', (stream, headers) => {
+  stream.resume();
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-path': headers[':path'] ?? '' }));
+  stream.end('answer');
+});
+grpc.listen(PORT, H2C);
+await once(grpc, 'listening');
+/** Answers after the time that the query says, in milliseconds. */
+const slow = http.createServer((request, response) => {
+  const timer = setTimeout(
+    () => response.end('late'),
+    Number(new URL(request.url ?? '', 'http://x').searchParams.get('ms')),
+  );
+  response.once('close', () => clearTimeout(timer));
+});
+slow.listen(PORT, SLOW);
+await once(slow, 'listening');
+t.teardown(() => {
+  grpc.close();
+  slow.closeAllConnections();
+  slow.close();
+});
+const proxy = await RunningProxy.start(t);
+
+async function secret(): Promise<{ readonly secret: Secret; readonly fingerprint: string }> {
+  const pem = await selfSigned();
+  const [certificate = ''] = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/.exec(pem) ?? [];
+  const [key = ''] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----\n/.exec(pem) ?? [];
+  const data = Object.entries({ 'tls.crt': certificate, 'tls.key': key });
+  return {
+    secret: { data: Object.fromEntries(data.map(([name, text]) => [name, Buffer.from(text).toString('base64')])) },
+    fingerprint: new X509Certificate(certificate).fingerprint256,
+  };
+}
+
+async function shown(servername: string, port = HTTPS_PORT): Promise<string> {
+  const socket = tls.connect({ host: NODE, port, servername, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
+
+function services(): GatewayWorld {
+  const world = new GatewayWorld();
+  for (const [name, address] of Object.entries({ plain: PLAIN, grpc: H2C, slow: SLOW }))
+    world.addService(name, [address]);
+  return world;
+}
+
+/** The headers and trailers of one gRPC call by HTTP/2. */
+async function call(authority: string, path: string, headers: Record<string, string> = {}) {
+  const session = http2.connect(`http://${NODE}:${HTTP_PORT}`);
+  try {
+    const stream = session.request({
+      ...{
+        ':method': 'POST',
+        ':path': path,
+        ':authority': authority,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      },
+      ...headers,
+    });
+    let trailers: http2.IncomingHttpHeaders = {};
+    stream.on('trailers', (each: http2.IncomingHttpHeaders) => (trailers = each));
+    const closed = once(stream, 'close');
+    stream.resume().end('ask');
+    const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+    await closed;
+    return { ...answer, ...trailers };
+  } finally {
+    session.destroy();
+  }
+}
+
+t.test('certificates are those of the listeners, by their hostnames and ports', async (t) => {
+  const world = services();
+  const [one, wild, any, other] = await Promise.all([secret(), secret(), secret(), secret()]);
+  for (const [name, each] of Object.entries({ one, wild, any, other }))
+    world.secrets.set(`default/${name}`, each.secret);
+  world.addGateway('gw', [
+    https('one', 'one', 'one.example'),
+    https('wild', 'wild', '*.example'),
+    https('any', 'any'),
+    https('other', 'other', 'one.example', { port: TLS_PORT }),
+    https('broken', 'nothing', 'broken.example'),
+  ]);
+  world.addRoute('route', { rules: [{ backendRefs: [to('plain')] }] });
+  const compiled = await proxy.applyGateways(world, [TLS_PORT]);
+  t.equal(compiled.refused.size, 0);
+  t.equal(await shown('one.example'), one.fingerprint);
+  t.equal(await shown('two.example'), wild.fingerprint);
+  t.equal(await shown('somebody.else'), any.fingerprint);
+  t.equal(await shown('one.example', TLS_PORT), other.fingerprint);
+  t.strictSame(
+    compiled.reports.gateways.get('default/gw')?.listeners.map(({ name, attachedRoutes }) => [name, attachedRoutes]),
+    [
+      ['one', 1],
+      ['wild', 1],
+      ['any', 1],
+      ['other', 1],
+      ['broken', 1],
+    ],
+  );
+
+  const renewed = await secret();
+  world.secrets.set('default/one', renewed.secret);
+  t.equal((await proxy.applyGateways(world, [TLS_PORT])).effect, 'told', 'a renewed certificate needs no new worker');
+  t.equal(await shown('one.example'), renewed.fingerprint);
+});
+
+t.test('GRPCRoute: methods and headers lead to backends by HTTP/2, with trailers', async (t) => {
+  const world = services();
+  world.addGateway('gw', [listener('http')]);
+  world.addGrpcRoute('calls', {
+    hostnames: ['grpc.example'],
+    rules: [
+      { matches: [{ method: { service: 'shop.Cart', method: 'Add' } }], backendRefs: [to('grpc')] },
+      { matches: [{ method: { service: 'shop.Gone' } }], backendRefs: [to('nobody')] },
+      { matches: [{ headers: [{ name: 'tenant', value: 'blue' }] }], backendRefs: [to('grpc')] },
+      { matches: [{ method: { method: 'Anywhere' } }], backendRefs: [to('grpc')] },
+    ],
+  });
+  const compiled = await proxy.applyGateways(world);
+  t.match(routeTold(compiled, 'GRPCRoute default/calls'), [
+    'Accepted=True Accepted',
+    'ResolvedRefs=False BackendNotFound',
+  ]);
+  const ok = (path: string) => ({ ':status': 200, 'grpc-status': '0', 'x-path': path });
+  t.match(await call('grpc.example', '/shop.Cart/Add'), ok('/shop.Cart/Add'));
+  t.match(await call('grpc.example', '/shop.Other/Anywhere'), ok('/shop.Other/Anywhere'));
+  t.match(await call('grpc.example', '/shop.Cart/Remove', { tenant: 'blue' }), ok('/shop.Cart/Remove'));
+  t.match(await call('grpc.example', '/shop.Cart/Remove'), { ':status': 404 });
+  t.match(await call('grpc.example', '/shop.Gone/Any'), { ':status': 200, 'grpc-status': '14' });
+});
+
+t.test('HTTPRouteBackendProtocolH2C: an appProtocol of the Service says HTTP/2', async (t) => {
+  const world = services();
+  const service = world.services.get('default/grpc')!;
+  world.services.set('default/grpc', {
+    ...service,
+    ports: service.ports.map((port) => ({ ...port, appProtocol: 'kubernetes.io/h2c' })),
+  });
+  world.addGateway('gw', [listener('http')]);
+  world.addRoute('route', { rules: [{ backendRefs: [to('grpc')] }] });
+  await proxy.applyGateways(world);
+  t.match(await ask('any.example', '/x'), { status: 200, body: 'answer' });
+});
+
+t.test('HTTPRouteRequestTimeout: an answer that comes too late is 504', async (t) => {
+  const world = services();
+  world.addGateway('gw', [listener('http')]);
+  world.addRoute('route', {
+    rules: [
+      { matches: [prefix('/short')], timeouts: { request: '500ms' }, backendRefs: [to('slow')] },
+      {
+        matches: [prefix('/backend')],
+        timeouts: { request: '10s', backendRequest: '500ms' },
+        backendRefs: [to('slow')],
+      },
+      { matches: [prefix('/none')], timeouts: { request: '0s' }, backendRefs: [to('slow')] },
+    ],
+  });
+  await proxy.applyGateways(world);
+  const statuses = await Promise.all(
+    ['/short?ms=5000', '/backend?ms=5000', '/short?ms=0', '/none?ms=1000'].map(
+      async (target) => (await ask('a.example', target)).status,
+    ),
+  );
+  t.strictSame(statuses, [504, 504, 200, 200]);
+});
+
+t.test('a Gateway beside Ingresses: exact hosts first, rules without host last', async (t) => {
+  const world = services();
+  world.addGateway('gw', [listener('http')]);
+  world.addRoute('route', {
+    hostnames: ['shop.example'],
+    rules: [{ matches: [prefix('/route')], backendRefs: [to('plain')] }],
+  });
+  const ingress = (name: string, host: string | undefined, path: string) =>
+    world.addIngress(
+      name,
+      {
+        rules: [
+          {
+            ...(host !== undefined && { host }),
+            http: {
+              paths: [{ path, pathType: 'Prefix', backend: { service: { name: 'plain', port: { number: 80 } } } }],
+            },
+          },
+        ],
+      },
+      { 'upstream-vhost': `${name}.seen` },
+    );
+  ingress('own', 'shop.example', '/own');
+  ingress('wild', '*.example', '/');
+  ingress('any', undefined, '/any');
+  const { model } = await proxy.applyGateways(world);
+  t.strictSame(model.problems, []);
+  const host = async (target: string, name = 'shop.example') => (await seen(name, target)).headers.host;
+  t.equal(await host('/route'), 'shop.example');
+  t.equal(await host('/own'), 'own.seen');
+  t.equal(await host('/any'), 'any.seen');
+  t.equal(await host('/route', 'b.example'), 'wild.seen');
+  t.equal(
+    (await ask('shop.example', '/other')).status,
+    404,
+    'the wildcard of an Ingress does not cover the host of a route',
+  );
+});
