@@ -1,6 +1,7 @@
 /** Writes the status of GatewayClasses, Gateways and routes, while this controller leads. */
 import { GATEWAY_CONTROLLER } from '../../../api/domain/gateway-api.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
+import { own } from '../../../api/machinery/own.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
@@ -131,13 +132,13 @@ export class GatewayReports {
     if (!object) return;
     const before = object.status?.parents ?? [];
     const report = this.#reports.routes.get(`${kind} ${key}`);
-    const own = before.filter(({ controllerName }) => controllerName === GATEWAY_CONTROLLER);
+    const ours = before.filter(({ controllerName }) => controllerName === GATEWAY_CONTROLLER);
     const parents = (report?.parents ?? []).map((parent): RouteParentStatus => {
-      const old = own.find(({ parentRef }) => deepEqual(parentRef, parent.parentRef));
+      const old = ours.find(({ parentRef }) => deepEqual(parentRef, parent.parentRef));
       return { ...parent, conditions: mergedConditions(old?.conditions, parent.conditions) };
     });
     const others = before.filter(({ controllerName }) => controllerName !== GATEWAY_CONTROLLER);
-    if (own.length === 0 && parents.length === 0) return;
+    if (ours.length === 0 && parents.length === 0) return;
     const resource: Resource<KubeObject> = kind === 'HTTPRoute' ? httpRoutes : grpcRoutes;
     await this.#patch(resource, object, object.status, { parents: [...others, ...parents] }, signal);
   }
@@ -150,8 +151,8 @@ export class GatewayReports {
     status: object,
     signal: AbortSignal,
   ): Promise<void> {
-    const now = before as Record<string, unknown> | undefined;
-    if (Object.entries(status).every(([field, value]) => deepEqual(now?.[field], value))) return;
+    const now = before as Readonly<Record<string, unknown>> | undefined;
+    if (Object.entries(status).every(([field, value]) => deepEqual(own(now, field), value))) return;
     const { namespace = '', name = '', resourceVersion } = metadata ?? {};
     const patch = { metadata: { resourceVersion }, status };
     await this.#options.client.patch(resource, namespace, name, patch, { subresource: 'status', signal });

@@ -106,14 +106,20 @@ function readRedirect(
   };
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+const UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+]);
 const DAY_MS = 86_400_000;
 
 /** GEP-2257: `1h30m`, `500ms`. Milliseconds, a day at most. */
 export function durationMs(text: string): number {
   if (!/^(\d{1,5}(h|m|s|ms)){1,4}$/.test(text)) throw new UnsupportedError(`${JSON.stringify(text)} is no duration`);
   let total = 0;
-  for (const [, digits, unit = ''] of text.matchAll(/(\d+)(ms|h|m|s)/g)) total += Number(digits) * (UNIT_MS[unit] ?? 0);
+  for (const [, digits, unit = ''] of text.matchAll(/(\d+)(ms|h|m|s)/g))
+    total += Number(digits) * (UNIT_MS.get(unit) ?? 0);
   return Math.min(total, DAY_MS);
 }
 

@@ -21,10 +21,10 @@ await makeAddresses(4);
 await startBackend(t, PLAIN);
 
 const grpc = http2.createServer();
-grpc.on('stream', (stream, headers) => {
+grpc.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
   stream.resume();
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-path': headers[':path'] ?? '' }));
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-path': headers[':path'] ?? '' }));
   stream.end('answer');
 });
 grpc.listen(PORT, H2C);

@@ -17,11 +17,12 @@ const grpcRoutes = resource('GRPCRoute', 'grpcroutes');
 const gateways = resource('Gateway', 'gateways');
 const classes = resource('GatewayClass', 'gatewayclasses');
 
-const { core, client } = await startServer(t);
+const fixture = await startServer(t);
+const { core } = fixture;
 const { api } = core;
 const log = new Log();
 const offer = () => offerGatewayApi({ api, kinds: core.registry.kinds, logger: log });
-const admin = client({ token: 'admin-token' });
+const admin = fixture.client({ token: 'admin-token' });
 await offer();
 await eventually('the GatewayClass', async () => (await admin.list(classes)).items.length === 1);
 

@@ -110,9 +110,9 @@ test('of routes with the same match, the older one counts, then the first by nam
     return model.backends.get(model.routing.hosts[0]?.paths[0]?.backend ?? '')?.ingress.name ?? '';
   };
   t.equal(served(), 'HTTPRoute.young');
-  old.metadata = { ...old.metadata, creationTimestamp: '2020-01-01T00:00:00Z' as never };
+  old.metadata = { ...old.metadata, creationTimestamp: '2020-01-01T00:00:00Z' };
   t.equal(served(), 'HTTPRoute.old');
-  young.metadata = { ...young.metadata, creationTimestamp: '2020-01-01T00:00:00Z' as never };
+  young.metadata = { ...young.metadata, creationTimestamp: '2020-01-01T00:00:00Z' };
   t.equal(served(), 'HTTPRoute.old', 'default/old comes before default/young');
   t.end();
 });
@@ -157,7 +157,7 @@ test('a host belongs to the namespace that had it first, by a Gateway or by an I
 
   const early = twoTenants();
   early.addIngress('early', { rules: [rule('shop.example', pathTo('web'))] }, {}, 'green').metadata!.creationTimestamp =
-    '2020-01-01T00:00:00Z' as never;
+    '2020-01-01T00:00:00Z';
   compiled = compileWorld(early);
   t.strictSame(routeTold(compiled, 'HTTPRoute blue/first'), TAKEN);
   t.strictSame(routeTold(compiled, 'HTTPRoute red/second'), TAKEN);
