@@ -23,6 +23,7 @@ import {
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
+import { auditDefaults, auditHelp, auditRules } from './apiserver/audit/settings.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
 import { serversProblem } from './store/etcd/servers.ts';
@@ -58,6 +59,7 @@ export const defaultServerConfig = {
   loadBalancerPools: [] as readonly string[],
   loadBalancerReservedPorts: ['22', '2379-2380', '6443', '8472', '10249-10259'] as readonly string[],
   tokenAuthFile: '',
+  ...auditDefaults,
   allowPrivileged: false,
   enforceOwnerReferences: false,
   localPathClass: true,
@@ -116,6 +118,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     'addresses for Services of type LoadBalancer, as 192.0.2.0/28 or 192.0.2.10-192.0.2.20 (docs/load-balancers.md); without any, their ports are open on the nodes',
   loadBalancerReservedPorts: 'ports that no such Service may have on the nodes',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
+  ...auditHelp,
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
@@ -272,6 +275,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   nodeCidrMaskSizeIpv6: maskSizeOf('IPv6'),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
+  ...auditRules,
   disable: addonsProblem,
   loadBalancerPools: poolsProblem,
   loadBalancerReservedPorts: readableBy((texts) => texts.map(readPorts)),

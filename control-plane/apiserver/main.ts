@@ -16,6 +16,8 @@ import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { offerGatewayApi } from './bootstrap/gateway-api/install.ts';
 import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
+import { openAudit } from './audit/main.ts';
+import type { AuditSettings } from './audit/settings.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
 import { NodeBackends } from './nodes/node-backend.ts';
@@ -44,6 +46,7 @@ export interface ApiServerOptions {
     | 'clusterDns'
     | 'disable'
     | keyof PodSecuritySettings
+    | keyof AuditSettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
   >;
@@ -95,6 +98,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     admissionMetrics,
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
+  const auditor = await openAudit(config, logger);
   const nodes = new NodeBackends(api, kubeletIdentity);
   const server = await serve({
     core,
@@ -118,6 +122,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       signal: stopping.signal,
     }),
     metrics: [admissionMetrics.write],
+    auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,
   });
@@ -125,6 +130,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const close = async (): Promise<void> => {
     await addresses?.leave().catch((error: unknown) => logger.debug({ err: error }, 'failed to withdraw the address'));
     await server.close();
+    await auditor?.[Symbol.asyncDispose]();
     stopping.abort();
   };
   try {

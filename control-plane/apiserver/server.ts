@@ -5,6 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials } from './access/credentials.ts';
+import type { Auditor } from './audit/auditor.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin, AdmissionTimings } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
@@ -75,6 +76,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly metrics?: readonly WriteMetrics[];
   /** Those of other threads: `elsewhere` of `MetricsSources`. */
   readonly metricsElsewhere?: () => Promise<string>;
+  /** What records requests; it is the caller's to close. */
+  readonly auditor?: Auditor | undefined;
   readonly logger: Logger;
 }
 
@@ -126,13 +129,20 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     credentials: new ConnectionCredentials(),
     fairness,
     admission: { plugins: admission, timings: options.admissionTimings },
+    auditor: options.auditor,
   });
   const aggregated = options.aggregated ?? NOT_AGGREGATED;
   const metrics = new ApiServerMetrics({
     kinds: core.registry.kinds,
     watches,
     inFlight: fairness,
-    more: [...(options.metrics ?? []), core.metrics.write, fairness.write, aggregated.metrics],
+    more: [
+      ...(options.metrics ?? []),
+      ...(options.auditor ? [options.auditor.writeMetrics] : []),
+      core.metrics.write,
+      fairness.write,
+      aggregated.metrics,
+    ],
     elsewhere: options.metricsElsewhere ?? (() => Promise.resolve('')),
   });
   let ready = false;

@@ -3,6 +3,7 @@ import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
 import { forbiddenError } from './forbidden-error.ts';
+import type { RequestAudit } from '../http/request-audit.ts';
 import { ANONYMOUS, type Credentials, type User } from '../http/user.ts';
 
 export interface Gate {
@@ -40,8 +41,9 @@ function whenUnknown({ headers }: Credentials): User {
   return ANONYMOUS;
 }
 
-/** Throws a 403 StatusError unless the user is allowed to. */
-export function authorize({ authorizer }: Gate, user: User, attributes: Attributes): void {
+/** Throws a 403 StatusError unless the user is allowed to. @param audit to be told the decision */
+export function authorize({ authorizer }: Gate, user: User, attributes: Attributes, audit?: RequestAudit): void {
   const { allowed, reason } = authorizer.authorize(user, attributes);
+  audit?.authorized(allowed, reason);
   if (!allowed) throw forbiddenError(user, attributes, reason);
 }

@@ -2,7 +2,7 @@
  * The stages that every request passes, in this order, whatever it asks for (a verb, a subresource, a connection) and however it
  * came (HTTP/1.1, HTTP/2, an upgrade to WebSocket or SPDY); as upstream's `DefaultBuildHandlerChain` and its endpoint handlers:
  *
- *   limits of the connection (`http/`), authentication, impersonation, priority and fairness, authorization,
+ *   limits of the connection (`http/`), authentication, the audit log, impersonation, priority and fairness, authorization,
  *   decoding, defaulting, mutating admission, defaulting again, validation, validating admission, storage or connection
  *
  * The result of a stage is a value that only this file can make and that the next stage requires: no handler runs without an
@@ -11,7 +11,8 @@
  */
 import type { ConnectSubresource, Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { MAX_MANAGER_BYTES } from '../../../api/machinery/metadata.ts';
-import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
+import { badRequest, invalidObject, StatusError } from '../../../api/machinery/status-error.ts';
+import type { Auditor } from '../audit/auditor.ts';
 import type { ConnectionCredentials } from '../access/credentials.ts';
 import { authenticate, authorize, type Gate } from '../access/gate.ts';
 import { impersonatedUser } from '../access/impersonation.ts';
@@ -108,6 +109,8 @@ export interface PipelineOptions {
   readonly credentials: ConnectionCredentials;
   readonly fairness: Pick<RequestFairness, 'run'>;
   readonly admission: AdmissionChain;
+  /** Absent: nothing is recorded. */
+  readonly auditor?: Pick<Auditor, 'received' | 'refused'> | undefined;
 }
 
 export class Pipeline {
@@ -122,10 +125,24 @@ export class Pipeline {
    * event loop. Throws or rejects with a StatusError: 401 or 403.
    */
   run(exchange: Exchange, serve: (request: AuthorizedRequest) => void | Promise<void>): void | Promise<void> {
-    const { gate, credentials } = this.#options;
-    const user = authenticate(gate, credentials.of(exchange.request));
+    const user = this.#userOf(exchange);
     if (user instanceof Promise) return user.then((known) => this.#runAs(known, exchange, serve));
     return this.#runAs(user, exchange, serve);
+  }
+
+  #userOf(exchange: Exchange): User | Promise<User> {
+    const { gate, credentials } = this.#options;
+    try {
+      const user = authenticate(gate, credentials.of(exchange.request));
+      return user instanceof Promise ? user.catch((error: unknown) => this.#refuse(exchange, error)) : user;
+    } catch (error) {
+      return this.#refuse(exchange, error);
+    }
+  }
+
+  #refuse(exchange: Exchange, error: unknown): never {
+    if (error instanceof StatusError) this.#options.auditor?.refused(exchange, error.code);
+    throw error;
   }
 
   #runAs(
@@ -133,10 +150,12 @@ export class Pipeline {
     exchange: Exchange,
     serve: (request: AuthorizedRequest) => void | Promise<void>,
   ): void | Promise<void> {
-    const { gate, fairness } = this.#options;
+    const { gate, fairness, auditor } = this.#options;
+    auditor?.received(exchange, user);
     exchange.user = impersonatedUser(gate.authorizer, user, exchange.request);
+    if (exchange.user !== user) exchange.audit?.impersonated(exchange.user);
     return fairness.run(exchange, () => {
-      authorize(gate, exchange.user, exchange.info);
+      authorize(gate, exchange.user, exchange.info, exchange.audit);
       return serve(exchange as AuthorizedRequest);
     });
   }

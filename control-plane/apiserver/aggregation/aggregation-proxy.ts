@@ -88,7 +88,7 @@ export class AggregationProxy {
     const target = request.url ?? '/';
     const question = target.indexOf('?');
     const url = backendUrl(backend, written, question < 0 ? '' : target.slice(question + 1));
-    const identity = remoteUserHeaders(user);
+    const identity = { ...remoteUserHeaders(user), 'audit-id': exchange.auditId };
     if (upgrade) return joinUpgrade(upgrade, backend, url, identity, rejectRedirect);
     const signal = clientGone(response);
     const answer = await sendRequest({
@@ -104,6 +104,7 @@ export class AggregationProxy {
     rejectRedirect(answer);
     // A watch costs the other server more than this one.
     exchange.initialized?.();
+    exchange.audit?.started(answer.statusCode ?? 502);
     await copyResponse(answer, response, forwardedHeaders(answer), signal);
   }
 }

@@ -21,6 +21,7 @@ import {
 } from './compression.ts';
 import type { Request, Response } from './message.ts';
 import type { BodyMemory } from './body-memory.ts';
+import type { RequestAudit } from './request-audit.ts';
 import type { Upgrade } from './upgrade.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { Warnings } from './warnings.ts';
@@ -57,6 +58,8 @@ export class Exchange {
   flowHeaders: Readonly<Record<string, string>> | undefined;
   /** To be called when a watch has sent its initial events: from then on it costs little. */
   initialized: (() => void) | undefined;
+  /** Where the audit policy wants the request recorded (`audit/`). */
+  audit: RequestAudit | undefined;
   /** Pending until the client has received all of a long response. */
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;
@@ -77,6 +80,7 @@ export class Exchange {
     upgrade?: Upgrade,
   ) {
     this.upgrade = upgrade;
+    upgrade?.onTaken((code) => this.audit?.started(code));
     this.#bodies = bodies;
     this.#memory = memory;
     this.#compressor = compressor;
@@ -180,8 +184,13 @@ export class Exchange {
 
   /** Sends JSON bytes in the negotiated encoding. */
   send(code: number, json: Buffer): void {
+    if (this.audit?.wantsResponse) this.audit.responded(json);
+    this.#sendJson(code, json);
+  }
+
+  #sendJson(code: number, json: Buffer): void {
     if (this.accepted.encoding === 'protobuf') {
-      this.sendObject(code, JSON.parse(json.toString()) as object);
+      this.sendBytes(code, PROTOBUF_TYPE, this.protobuf.encode(JSON.parse(json.toString()) as object));
     } else if (this.accepted.encoding === 'yaml') {
       this.sendBytes(code, 'application/yaml', Buffer.from(writeYaml(JSON.parse(json.toString()))));
     } else if (this.indents) {
@@ -192,8 +201,9 @@ export class Exchange {
   }
 
   sendObject(code: number, object: object): void {
+    this.audit?.responded(object);
     if (this.accepted.encoding === 'protobuf') return this.sendBytes(code, PROTOBUF_TYPE, this.protobuf.encode(object));
-    this.send(code, Buffer.from(JSON.stringify(object)));
+    this.#sendJson(code, Buffer.from(JSON.stringify(object)));
   }
 
   /** Sends an object that has been encoded: compressed, where it is long and the client accepts that. */
@@ -240,6 +250,7 @@ export class Exchange {
   start(code: number, contentType: string, headers: Record<string, string | string[]> = {}): void {
     // The request has timed out and was answered then.
     if (this.response.headersSent) throw new ClientGoneError();
+    this.audit?.started(code);
     const all: Record<string, string | string[]> = {
       'Audit-Id': this.auditId,
       'Cache-Control': 'no-cache, private',

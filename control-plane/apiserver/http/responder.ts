@@ -91,7 +91,14 @@ export class Responder {
       this.#fail(exchange, error);
     }
     if (done) return this.#follow(exchange, done, startedAt, timeoutMs);
-    this.#options.metrics.answered(exchange, (performance.now() - startedAt) / 1000);
+    this.#finish(exchange, (performance.now() - startedAt) / 1000);
+  }
+
+  /** @param seconds the latency; undefined for long-running requests. */
+  #finish(exchange: Exchange, seconds: number | undefined): void {
+    const { request, response, upgrade } = exchange;
+    this.#options.metrics.answered(exchange, seconds);
+    exchange.audit?.completed(response.headersSent || upgrade?.taken ? response.statusCode : 0);
     this.#unread.add(request, response);
   }
 
@@ -120,8 +127,7 @@ export class Responder {
       uncount?.();
       exchange.forgetBody();
       this.#answering.delete(response);
-      this.#options.metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
-      this.#unread.add(request, response);
+      this.#finish(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
     }
   }
 
@@ -136,6 +142,7 @@ export class Responder {
     let status = statusOf(error);
     if (!status) {
       status = unexpectedError(error);
+      exchange.audit?.panicked(error);
       this.#options.logger.error(
         { err: error, verb: info.verb, path: info.path, auditId: exchange.auditId },
         'request failed',

@@ -31,6 +31,7 @@ export const unexpectedError = (error: unknown): Status =>
 /** Status bodies are JSON, except for clients that prefer protobuf. */
 export function sendStatus(exchange: Exchange, status: Status): void {
   const code = status.code ?? 500;
+  exchange.audit?.responded(status);
   const retryAfter = status.details?.retryAfterSeconds;
   const headers: Record<string, string> = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
   if (prefersProtobuf(exchange.header('accept')))

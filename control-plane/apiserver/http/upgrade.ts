@@ -30,6 +30,7 @@ export class Upgrade {
   /** Bytes read past the headers. */
   readonly head: Buffer;
   #taken = false;
+  #tellTaken: ((code: number) => void) | undefined;
 
   constructor(request: IncomingMessage, socket: Duplex, head: Buffer) {
     this.request = request;
@@ -45,6 +46,11 @@ export class Upgrade {
     });
   }
 
+  /** @param tell called with the code of the response when a handler takes over. */
+  onTaken(tell: (code: number) => void): void {
+    this.#tellTaken = tell;
+  }
+
   get taken(): boolean {
     return this.#taken;
   }
@@ -52,6 +58,7 @@ export class Upgrade {
   /** Hands `socket` over to the caller, which responds itself. @param code of its response, for the metrics. */
   take(code = SWITCHING_PROTOCOLS): void {
     this.#taken = true;
+    this.#tellTaken?.(code);
     this.response.statusCode = code;
     this.response.detachSocket(this.socket as Socket);
   }

@@ -32,7 +32,7 @@ export class LogStream implements Stream {
     this.#nodes = nodes;
   }
 
-  async serve({ response, info }: AuthorizedRequest): Promise<void> {
+  async serve({ response, info, audit }: AuthorizedRequest): Promise<void> {
     const signal = clientGone(response);
     const answer = await this.#open(info, signal);
     if (answer === undefined) {
@@ -41,6 +41,7 @@ export class LogStream implements Stream {
       response.end();
       return;
     }
+    audit?.started(answer.statusCode ?? 502);
     await copyResponse(
       answer,
       response,

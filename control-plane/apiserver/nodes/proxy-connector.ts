@@ -25,7 +25,7 @@ export class ProxyConnector implements Connector {
     this.#find = find;
   }
 
-  async serve({ request: { request, response, info } }: AdmittedConnect): Promise<void> {
+  async serve({ request: { request, response, info, audit } }: AdmittedConnect): Promise<void> {
     const { written: prefix, rest, method } = info;
     const query = info.query.toString();
     const backend = this.#find(info);
@@ -53,6 +53,7 @@ export class ProxyConnector implements Connector {
     if (answer.headers.location !== undefined) headers['location'] = rewrite(answer.headers.location);
     const through = method === 'HEAD' ? [] : pageTransforms(answer, rewrite);
     if (through.length > 0) delete headers['content-length'];
+    audit?.started(answer.statusCode ?? 502);
     await copyResponse(answer, response, headers, signal, through);
   }
 

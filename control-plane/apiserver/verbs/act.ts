@@ -25,6 +25,7 @@ export async function act(
   reportBody(bodyKind, parsed, problems, validation, request);
   placeObject(kind, object, request.namespace, '');
   bodyKind.applyDefaults(object);
+  request.audit?.requested(object);
   const admitted = await pipeline.admitCreate(request, kind, bodyKind, object, asksForDryRun);
   const result = await action(admitted);
   request.sendObject(result.code, result.object);

@@ -68,6 +68,7 @@ function parseConfiguration(
   try {
     const { value, problems } = exchange.parseBody(body, validation !== 'Ignore');
     if (!isJsonObject(value)) throw badRequest('yaml: cannot unmarshal the document into an object');
+    exchange.audit?.requestedPatch(value);
     return {
       value,
       report: () =>

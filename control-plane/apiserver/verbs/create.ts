@@ -15,6 +15,7 @@ export const createVerb =
     const body = await request.readBody();
     const object = decodeBody(resource, body, validation, request);
     resource.kind.applyDefaults(object);
+    request.audit?.requested(object);
     const context = pipeline.writeContext(request, dryRun);
     const { bytes } = await writer.create(resource, request.namespace, object, context);
     sendServed(request, resource, 201, bytes);

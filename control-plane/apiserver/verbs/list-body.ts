@@ -36,6 +36,7 @@ export class ListBodies {
 
   async send(exchange: Exchange, resource: ServedResource, page: Page): Promise<void> {
     const { form, metaVersion, encoding, omitsOwners } = exchange.accepted;
+    if (exchange.audit?.wantsResponse) exchange.audit.responded(auditedList(resource, page));
     if (encoding === 'protobuf') return this.#protobuf.send(exchange, resource, page.entries, page.metadata);
     if (form === 'table') return sendElements(exchange, ...tableOf(exchange, resource, page));
     const whole = form === 'metadata' ? metadataItems(resource, metaVersion) : objectItems(resource);
@@ -169,6 +170,18 @@ function joined(length: number, head: Buffer, entries: readonly Entry[], items: 
   }
   tail.copy(body, end);
   return body;
+}
+
+/** Bytes of objects beyond which the audit log has only the metadata of a list: it would leave out the whole otherwise. */
+const MAX_AUDITED_BYTES = 4 * 1024 * 1024;
+
+/** A list as the audit log has it, in whichever form the client gets it. */
+function auditedList(resource: ServedResource, { entries, metadata }: Page): object {
+  const envelope = { kind: listKindOf(resource.kind), apiVersion: apiVersionOf(resource.kind), metadata };
+  let length = 0;
+  for (const { bytes } of entries) length += bytes.length;
+  if (length > MAX_AUDITED_BYTES) return envelope;
+  return { ...envelope, items: entries.map(({ bytes }) => resource.parse(bytes)) };
 }
 
 /** What `sendElements` takes, for a table. */

@@ -40,6 +40,7 @@ export async function readPatch(exchange: Exchange, validation: FieldValidation)
   }
   const text = (await exchange.readBody()).toString();
   const { value, problems } = parseBody(text, 'application/json', validation !== 'Ignore');
+  exchange.audit?.requestedPatch(value);
   const found = patchType === 'json' ? operationProblems(value, problems) : problems;
   return new PatchRequest(patchType, value, text, found, validation);
 }

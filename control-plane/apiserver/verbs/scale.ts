@@ -43,6 +43,7 @@ export const scaleVerb =
       const parsed = exchange.parseBody(body ?? Buffer.alloc(0), validation !== 'Ignore');
       const { object, problems } = decodeObject(part.body, parsed.value);
       reportBody(part.body, parsed, problems, validation, exchange);
+      exchange.audit?.requested(object);
       return object as Stored;
     };
     const context = pipeline.writeContext(exchange, dryRun);

@@ -19,6 +19,7 @@ export const updateVerb =
     const change = (): Stored => {
       const object = decodeBody(resource, body, validation, request);
       resource.kind.applyDefaults(object);
+      request.audit?.requested(object);
       return object;
     };
     const context = pipeline.writeContext(request, dryRun);

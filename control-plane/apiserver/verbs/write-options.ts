@@ -114,6 +114,7 @@ export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptio
   const body = await exchange.readBody();
   const { query } = exchange.info;
   const options = body.length > 0 ? deleteOptionsFromBody(body, exchange) : deleteOptionsFromQuery(query);
+  if (body.length > 0) exchange.audit?.requested({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...options });
   return { ...options, dryRun: parseDryRun(query, 'DeleteOptions') ? ['All'] : options.dryRun };
 }
 

@@ -70,6 +70,7 @@ export interface TestServerOptions {
   /** Where webhooks of services are reached. */
   readonly resolveService?: ResolveService;
   readonly limits?: InFlightLimits;
+  readonly auditor?: ServeOptions['auditor'];
   /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
 }
@@ -153,6 +154,7 @@ export class TestServer implements AsyncDisposable {
       port: 0,
       ...(options.computed && { computed: options.computed(core, stopping.signal) }),
       ...(options.limits && { limits: options.limits }),
+      ...(options.auditor && { auditor: options.auditor }),
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,
     });

@@ -63,6 +63,7 @@ const APISERVER_ROOMS: readonly (readonly string[])[] = [
   ['storage/cache'],
   ['catalogue'],
   ['http'],
+  ['audit'],
   ['access'],
   ['fairness'],
   ['admission'],
