@@ -23,6 +23,11 @@ import {
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
+import {
+  authenticationDefaults,
+  authenticationHelp,
+  authenticationRules,
+} from './apiserver/access/authentication/settings.ts';
 import { auditDefaults, auditHelp, auditRules } from './apiserver/audit/settings.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
@@ -59,6 +64,7 @@ export const defaultServerConfig = {
   loadBalancerPools: [] as readonly string[],
   loadBalancerReservedPorts: ['22', '2379-2380', '6443', '8472', '10249-10259'] as readonly string[],
   tokenAuthFile: '',
+  ...authenticationDefaults,
   ...auditDefaults,
   allowPrivileged: false,
   enforceOwnerReferences: false,
@@ -118,6 +124,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     'addresses for Services of type LoadBalancer, as 192.0.2.0/28 or 192.0.2.10-192.0.2.20 (docs/load-balancers.md); without any, their ports are open on the nodes',
   loadBalancerReservedPorts: 'ports that no such Service may have on the nodes',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
+  ...authenticationHelp,
   ...auditHelp,
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
@@ -275,6 +282,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   nodeCidrMaskSizeIpv6: maskSizeOf('IPv6'),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
+  ...authenticationRules,
   ...auditRules,
   disable: addonsProblem,
   loadBalancerPools: poolsProblem,

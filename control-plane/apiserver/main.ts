@@ -17,6 +17,10 @@ import { offerGatewayApi } from './bootstrap/gateway-api/install.ts';
 import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
 import { openAudit } from './audit/main.ts';
+import { readBundle } from './access/issued-by.ts';
+import { openOutsideAuthentication } from './access/authentication/outside.ts';
+import { serviceAccountIssuerUrl } from './access/authentication/service-account-issuer.ts';
+import type { AuthenticationSettings } from './access/authentication/settings.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
@@ -47,6 +51,7 @@ export interface ApiServerOptions {
     | 'disable'
     | keyof PodSecuritySettings
     | keyof AuditSettings
+    | keyof AuthenticationSettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
   >;
@@ -86,10 +91,17 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const admissionMetrics = new AdmissionMetrics();
   const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
     serviceAddress(api, namespace, name, port);
+  const outside = await openOutsideAuthentication(config, {
+    ownIssuer: serviceAccountIssuerUrl(config.clusterDomain),
+    logger,
+    signal: stopping.signal,
+  });
+  const { proxyAuthorities } = outside;
   const security = createSecurity({
     api,
     pki,
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
+    outside,
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
     enforceOwnerReferences: config.enforceOwnerReferences,
@@ -104,11 +116,18 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     core,
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
+    ...(proxyAuthorities.length > 0 && {
+      authorities: { clients: readBundle(pki.ca.certificate), proxies: proxyAuthorities },
+    }),
     admission: security.admission,
     admissionTimings: admissionMetrics,
     handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
-    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
+    tls: {
+      cert: pki.serving.certificate,
+      key: pki.serving.key,
+      clientCA: [pki.ca.certificate, ...proxyAuthorities.map(String)].join('\n'),
+    },
     address: listenAddress(config),
     port: config.port,
     limits: config,

@@ -12,9 +12,10 @@ import { LegacyTokenUses } from './access/authentication/legacy-token-uses.ts';
 import { LegacyTokenAuthenticator } from './access/authentication/legacy-tokens.ts';
 import { RequestAuthenticator } from './access/authentication/request-authenticator.ts';
 import { ServiceAccountIndex } from './access/authentication/service-account-index.ts';
-import { ServiceAccountTokenIssuer } from './access/authentication/service-account-issuer.ts';
+import { serviceAccountIssuerUrl, ServiceAccountTokenIssuer } from './access/authentication/service-account-issuer.ts';
 import { ServiceAccountTokenAuthenticator } from './access/authentication/service-account-tokens.ts';
 import { parseTokenFile, StaticTokenAuthenticator } from './access/authentication/static-tokens.ts';
+import type { OutsideAuthentication } from './access/authentication/outside.ts';
 import { TokenAuthenticators } from './access/authentication/token-authenticator.ts';
 import { ClusterRoleAggregation } from './access/authorization/aggregation.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
@@ -39,6 +40,8 @@ export interface SecurityOptions {
   readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'ca'>;
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
+  /** Users that somebody else knows; absent: there are none, and anybody may be anonymous. */
+  readonly outside?: OutsideAuthentication;
   readonly allowPrivileged: boolean;
   readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
@@ -67,7 +70,7 @@ export interface Security {
 
 export function createSecurity(options: SecurityOptions): Security {
   const { api, pki, clusterDomain } = options;
-  const issuerUrl = `https://kubernetes.default.svc.${clusterDomain}`;
+  const issuerUrl = serviceAccountIssuerUrl(clusterDomain);
   const audiences = [issuerUrl];
   const issuer = new ServiceAccountTokenIssuer(issuerUrl, pki.serviceAccountKey);
 
@@ -91,6 +94,7 @@ export function createSecurity(options: SecurityOptions): Security {
       ...{ publicKeys: issuer.publicKeys, audiences, api, accounts },
       uses: new LegacyTokenUses({ api, onError: options.onError }),
     }),
+    ...(options.outside?.tokens ?? []),
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);
@@ -99,7 +103,8 @@ export function createSecurity(options: SecurityOptions): Security {
       clientCertificates: new ClientCertificateAuthenticator(),
       tokens,
       audiences,
-      anonymous: true,
+      anonymous: options.outside?.anonymous ?? (() => true),
+      requestHeaders: options.outside?.requestHeaders,
     }),
     authorizer,
     admission: admissionPlugins({

@@ -4,7 +4,7 @@ import { flowSchemas } from '../../api/kinds/flowcontrol/flow-schema.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
-import { ConnectionCredentials } from './access/credentials.ts';
+import { ConnectionCredentials, type CertificateAuthorities } from './access/credentials.ts';
 import type { Auditor } from './audit/auditor.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin, AdmissionTimings } from './admission/plugin.ts';
@@ -60,6 +60,8 @@ const NOT_AGGREGATED: Aggregated = {
 export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 'port'> {
   readonly core: ApiCore;
   readonly authenticators: readonly Authenticator[];
+  /** Where TLS takes certificates of others than clients, too. */
+  readonly authorities?: CertificateAuthorities | undefined;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
   readonly admissionTimings?: AdmissionTimings;
@@ -126,7 +128,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   if (core.registry.kinds.of(flowSchemas)) fairness.configuration.follow(core.api);
   const pipeline = new Pipeline({
     gate: { authenticators, authorizer },
-    credentials: new ConnectionCredentials(),
+    credentials: new ConnectionCredentials(options.authorities),
     fairness,
     admission: { plugins: admission, timings: options.admissionTimings },
     auditor: options.auditor,

@@ -133,7 +133,7 @@ export class Pipeline {
   #userOf(exchange: Exchange): User | Promise<User> {
     const { gate, credentials } = this.#options;
     try {
-      const user = authenticate(gate, credentials.of(exchange.request));
+      const user = authenticate(gate, credentials.of(exchange.request, exchange.info.path));
       return user instanceof Promise ? user.catch((error: unknown) => this.#refuse(exchange, error)) : user;
     } catch (error) {
       return this.#refuse(exchange, error);

@@ -10,11 +10,20 @@ export interface User {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+export interface PresentedCertificate {
+  readonly subject: string;
+  readonly raw: Buffer;
+}
+
 /** The input of authentication. */
 export interface Credentials {
   readonly headers: IncomingHttpHeaders;
+  /** Decoded, without the query: some paths may be for everybody. */
+  readonly path: string;
   /** The client certificate in DER, when TLS has verified it against the client CA. */
-  readonly clientCertificate?: { readonly subject: string; readonly raw: Buffer };
+  readonly clientCertificate?: PresentedCertificate;
+  /** Likewise, verified against the CA of proxies in front; and the headers as they came, in which it names its users. */
+  readonly proxy?: { readonly certificate: PresentedCertificate; readonly rawHeaders: readonly string[] };
 }
 
 export const AUTHENTICATED_GROUP = 'system:authenticated';

@@ -14,6 +14,8 @@ import { UNRESTRICTED } from '../../../control-plane/apiserver/admission/pod-sec
 import type { PodSecurityOptions } from '../../../control-plane/apiserver/admission/pod-security/pod-security.ts';
 import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
 import { WebhookClient } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
+import type { OutsideAuthentication } from '../../../control-plane/apiserver/access/authentication/outside.ts';
+import { readBundle } from '../../../control-plane/apiserver/access/issued-by.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
@@ -39,7 +41,11 @@ const UNRESTRICTED_PODS: PodSecurityOptions = {
 };
 
 /** Everything below the listener. */
-export async function startSecurity(t: Test, podSecurity: Partial<PodSecurityOptions> = {}): Promise<Fixture> {
+export async function startSecurity(
+  t: Test,
+  podSecurity: Partial<PodSecurityOptions> = {},
+  outside?: OutsideAuthentication,
+): Promise<Fixture> {
   const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
   const stopping = new AbortController();
   const logger = pino({ level: 'silent' });
@@ -60,6 +66,7 @@ export async function startSecurity(t: Test, podSecurity: Partial<PodSecurityOpt
     api: core.api,
     pki,
     tokenFile: TOKEN_FILE,
+    ...(outside && { outside }),
     allowPrivileged: true,
     enforceOwnerReferences: false,
     podSecurity: { ...UNRESTRICTED_PODS, ...podSecurity },
@@ -91,8 +98,13 @@ export interface ServedFixture extends Fixture {
 }
 
 /** With the listener. */
-export async function startServer(t: Test, podSecurity?: Partial<PodSecurityOptions>): Promise<ServedFixture> {
-  const fixture = await startSecurity(t, podSecurity);
+export async function startServer(
+  t: Test,
+  podSecurity?: Partial<PodSecurityOptions>,
+  outside?: OutsideAuthentication,
+): Promise<ServedFixture> {
+  const fixture = await startSecurity(t, podSecurity, outside);
+  const proxies = outside?.proxyAuthorities ?? [];
   const { pki, core, security } = fixture;
   const server = await serve({
     core,
@@ -100,7 +112,12 @@ export async function startServer(t: Test, podSecurity?: Partial<PodSecurityOpti
     authorizer: security.authorizer,
     admission: security.admission,
     handlers: handlersWith({ actions: security.actions }),
-    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
+    tls: {
+      cert: pki.serving.certificate,
+      key: pki.serving.key,
+      clientCA: [pki.ca.certificate, ...proxies.map(String)].join('\n'),
+    },
+    ...(proxies.length > 0 && { authorities: { clients: readBundle(pki.ca.certificate), proxies } }),
     address: '127.0.0.1',
     port: 0,
     logger: pino({ level: 'silent' }),

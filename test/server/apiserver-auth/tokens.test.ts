@@ -332,7 +332,7 @@ test('a client certificate authenticates while it is valid, a server certificate
       ...{ usages: [usage], lifetimeMs: HOUR_MS, now: clock.now },
     });
     const { raw, subject } = new X509Certificate(certificate);
-    return { headers: {}, clientCertificate: { raw, subject } };
+    return { headers: {}, path: '/', clientCertificate: { raw, subject } };
   };
   const credentials = await issue('client auth');
   const groups = ['dev', 'a=b,O=system:masters\nO=system:masters', 'system:authenticated'];

@@ -2,7 +2,7 @@ import { unauthorized } from '../../../../api/machinery/status-error.ts';
 import { ANONYMOUS, type Credentials, type User } from '../../http/user.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { ClientCertificateAuthenticator } from './client-certificate.ts';
-import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
+import { InvalidTokenError, type TokenAnswer, type TokenAuthenticator } from './token-authenticator.ts';
 
 const BEARER = /^bearer +([^ ]+)$/i;
 /** The subprotocol in which WebSockets of browsers, which cannot set headers, carry a token. */
@@ -22,8 +22,10 @@ export interface RequestAuthenticatorOptions {
   readonly tokens: TokenAuthenticator;
   /** The audiences that tokens must be valid for. */
   readonly audiences: readonly string[];
-  /** Whether requests without credentials are accepted as system:anonymous. */
-  readonly anonymous: boolean;
+  /** Whether a request without credentials, with this path, is accepted as system:anonymous. */
+  readonly anonymous: (path: string) => boolean;
+  /** Users that a proxy in front has authenticated; they count before anything else. */
+  readonly requestHeaders?: Authenticator | undefined;
 }
 
 /** The user of a request: by client certificate, then by bearer token, else system:anonymous. Invalid credentials are a 401. */
@@ -34,26 +36,38 @@ export class RequestAuthenticator implements Authenticator {
     this.#options = options;
   }
 
-  authenticate(credentials: Credentials): User {
-    const { clientCertificates, tokens, audiences, anonymous } = this.#options;
+  authenticate(credentials: Credentials): User | Promise<User> {
+    const { clientCertificates, tokens, audiences, anonymous, requestHeaders } = this.#options;
+    const proxied = requestHeaders?.authenticate(credentials);
+    if (proxied && !(proxied instanceof Promise)) return proxied;
     const certified = clientCertificates.authenticate(credentials);
     if (certified) return certified;
     const token = bearerToken(credentials);
     if (token !== undefined) {
-      const user = this.#userOf(token, tokens, audiences);
-      if (user) return user;
-      throw unauthorized();
+      return this.#userOf(token, tokens, audiences);
     }
-    if (!anonymous) throw unauthorized();
+    // A proxy that names no user is no user itself.
+    if (credentials.proxy || credentials.headers.authorization !== undefined || !anonymous(credentials.path))
+      throw unauthorized();
     return ANONYMOUS;
   }
 
-  #userOf(token: string, tokens: TokenAuthenticator, audiences: readonly string[]): User | undefined {
+  #userOf(token: string, tokens: TokenAuthenticator, audiences: readonly string[]): User | Promise<User> {
     try {
-      return tokens.authenticateToken(token, audiences)?.user;
+      const answer = tokens.authenticateToken(token, audiences);
+      return answer instanceof Promise ? answer.then(requireUser, refuse) : requireUser(answer);
     } catch (error) {
-      if (error instanceof InvalidTokenError) return undefined;
-      throw error;
+      return refuse(error);
     }
   }
+}
+
+function requireUser(answer: TokenAnswer): User {
+  if (!answer) throw unauthorized();
+  return answer.user;
+}
+
+/** What is wrong with a token is not told to who has sent it. */
+function refuse(error: unknown): never {
+  throw error instanceof InvalidTokenError ? unauthorized() : error;
 }

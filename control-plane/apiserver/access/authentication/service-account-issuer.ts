@@ -46,6 +46,10 @@ export interface TokenOptions {
 
 const SECOND_MS = 1000;
 
+/** The issuer of a cluster's tokens, which is their audience, too. @param clusterDomain `cluster.local` */
+export const serviceAccountIssuerUrl = (clusterDomain: string): string =>
+  `https://kubernetes.default.svc.${clusterDomain}`;
+
 export class ServiceAccountTokenIssuer {
   readonly issuer: string;
   /** Verification keys by id. */

@@ -23,9 +23,13 @@ function userInfo({ name, uid, groups, extra }: User): UserInfo {
   };
 }
 
-function reviewToken(tokens: TokenAuthenticator, token: string, audiences: readonly string[]): TokenReviewStatus {
+async function reviewToken(
+  tokens: TokenAuthenticator,
+  token: string,
+  audiences: readonly string[],
+): Promise<TokenReviewStatus> {
   try {
-    const answer = tokens.authenticateToken(token, audiences);
+    const answer = await tokens.authenticateToken(token, audiences);
     if (!answer) return { user: {}, error: INVALID };
     return { authenticated: true, user: userInfo(answer.user), audiences: [...answer.audiences] };
   } catch (error) {
@@ -37,11 +41,11 @@ function reviewToken(tokens: TokenAuthenticator, token: string, audiences: reado
 /** The actions of authentication.k8s.io. `audiences` are the api-server's own, for reviews that name none. */
 export function identityReviewActions(tokens: TokenAuthenticator, audiences: readonly string[]) {
   return {
-    'tokenreviews.authentication.k8s.io': ({ object: body }) => {
+    'tokenreviews.authentication.k8s.io': async ({ object: body }) => {
       const review = body as TokenReview;
       if (!review.spec.token) throw badRequest('token is required for TokenReview in authentication');
       const asked = review.spec.audiences?.length ? review.spec.audiences : audiences;
-      const status = reviewToken(tokens, review.spec.token, asked);
+      const status = await reviewToken(tokens, review.spec.token, asked);
       const object: TokenReview = { metadata: {}, ...review, status };
       return { code: CREATED, object };
     },
