@@ -9,6 +9,7 @@ import { kubeconfigCommand } from './kubeconfig.ts';
 import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
 import { runCommand } from './run-command.ts';
+import { secretsEncryptCommand } from './secrets-encrypt.ts';
 import { serverCommand } from './server.ts';
 import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
@@ -26,6 +27,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
+    .addCommand(secretsEncryptCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())
     .addCommand(hollowCommand())

@@ -66,6 +66,7 @@ export const defaultServerConfig = {
   tokenAuthFile: '',
   ...authenticationDefaults,
   ...auditDefaults,
+  encryptionProviderConfig: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
   localPathClass: true,
@@ -126,6 +127,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   ...authenticationHelp,
   ...auditHelp,
+  encryptionProviderConfig:
+    'file that says what is encrypted in the store, apiserver.config.k8s.io/v1 EncryptionConfiguration (docs/encryption.md); read again when it changes',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',

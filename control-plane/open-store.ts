@@ -4,6 +4,7 @@ import { configMaps } from '../api/kinds/core/config-map.ts';
 import { own } from '../api/machinery/own.ts';
 import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 import type { Logger } from '../client/logger.ts';
+import { followFile } from '../daemon/reloaded-file.ts';
 import { CLIENT_CA, CLIENT_CA_CONFIG_MAP } from './apiserver/bootstrap/extension-authentication.ts';
 import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from './apiserver/catalogue/key-layout.ts';
 import { StoredObjects } from './apiserver/storage/cache/stored-objects.ts';
@@ -11,6 +12,7 @@ import type { ServerConfig } from './config.ts';
 import type { ClusterPki } from './pki/cluster-pki.ts';
 import { PkiError } from './pki/pem-files.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
+import { EncryptedStore } from './store/encrypted/encrypted-store.ts';
 import type { Store } from './store/store.ts';
 
 export interface OpenedStore {
@@ -30,12 +32,41 @@ type StoreSettings = Pick<
   | 'etcdKeyfile'
   | 'etcdPrefix'
   | 'etcdCompactionIntervalSeconds'
+  | 'encryptionProviderConfig'
 >;
 
 const directoryOf = ({ dataDir }: StoreSettings): string => path.join(dataDir, 'store');
 
-/** Loads the one that is used only: each brings a library of its own. */
+/** With what is to be encrypted in it. */
 export async function openStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
+  const opened = await openPlainStore(config, signal, logger);
+  try {
+    return { ...opened, store: await encryptedStore(opened, config, signal, logger) };
+  } catch (error) {
+    await opened.store.close();
+    throw error;
+  }
+}
+
+/** The store itself, when nothing is to be encrypted. */
+async function encryptedStore(
+  { store, keys }: OpenedStore,
+  { encryptionProviderConfig: file }: StoreSettings,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<Store> {
+  if (!file) return store;
+  let encrypted: EncryptedStore | undefined;
+  const use = (configuration: string): void => {
+    if (encrypted) encrypted.reconfigure(configuration);
+    else encrypted = new EncryptedStore({ store, keys, configuration, logger });
+  };
+  await followFile({ file, what: 'encryption configuration', use, logger, signal });
+  return encrypted ?? store;
+}
+
+/** Loads the one that is used only: each brings a library of its own. */
+async function openPlainStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
   if (config.store === 'etcd') {
     const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
     const keys = upstreamKeys(config.etcdPrefix);

@@ -22,6 +22,8 @@ import { openOutsideAuthentication } from './access/authentication/outside.ts';
 import { serviceAccountIssuerUrl } from './access/authentication/service-account-issuer.ts';
 import type { AuthenticationSettings } from './access/authentication/settings.ts';
 import type { AuditSettings } from './audit/settings.ts';
+import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
+import { encryptionHandler } from './documents/encryption.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
 import { NodeBackends } from './nodes/node-backend.ts';
@@ -140,6 +142,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     }),
+    paths: [encryptionHandler(store instanceof EncryptedStore ? store : undefined)],
     metrics: [admissionMetrics.write],
     auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),

@@ -74,6 +74,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly aggregated?: Aggregated;
   /** The objects of kinds that are not stored, besides ComponentStatuses. */
   readonly computed?: readonly ComputedObjects[];
+  /** More paths. */
+  readonly paths?: readonly PathHandler[];
   /** More of `/metrics`. */
   readonly metrics?: readonly WriteMetrics[];
   /** Those of other threads: `elsewhere` of `MetricsSources`. */
@@ -156,6 +158,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     discoveryHandler(kinds, aggregated.discovery),
     openApiHandler(kinds, aggregated.openApi),
     versionHandler,
+    ...(options.paths ?? []),
     documentsHandler(documents),
     indexHandler(kinds, documents),
     metrics.handler,

@@ -20,6 +20,8 @@ export interface StoredValue {
   readonly value: Buffer;
   /** The revision of the value's write (etcd's mod_revision). */
   readonly revision: number;
+  /** Why the value cannot be decrypted, and is empty. */
+  readonly unreadable?: string;
 }
 
 export interface StoreEvent {
@@ -30,6 +32,8 @@ export interface StoreEvent {
   readonly value: Buffer;
   /** The value before this write, if any. */
   readonly previous?: Buffer;
+  /** As of a StoredValue. */
+  readonly unreadable?: string;
   /** The `note` of the put; only for live events of writes by this process. */
   readonly note?: object | undefined;
 }

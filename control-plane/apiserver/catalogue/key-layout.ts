@@ -1,5 +1,7 @@
 /** Under which keys objects are stored. Pure. */
 import type { Kind } from '../../../api/machinery/kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
+import { kinds } from '../../../api/registry.ts';
 
 export interface KeyLayout {
   /** What all keys begin with, as `/registry/`. */
@@ -8,6 +10,8 @@ export interface KeyLayout {
   readonly prefixOf: (kind: Pick<Kind, 'group' | 'plural' | 'custom'>) => string;
   /** The kind's prefix of an object's key. */
   readonly prefixIn: (key: string) => string;
+  /** The resource of an object's key; the group of core is ''. */
+  readonly resourceIn: (key: string) => Pick<Kind, 'group' | 'plural'>;
 }
 
 const DEFAULT_ROOT = '/registry/';
@@ -22,11 +26,20 @@ function leading(key: string, root: string, segments: number): string {
   return key.slice(0, end + 1);
 }
 
+function groupedIn(key: string, root: string): Pick<Kind, 'group' | 'plural'> {
+  const [group = '', plural = ''] = key.slice(root.length).split('/', 2);
+  return { group, plural };
+}
+
 /** Of the embedded store: by group and resource. */
 export const GROUPED_KEYS: KeyLayout = {
   root: DEFAULT_ROOT,
   prefixOf: ({ group, plural }) => `${DEFAULT_ROOT}${group || 'core'}/${plural}/`,
   prefixIn: (key) => leading(key, DEFAULT_ROOT, 2),
+  resourceIn: (key) => {
+    const { group, plural } = groupedIn(key, DEFAULT_ROOT);
+    return { group: group === 'core' ? '' : group, plural };
+  },
 };
 
 /**
@@ -52,16 +65,15 @@ const SPECIAL: ReadonlyMap<string, string> = new Map([
  */
 export function upstreamKeys(prefix = '/registry'): KeyLayout {
   const root = `${prefix.replace(/\/+$/, '')}/`;
-  return {
-    root,
-    prefixOf: ({ group, plural, custom }) => {
-      if (custom || GROUPED.has(group)) return `${root}${group}/${plural}/`;
-      return `${root}${SPECIAL.get(`${group}/${plural}`) ?? plural}/`;
-    },
-    prefixIn: (key) => {
-      const first = leading(key, root, 1);
-      // Groups of custom kinds have a dot, and no resource has one.
-      return first === `${root}services/` || first.includes('.', root.length) ? leading(key, root, 2) : first;
-    },
+  const prefixOf: KeyLayout['prefixOf'] = ({ group, plural, custom }) => {
+    if (custom || GROUPED.has(group)) return `${root}${group}/${plural}/`;
+    return `${root}${SPECIAL.get(`${group}/${plural}`) ?? plural}/`;
   };
+  const prefixIn: KeyLayout['prefixIn'] = (key) => {
+    const first = leading(key, root, 1);
+    // Groups of custom kinds have a dot, and no resource has one.
+    return first === `${root}services/` || first.includes('.', root.length) ? leading(key, root, 2) : first;
+  };
+  const builtIn = new Map(kinds.filter((kind) => cachedKind(kind) === kind).map((kind) => [prefixOf(kind), kind]));
+  return { root, prefixOf, prefixIn, resourceIn: (key) => builtIn.get(prefixIn(key)) ?? groupedIn(key, root) };
 }

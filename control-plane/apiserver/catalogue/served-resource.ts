@@ -1,6 +1,7 @@
 /** A served kind: its cache, and the conversion of its objects from and to the stored form. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject, StoredAs } from '../../../api/machinery/kind.ts';
+import { internalError } from '../../../api/machinery/status-error.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { ConvertedEntries } from './converted-entries.ts';
 import type { Stored } from './object-meta.ts';
@@ -41,6 +42,15 @@ export class ServedResource {
 
   close(): void {
     this.#closing.abort();
+  }
+
+  /**
+   * Throws a 500 StatusError for an object that is stored and cannot be decrypted; without a name, when there is one of them in the
+   * namespace: as upstream, a list is whole or an error.
+   */
+  requireReadable(namespace: string, name?: string): void {
+    const why = this.cache.unreadable(namespace, name);
+    if (why !== undefined) throw internalError(why);
   }
 
   /** Whether `serve` returns other bytes than the cache holds. */

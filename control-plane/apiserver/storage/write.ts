@@ -101,6 +101,7 @@ export class ObjectWriter {
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
     refuseVersion(object, context.dryRun);
+    resource.requireReadable(namespace, name);
     if (resource.cache.get(namespace, name)) {
       await this.#fresh();
       if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined, this.#registry.revision);
@@ -137,6 +138,7 @@ export class ObjectWriter {
     const cached = resource.cache.get(namespace, name);
     const current = cached && resource.converted ? await resource.converted.one(cached) : cached;
     if (!current) {
+      resource.requireReadable(namespace, name);
       if (subresource || !(request.apply || kind.createOnUpdate)) throw notFound(kind, name);
       if (request.apply) return this.#createApplied(resource, request, context);
       const wanted = placeNamed(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
@@ -231,6 +233,7 @@ export class ObjectWriter {
       if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
         const cached = resource.cache.get(namespace, name);
+        if (!cached) resource.requireReadable(namespace, name);
         if (!cached) throw notFound(resource.kind, name);
         const current = resource.converted ? await resource.converted.one(cached) : cached;
         const { object: old, owners } = resource.parseOwned(current.bytes);

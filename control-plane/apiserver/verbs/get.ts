@@ -22,6 +22,7 @@ export const getVerb =
 function sendObject(exchange: Exchange, resource: ServedResource): void | Promise<void> {
   const { name } = exchange.info;
   const entry = resource.cache.get(exchange.namespace, name);
+  if (!entry) resource.requireReadable(exchange.namespace, name);
   if (!entry) throw notFound(resource.kind, name);
   if (resource.converted)
     return resource.converted

@@ -1,5 +1,5 @@
 /** Lists: which objects one shows. `list-body.ts` sends them. */
-import { gone, StatusError } from '../../../api/machinery/status-error.ts';
+import { gone, internalError, StatusError } from '../../../api/machinery/status-error.ts';
 import { Semaphore } from '../../../client/semaphore.ts';
 import { CompactedError } from '../../store/store.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
@@ -30,6 +30,7 @@ export class ListServer {
 
   async serve(exchange: AuthorizedRequest, resource: ServedResource): Promise<void> {
     const { info, namespace } = exchange;
+    resource.requireReadable(namespace);
     const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
     const selection = parseSelection(resource, info);
     const send = async (): Promise<void> => {
@@ -141,6 +142,8 @@ async function pastPage(
     const count = selection.all && left === undefined;
     const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count }) });
     after = found.items.at(-1)?.key ?? after;
+    const lost = found.items.find(({ unreadable }) => unreadable !== undefined)?.unreadable;
+    if (lost !== undefined) throw internalError(lost);
     const past = found.items.map(({ key, value, revision: written }) =>
       resource.cache.entryOf(key.slice(root.length), value, written),
     );

@@ -62,6 +62,7 @@ export class WatchServer {
 
   /** Returns when the watch has ended. */
   async serve(exchange: AuthorizedRequest, resource: ServedResource): Promise<void> {
+    resource.requireReadable(exchange.namespace);
     const { namespace } = exchange;
     const { query } = exchange.info;
     const options = parseWatchOptions(query);

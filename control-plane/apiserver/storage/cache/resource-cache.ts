@@ -36,6 +36,8 @@ export class ResourceCache {
   readonly #fieldReaders: readonly ((object: KubeObject) => string)[];
   readonly #namespaced: boolean;
   readonly #byKey = new Map<string, Entry>();
+  /** Objects that are stored and cannot be read, and why. They are not among the entries. */
+  readonly #unreadable = new Map<string, string>();
   readonly #ordered = new OrderedEntries<Entry>();
   readonly #listeners = new Set<ChangeListener>();
   readonly #followers: ChangeFollower[] = [];
@@ -72,6 +74,14 @@ export class ResourceCache {
     return this.#byKey.get(entryKey(namespace, name));
   }
 
+  /** Why an object, or the first one of a namespace without a name, cannot be read; undefined when it can, or is not there. */
+  unreadable(namespace: string, name?: string): string | undefined {
+    if (this.#unreadable.size === 0) return undefined;
+    if (name !== undefined) return this.#unreadable.get(entryKey(namespace, name));
+    for (const [key, why] of this.#unreadable) if (key.startsWith(keyPrefix(namespace))) return why;
+    return undefined;
+  }
+
   /** In key order, after the key `after` when given; all namespaces when `namespace` is ''. */
   *entries(namespace: string, after?: string): Generator<Entry> {
     const from = after === undefined ? keyPrefix(namespace) : `${after}\0`;
@@ -96,10 +106,13 @@ export class ResourceCache {
    * resume from an earlier revision, have missed the changes in between.
    */
   replace(stored: ReadonlyMap<string, StoredValue>, revision: number): void {
+    this.#unreadable.clear();
+    for (const [key, { unreadable }] of stored) if (unreadable !== undefined) this.#unreadable.set(key, unreadable);
     for (const entry of [...this.#byKey.values()]) {
-      if (!stored.has(entry.key)) this.#tellFollowers(this.#remove(entry, revision));
+      if (!stored.has(entry.key) || this.#unreadable.has(entry.key)) this.#tellFollowers(this.#remove(entry, revision));
     }
     for (const [key, { value, revision: written }] of stored) {
+      if (this.#unreadable.has(key)) continue;
       if (this.#byKey.get(key)?.revision !== written) this.#tellFollowers(this.#put(key, value, written));
     }
     this.#changedAt = revision;
@@ -111,7 +124,9 @@ export class ResourceCache {
   /** Readers see the change at once; listeners are notified by `announce`. */
   apply(key: string, event: StoreEvent): void {
     this.#changedAt = event.revision;
-    if (event.type === 'put') {
+    if (event.type === 'put' && event.unreadable !== undefined) this.#unreadable.set(key, event.unreadable);
+    else this.#unreadable.delete(key);
+    if (event.type === 'put' && event.unreadable === undefined) {
       const written = event.note instanceof WrittenObject ? event.note : undefined;
       this.#record(this.#put(key, event.value, event.revision, written), written?.object);
       return;
