@@ -110,7 +110,7 @@ export class Endpoint {
   }
 
   failure({ code, details }: ServiceError): EndpointError {
-    return new EndpointError(this.url, failureKind(code, details), details, code === Number(status.DEADLINE_EXCEEDED));
+    return new EndpointError(this.url, failureKind(code, details), details, code === status.DEADLINE_EXCEEDED);
   }
 
   close(): void {

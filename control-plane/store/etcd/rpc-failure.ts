@@ -13,12 +13,12 @@ export type FailureKind = 'unsent' | 'lost' | 'busy' | 'compacted' | 'refused';
 /** What grpc-js says when it had no connection, and etcd before it proposes a request to the cluster. */
 const UNSENT = /^(No connection established|Name resolution failed|etcdserver: (no leader|not leader|not capable))/;
 
-export function failureKind(code: number, details: string): FailureKind {
+export function failureKind(code: status, details: string): FailureKind {
   switch (code) {
     case status.UNAVAILABLE:
     case status.FAILED_PRECONDITION:
       if (UNSENT.test(details)) return 'unsent';
-      return code === Number(status.UNAVAILABLE) ? 'lost' : 'refused';
+      return code === status.UNAVAILABLE ? 'lost' : 'refused';
     case status.RESOURCE_EXHAUSTED:
       return details.includes('too many requests') ? 'busy' : 'refused';
     case status.OUT_OF_RANGE:

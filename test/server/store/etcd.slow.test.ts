@@ -15,7 +15,9 @@ storeContract(
   async (t, options) => {
     const etcd = await started(t);
     // A process needs more time than a store in this one.
-    let store = await openTestEtcd([etcd.url], options?.callLimitMs ? { callLimitMs: options.callLimitMs * 10 } : {});
+    let store = await openTestEtcd([etcd.url], {
+      callLimitMs: options?.callLimitMs ? options.callLimitMs * 10 : 60_000,
+    });
     t.teardown(() => store.close());
     return {
       store,
