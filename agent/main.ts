@@ -23,6 +23,7 @@ import { isIpv6Enabled } from './host/sysctl.ts';
 import { ownCommand } from './host/own-command.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/bundled.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
+import { RecentEvents } from './inspect/recent-events.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
@@ -56,6 +57,7 @@ import { PluginRegistrations } from './plugins/plugin-registrations.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
+import { serveLocalApi } from './server/local-api.ts';
 import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics, writeProcess } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
@@ -95,7 +97,9 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     userAgent: `kubelet/${kubernetesVersion.gitVersion}`,
     logger,
   });
-  const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
+  const recent = new RecentEvents();
+  const recorded = recent.add.bind(recent);
+  const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal, recorded });
   const configuration = new ClusterConfiguration(client, certificates.directory, logger);
   const ofCluster = clusterNetwork(config, await configuration.learn(signal), logger);
   const { podRanges, serviceRanges, dns } = networkOfHost(ofCluster, await isIpv6Enabled(), logger);
@@ -247,6 +251,13 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),
   };
 
+  // The same for commands on this host, without an api-server.
+  const localApi = {
+    ...{ dataDir, logger, pods: workers, statistics: nodeApi.statistics, unhealthy: nodeApi.unhealthy },
+    configuration: () => ({ ...config, token: '' }),
+    events: () => recent.list(),
+  };
+
   // Services: their rules in the tables of netfilter, and their names in DNS.
   const ipvsSettings = { scheduler: config.ipvsScheduler, strictArp: config.ipvsStrictArp };
   const proxyHosts = podRanges.map((clusterCidr) => ({
@@ -267,7 +278,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       watch: ruleWatch,
       writeProcess,
     },
-    events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
+    events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal, recorded }),
     onNode: (seen) => node.registration.onNode(seen),
     ports: {
       ...{ health: config.proxyHealthPort, healthAddress: bindAddress },
@@ -308,6 +319,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
             logger.warn({ err: error }, 'failed to remove network policies'),
           ),
       serveNodeApi(nodeApi, signal),
+      serveLocalApi(localApi, signal),
       keepIdentityRenewed(client, membership, metrics, logger, signal),
     ]);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { CriError } from '../agent/cri/rpc-error.ts';
 import { HostError } from '../agent/host/host-error.ts';
 import { ProgramError } from '../agent/host/run.ts';
 import { JoinError } from '../agent/join/join-error.ts';
@@ -22,6 +23,7 @@ const PLAIN = [
   KubeconfigError,
   ProgramError,
   HostError,
+  CriError,
   JoinError,
   PkiError,
   TokenFileError,

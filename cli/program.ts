@@ -6,6 +6,13 @@ import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
+import { eventsCommand } from './node/events.ts';
+import { execCommand } from './node/exec.ts';
+import { imagesCommand } from './node/images.ts';
+import { logsCommand } from './node/logs.ts';
+import { psCommand } from './node/ps.ts';
+import { statsCommand } from './node/stats.ts';
+import { topCommand } from './node/top.ts';
 import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
 import { runCommand } from './run-command.ts';
@@ -22,6 +29,13 @@ export async function runProgram(): Promise<void> {
     .addCommand(serverCommand())
     .addCommand(agentCommand())
     .addCommand(joinCommand())
+    .addCommand(psCommand())
+    .addCommand(imagesCommand())
+    .addCommand(logsCommand())
+    .addCommand(execCommand())
+    .addCommand(statsCommand())
+    .addCommand(topCommand())
+    .addCommand(eventsCommand())
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())

@@ -25,6 +25,8 @@ export interface EventRecorderOptions {
   readonly logger: Logger;
   /** Aborts writes in flight. */
   readonly signal?: AbortSignal;
+  /** Called for every Event, those that are dropped for being too many among them. It must not throw. */
+  readonly recorded?: (occurrence: EventOccurrence) => void;
 }
 
 export type EventType = 'Normal' | 'Warning';
@@ -86,6 +88,7 @@ export class EventRecorder {
   event(regarding: ObjectReference, type: EventType, reason: string, message: string): void {
     const { logger } = this.#options;
     const now = Date.now();
+    this.#options.recorded?.({ regarding, type, reason, message, at: now });
     if (!this.#takeToken(regarding, now)) {
       logger.debug(
         { reason, object: `${regarding.namespace}/${regarding.name}` },
@@ -162,7 +165,7 @@ export class EventRecorder {
     return flood.messages.size >= AGGREGATE_AFTER;
   }
 
-  async #write(key: string, occurrence: Occurrence): Promise<void> {
+  async #write(key: string, occurrence: EventOccurrence): Promise<void> {
     const { client, signal } = this.#options;
     const sent = this.#sent.get(key);
     if (sent) {
@@ -187,7 +190,7 @@ export class EventRecorder {
     remember(this.#sent, key, { namespace, name, count: 1 });
   }
 
-  #newEvent({ regarding, type, reason, message, at }: Occurrence): Event {
+  #newEvent({ regarding, type, reason, message, at }: EventOccurrence): Event {
     const { component, host } = this.#options;
     const namespace = regarding.namespace || 'default';
     // client-go names Events after the object and the time in nanoseconds.
@@ -212,7 +215,7 @@ export class EventRecorder {
   }
 }
 
-interface Occurrence {
+export interface EventOccurrence {
   readonly regarding: ObjectReference;
   readonly type: EventType;
   readonly reason: string;

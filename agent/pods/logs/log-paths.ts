@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** ext4, xfs, tmpfs and most others take 255 bytes. */
-const MAX_FILE_NAME_BYTES = 255;
+export const MAX_FILE_NAME_BYTES = 255;
 
 /** `before` + `name` + `after`, with as much of the end of `name` cut as necessary. They are ASCII, as names in the API are. */
 export function truncatedFileName(before: string, name: string, after: string): string {
