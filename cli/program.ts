@@ -6,6 +6,7 @@ import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
+import { doctorCommand } from './node/doctor.ts';
 import { eventsCommand } from './node/events.ts';
 import { execCommand } from './node/exec.ts';
 import { imagesCommand } from './node/images.ts';
@@ -36,6 +37,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(statsCommand())
     .addCommand(topCommand())
     .addCommand(eventsCommand())
+    .addCommand(doctorCommand())
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())

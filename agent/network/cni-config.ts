@@ -17,7 +17,7 @@ export interface CniNetwork {
 
 /** The newest version that the plugins of Debian 12 (1.1.1) and containerd 1.6 both support. */
 const CNI_VERSION = '1.0.0';
-const FILE = '10-kedge.conflist';
+export const CNI_FILE = '10-kedge.conflist';
 const NAME = 'kedge';
 const EVERYWHERE: Readonly<Record<IpFamily, string>> = { IPv4: '0.0.0.0/0', IPv6: '::/0' };
 /** Where packages and archives of the plugins put them; which the runtime uses is its own business. */
@@ -64,7 +64,7 @@ async function hasPlugin(name: string): Promise<boolean> {
 
 /** Writes it when it differs from the file that is there. Resolves to whether it did. */
 export async function writeCniConfig(confDir: string, network: CniNetwork): Promise<boolean> {
-  const path = join(confDir, FILE);
+  const path = join(confDir, CNI_FILE);
   const text = cniConfig(network, await hasPlugin('bandwidth'));
   if ((await readTextIfThere(path)) === text) return false;
   await mkdir(confDir, { recursive: true });

@@ -46,6 +46,11 @@ export class Nft {
     await this.#run(['-f', '-'], input);
   }
 
+  /** The chains of all tables, of whoever they are, as nft(8) prints them: their hooks and policies, without rules. */
+  allChains(): Promise<string> {
+    return this.#run(['list', 'chains']);
+  }
+
   /** Whether this program and this kernel would accept the transaction. Nothing is changed. */
   async check(input: string): Promise<void> {
     await this.#run(['-c', '-f', '-'], input);

@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import type { CheckedFinding } from '../../agent/inspect/doctor/finding.ts';
+import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { printable } from './table.ts';
+
+/** The host is not fit to be a node; 1 is that of a command that failed. */
+const EXIT_UNFIT = 2;
+const MARKS = { ok: 'ok  ', warning: 'WARN', failure: 'FAIL' } as const;
+const INDENT = ' '.repeat(20);
+
+/** A line per finding; below those that are not ok, what is wanted and how to mend it. The last line is the verdict. */
+export function doctorText(findings: readonly CheckedFinding[]): string {
+  const lines = findings.flatMap(({ level, check, found, wanted, mend }) => [
+    `${MARKS[level]}  ${check.padEnd(14)}${printable(found)}`,
+    ...(wanted === undefined ? [] : [`${INDENT}wanted: ${printable(wanted)}`]),
+    ...(mend === undefined ? [] : [`${INDENT}to mend it: ${printable(mend)}`]),
+  ]);
+  const count = (level: CheckedFinding['level']): number => findings.filter((one) => one.level === level).length;
+  const [failures, warnings] = [count('failure'), count('warning')];
+  const also = warnings === 0 ? '' : `, with ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`;
+  const verdict =
+    failures === 0
+      ? `=> this host is fit to be a node${also}`
+      : `=> this host is not fit to be a node: ${failures} ${failures === 1 ? 'check fails' : 'checks fail'}${also}`;
+  return [...lines, verdict].join('\n');
+}
+
+const doctor = (flags: NodeFlags): Promise<void> =>
+  onNode('doctor', flags, async ({ config, signal }) => {
+    checkOutput(flags.output, 'json');
+    const { examineHost } = await import('../../agent/inspect/doctor/main.ts');
+    const { isFit } = await import('../../agent/inspect/doctor/finding.ts');
+    const findings = await examineHost(config, signal);
+    const fit = isFit(findings);
+    if (flags.output === 'json') printJson({ fit, findings });
+    else console.log(doctorText(findings));
+    if (!fit) process.exitCode = EXIT_UNFIT;
+  });
+
+/** `kedge doctor`: whether this host is fit to be a node. */
+export const doctorCommand = (): Command =>
+  nodeCommand(
+    'doctor',
+    `look at everything that a node needs of this host, before it joins or after, and say what is missing and how to mend it; exits with ${EXIT_UNFIT} when the host is not fit`,
+  )
+    .option('-o, --output <form>', 'json')
+    .action(doctor);
