@@ -25,6 +25,14 @@ import { POD_NAME, POD_NAMESPACE } from './pods/labels.ts';
 const NOT_FOUND = 404;
 const API_LIMIT_MS = 10_000;
 
+/** A client with the identity of this node; undefined on a host that is none. The caller disposes of it. */
+export async function openNodeClient({ dataDir, server }: AgentConfig): Promise<ApiClient | undefined> {
+  const certificates = new NodeCertificates(join(resolve(dataDir), 'pki'));
+  const [ca, pair] = [await certificates.ca(), await certificates.read('client')];
+  if (ca === undefined || !pair || server === '') return undefined;
+  return new ApiClient({ server, ...clientCredentials(ca, pair) });
+}
+
 export class NodeView implements AsyncDisposable {
   readonly name: string;
   readonly #config: AgentConfig;
@@ -50,20 +58,14 @@ export class NodeView implements AsyncDisposable {
 
   /** Throws HostError on a host that is no node. */
   static async open(config: AgentConfig, logger: Logger, signal: AbortSignal): Promise<NodeView> {
-    const certificates = new NodeCertificates(join(resolve(config.dataDir), 'pki'));
-    const [ca, pair] = [await certificates.ca(), await certificates.read('client')];
-    if (ca === undefined || !pair || config.server === '')
+    const client = await openNodeClient(config);
+    if (!client)
       throw new HostError(
         `this host is no node of a cluster, as far as data-dir ${config.dataDir} and the setting server say: ` +
           'name the file of its settings (--config /etc/kedge/agent.yaml)',
       );
-    return new NodeView(
-      config,
-      new ApiClient({ server: config.server, ...clientCredentials(ca, pair) }),
-      certificates,
-      logger,
-      signal,
-    );
+    const certificates = new NodeCertificates(join(resolve(config.dataDir), 'pki'));
+    return new NodeView(config, client, certificates, logger, signal);
   }
 
   /** The ranges of pods and Services, as the agent has them. */

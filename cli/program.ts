@@ -14,6 +14,7 @@ import { logsCommand } from './node/logs.ts';
 import { psCommand } from './node/ps.ts';
 import { statsCommand } from './node/stats.ts';
 import { topCommand } from './node/top.ts';
+import { whyCommand } from './node/why.ts';
 import { proxyCommand } from './proxy.ts';
 import { resetCommand } from './reset.ts';
 import { runCommand } from './run-command.ts';
@@ -38,6 +39,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(topCommand())
     .addCommand(eventsCommand())
     .addCommand(doctorCommand())
+    .addCommand(whyCommand())
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())
