@@ -26,8 +26,8 @@ export async function readLocally(dataDir: string, path: string, signal?: AbortS
       get(socketPath, path, within),
     );
   } catch (error) {
-    // A socket that nobody listens at is what an agent leaves that was killed.
-    if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return { isThere: false };
+    // A socket that nobody listens at is what an agent leaves that was killed; a name that is too long for one is nobody's.
+    if (hasCode(error, 'ENOENT', 'ECONNREFUSED', 'EINVAL')) return { isThere: false };
     if (hasCode(error, 'EACCES', 'ECONNRESET', 'EPIPE'))
       throw new HostError(`cannot ask the agent at ${socketPath}: ${(error as Error).message}`, { cause: error });
     throw error;
@@ -44,7 +44,7 @@ export async function askAgent<T>(dataDir: string, path: string, signal?: AbortS
 
 function get(socketPath: string, path: string, signal: AbortSignal): Promise<LocalAnswer> {
   return new Promise((done, reject) => {
-    const asked = request({ socketPath, path, signal }, (response) => {
+    const asked = request({ socketPath, path, signal, agent: false }, (response) => {
       response
         .toArray()
         .then((chunks: Buffer[]) =>

@@ -1,4 +1,4 @@
-/** `kedge trace` and `kedge proxy show` on a node whose agent runs, with real pods. */
+/** What a person finds out on a node with `kedge`: about Services while its agent runs, and about pods also while it does not. */
 import path from 'node:path';
 import t from 'tap';
 import { ProgramError } from '../../agent/host/run.ts';
@@ -106,4 +106,62 @@ t.test('a connection that a policy forbids', async (t) => {
   });
   t.match(said.text, /=> .*NetworkPolicy default\/closed/, said.text);
   t.comment(said.text);
+});
+
+/** What can be asked with a stopped server, and what with a stopped agent, too. */
+t.test('pods without an api-server', async (t) => {
+  await cluster.apply({
+    ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'broken' } },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'c', image: HELLO_IMAGE, command: ['sh', '-c', 'echo out of luck; exit 3'] }],
+    },
+  });
+  await eventually('the agent to have seen it fail', async () =>
+    (await kedge('ps', 'broken')).text.includes('CrashLoopBackOff'),
+  );
+  await cluster.server.end();
+
+  const listed = await kedge('ps', '-o', 'wide');
+  t.match(listed, { code: 0, text: /default +web +c +Running +yes +0 .* 10\.42\.\d+\.\d+ .*hello:1\.0/ }, listed.text);
+  const why = await kedge('why', 'pod', 'broken');
+  t.match(why, { code: 2, text: /log: out of luck\n.*\n?=> start: container c has ended with exit code 3/ }, why.text);
+  const events = await kedge('events', 'broken', '--warnings');
+  t.match(events, { code: 0, text: /Warning +BackOff +pod\/default\/broken/ }, events.text);
+  const stats = await kedge('stats', 'default/web');
+  t.match(stats, { code: 0, text: /default +web +c +\d+m +[\d.]+[KM]iB/ }, stats.text);
+  const examined = await kedge('doctor', '-o', 'json');
+  const { findings } = JSON.parse(examined.text) as { findings: { check: string; level: string; found: string }[] };
+  t.match(
+    findings.find(({ check }) => check === 'node'),
+    { level: 'warning', found: /does not answer/ },
+    'a server that is gone is no fault of the host',
+  );
+  t.match(findings.find(({ check }) => check === 'containerd')?.level, 'ok');
+  t.match(findings.find(({ check }) => check === 'ports')?.found, /the agent listens at 10250/);
+
+  await host.stopAgent('SIGKILL');
+  const alone = await kedge('ps', 'web');
+  t.match(alone, { code: 0, text: /the agent does not answer[^]*default +web +c +Running +-/ }, alone.text);
+  t.match(await kedge('images'), { code: 0, text: /kedge\.local\/hello:1\.0 +sha256:/ });
+  t.match(await kedge('logs', 'broken', '--tail', '1'), { code: 0, text: /^out of luck\n$/ });
+  t.match(await kedge('logs', 'absent'), { code: 1, text: /^kedge: no pod absent is on this host/ });
+  t.match(await kedge('events'), { code: 1, text: /^kedge: the agent does not answer on this host.*\n$/ });
+  t.match(await kedge('why', 'pod', 'broken'), {
+    code: 2,
+    text: /log: out of luck[^]*=> start: container c has ended/,
+  });
+  t.match(await kedge('exec', 'web', 'sh', '-c', 'echo out; echo err >&2; exit 7'), { code: 7, text: 'out\nerr\n' });
+  // script(1) gives the command a terminal, and exits as it does.
+  const inside = 'until stty size | grep -q "33 99"; do :; done; tty; cat; exit 5';
+  const typed = [cluster.kedge, 'exec', '--config', config, '-it', 'web', '--', 'sh', '-c', `'${inside}'`].join(' ');
+  const terminal = host.run('script', ['-qec', `stty rows 33 cols 99; ${typed}`, '/dev/null'], {
+    input: 'typed\n\u0004',
+    timeoutMs: 60_000,
+  });
+  await t.rejects(
+    terminal,
+    { name: 'ProgramError', exitCode: 5 } as Error,
+    'a terminal of our size, and its exit code',
+  );
 });
