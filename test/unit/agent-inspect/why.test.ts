@@ -75,7 +75,7 @@ is(
 );
 is(
   'no node',
-  judged(pod({ conditions: [rejected] } as PodStatus, unscheduled), {
+  judged(pod({ conditions: [rejected] }, unscheduled), {
     events: [event('FailedScheduling', 'no room', { count: 3 })],
   }),
   'scheduling',
