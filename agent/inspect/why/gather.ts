@@ -7,6 +7,7 @@ import { DeadlineError } from '../../../client/deadline.ts';
 import { events as eventsResource, nodes, pods as podsResource } from '../../../client/resources.gen.ts';
 import type { AgentConfig } from '../../config.ts';
 import { CriError } from '../../cri/rpc-error.ts';
+import { hasCode } from '../../host/files.ts';
 import { HostError } from '../../host/host-error.ts';
 import { kernelMessages } from '../../host/survey.ts';
 import { readLog } from '../../server/log-reader.ts';
@@ -150,20 +151,34 @@ async function lastLines(
   const found = new Map<string, string[]>();
   for (const container of containers) {
     if (container.state === 'running' || container.exitCode === undefined) continue;
-    try {
-      const { path } = await findLog(config.podLogDir, { namespace, name }, container.name, false);
-      const format = { timestamps: false, stream: 'All' as const };
-      const chunks = await Array.fromAsync(readLog({ path, format, tailLines: LOG_LINES, signal }));
-      const lines = Buffer.concat(chunks).toString().split('\n').filter(Boolean);
-      found.set(
-        container.name,
-        lines.map((line) => line.slice(0, MAX_LINE_CHARS)),
-      );
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-    }
+    // The latest run may have begun meanwhile, and said nothing yet.
+    const lines =
+      (await linesOf(config, { namespace, name }, container.name, false, signal)) ??
+      (await linesOf(config, { namespace, name }, container.name, true, signal));
+    if (lines) found.set(container.name, lines);
   }
   return found;
+}
+
+/** The last lines of a run; undefined when it has no log, or an empty one. */
+async function linesOf(
+  { podLogDir }: AgentConfig,
+  pod: PodName,
+  container: string,
+  previous: boolean,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  try {
+    const { path } = await findLog(podLogDir, pod, container, previous);
+    const format = { timestamps: false, stream: 'All' as const };
+    const chunks = await Array.fromAsync(readLog({ path, format, tailLines: LOG_LINES, signal }));
+    const lines = Buffer.concat(chunks).toString().split('\n').filter(Boolean);
+    return lines.length === 0 ? undefined : lines.map((line) => line.slice(0, MAX_LINE_CHARS));
+  } catch (error) {
+    // Its file may be removed meanwhile.
+    if (!(error instanceof HostError) && !hasCode(error, 'ENOENT')) throw error;
+    return undefined;
+  }
 }
 
 /** The kernel names the cgroup that ran out of memory, and so the pod or the container. */
