@@ -7,6 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { test, type Test } from 'tap';
+import type { CustomResource } from '../../../api/machinery/kind.ts';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { events } from '../../../api/kinds/core/event.ts';
@@ -88,7 +89,8 @@ test('resources are told by the keys of either layout', (t) => {
   const { resources = [] } = readEncryptionConfiguration(text);
   const ways = (keys: KeyLayout): string[] => {
     const transformers = new Transformers(resources, keys);
-    return [secrets, deployments, services, endpoints, ingresses, events, { group: 'example.com', plural: 'widgets', custom: true }]
+    const widgets = { group: 'example.com', plural: 'widgets', custom: {} as CustomResource };
+    return [secrets, deployments, services, endpoints, ingresses, events, widgets]
       .map((kind) => transformers.of(`${keys.prefixOf(kind)}ns/name`).writes);
   };
   const expected = ['secretbox:one', 'aesgcm:two', 'aescbc:three', 'identity', 'aescbc:three', 'aescbc:three', 'aesgcm:two'];
