@@ -36,8 +36,8 @@ import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
-/** What new clusters start with, and can do without. */
-const ADDONS = ['ingress', 'gateway-api'] as const;
+/** What comes with the server, and clusters can do without. */
+const ADDONS = ['ingress', 'gateway-api', 'console'] as const;
 
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
@@ -134,7 +134,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
   disable:
-    'addons that a new cluster starts without: ingress (docs/ingress.md), gateway-api (docs/gateway-api.md; not there without ingress); in one that has them, their objects are to be deleted',
+    'what to go without: ingress (docs/ingress.md) and gateway-api (docs/gateway-api.md; not there without ingress), which a new cluster starts with (in one that has them, their objects are to be deleted), console (docs/console.md)',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',

@@ -1,7 +1,7 @@
 /** Assembles `kedge server`: certificates, store, api-server, and a thread each for the scheduler and the controllers. */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { access as accessFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -101,6 +101,7 @@ async function runApiServer(
     frontProxyClient: () => frontProxyClient,
     store,
     keys,
+    console: await consoleDirectory(config, logger),
     metricsElsewhere: metrics.text,
     logger,
     signal,
@@ -137,6 +138,19 @@ async function runApiServer(
     'api-server ready',
   );
   return access;
+}
+
+/** The files of the console lie beside the program; the sources have none. */
+async function consoleDirectory({ disable }: ServerConfig, logger: Logger): Promise<string | undefined> {
+  if (disable.includes('console')) return undefined;
+  const directory = path.join(path.dirname(process.argv[1] ?? ''), 'console');
+  try {
+    await accessFile(path.join(directory, 'index.html'));
+    return directory;
+  } catch (error) {
+    logger.info({ directory, err: error }, 'no console is served: its files are missing');
+    return undefined;
+  }
 }
 
 async function schedulerSettings({ schedulerConfig }: ServerConfig): Promise<SchedulerSettings | undefined> {

@@ -1,12 +1,13 @@
 /**
- * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it and the images
- * that every node carries. `dist/` is relocatable.
+ * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it, the images
+ * that every node carries, and the web console. `dist/` is relocatable.
  */
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { chmod, cp, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire, isBuiltin } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { buildConsole } from './console.ts';
 import { buildImages, buildIngressImage } from './images.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -169,4 +170,5 @@ await Promise.all([
   ),
   buildImages(path.join(dist, 'images')),
   ingressImage(version),
+  buildConsole(path.join(dist, 'console'), version),
 ]);

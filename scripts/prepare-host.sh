@@ -50,6 +50,8 @@ if $building; then
   need etcdctl etcd-client
   need openssl openssl
   need curl curl
+  # The tests of the web console drive it.
+  need chromium chromium
   # The tests unpack released clients with it.
   need unzip unzip
   # The tests create network namespaces.

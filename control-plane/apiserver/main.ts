@@ -24,6 +24,7 @@ import type { AuthenticationSettings } from './access/authentication/settings.ts
 import type { AuditSettings } from './audit/settings.ts';
 import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
 import { encryptionHandler } from './documents/encryption.ts';
+import { consolePages } from './documents/console-pages.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
 import { NodeBackends } from './nodes/node-backend.ts';
@@ -65,6 +66,8 @@ export interface ApiServerOptions {
   readonly store: Store;
   /** Under which keys objects are stored; default: those of the embedded store. */
   readonly keys?: KeyLayout;
+  /** The directory of the web console's files; without it, they are not served. */
+  readonly console?: string | undefined;
   /** The metrics of the other roles of this process; it does not reject. */
   readonly metricsElsewhere?: () => Promise<string>;
   readonly logger: Logger;
@@ -125,6 +128,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     admissionTimings: admissionMetrics,
     handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
+    console: options.console === undefined ? undefined : await consolePages(options.console),
     tls: {
       cert: pki.serving.certificate,
       key: pki.serving.key,

@@ -66,6 +66,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly admission: readonly AdmissionPlugin[];
   readonly admissionTimings?: AdmissionTimings;
   readonly handlers: Omit<Handlers, 'actions'> & { readonly actions: Omit<Handlers['actions'], PodAction> };
+  /** The web console's files, where they are served. */
+  readonly console?: PathHandler | undefined;
   /** More JSON documents, by path. */
   readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** Upstream's, when absent. */
@@ -162,6 +164,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     documentsHandler(documents),
     indexHandler(kinds, documents),
     metrics.handler,
+    ...(options.console ? [options.console] : []),
   ];
   const router = new Router({
     kinds,

@@ -23,7 +23,7 @@ const manifest = async (file: string): Promise<Manifest> => JSON.parse(await rea
 
 test('every dependency of the product is imported by it', async (t) => {
   const { dependencies = {} } = await manifest('package.json');
-  const product = await textOf('{api,client,agent,control-plane,addons,cli}/**/*.ts');
+  const product = await textOf('{api,client,agent,control-plane,addons,cli}/**/*.{ts,tsx}');
   for (const name of Object.keys(dependencies)) t.ok(imports(product, name), `${name} is imported`);
 });
 

@@ -130,6 +130,8 @@ export const componentRoles = (): Readonly<Record<string, readonly PolicyRule[]>
     core('watch', 'events'),
     recordEvents(),
   ],
+  // The files of the web console, which are the same everywhere.
+  'kedge:console-files': [urls('get', '/console /console/ /console/*')],
   'system:public-info-viewer': [urls('get', '/healthz /livez /readyz /version /version/')],
   'system:service-account-issuer-discovery': [
     urls(

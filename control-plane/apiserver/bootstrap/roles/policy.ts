@@ -105,6 +105,7 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     sameName('system:basic-user', everyone),
     sameName('system:discovery', everyone),
     sameName('system:public-info-viewer', everyone, nobody),
+    sameName('kedge:console-files', everyone, nobody),
     sameName('system:monitoring', group('system:monitoring')),
     sameName('system:service-account-issuer-discovery', group(SERVICE_ACCOUNTS_GROUP)),
     sameName(CONTROLLER_MANAGER, user(CONTROLLER_MANAGER)),
