@@ -6,9 +6,11 @@ import { userOf } from '../cluster/log-in.ts';
 import { messageOf } from '../cluster/request.ts';
 import { token, userName } from '../cluster/session.ts';
 import { t } from '../text/text.ts';
+import { CreatePage } from './create.tsx';
 import { KeyHelp, onKey } from './keys.tsx';
 import { ListPage } from './list.tsx';
 import { LoginPage } from './login.tsx';
+import { ObjectPage } from './object.tsx';
 import { OverviewPage } from './overview.tsx';
 import { route } from './place.ts';
 import { Shell } from './shell.tsx';
@@ -75,7 +77,9 @@ function Page() {
       return <OverviewPage />;
     case 'list':
       return <ListPage route={current} />;
-    default:
-      return <OverviewPage />;
+    case 'create':
+      return <CreatePage />;
+    case 'object':
+      return <ObjectPage route={current} />;
   }
 }

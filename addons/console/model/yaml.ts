@@ -1,0 +1,53 @@
+/** Objects as YAML. */
+import { isMap, parseAllDocuments, parseDocument, stringify, type Document } from 'yaml';
+import { isJsonObject } from '../../../api/machinery/own.ts';
+import type { KubeObject } from './object.ts';
+
+/** Documents that a text may have. */
+const MAX_DOCUMENTS = 200;
+
+export class YamlError extends Error {}
+
+export const writeYaml = (object: unknown): string => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false });
+
+/** The one object of the text. Throws YamlError. */
+export function readYaml(text: string): KubeObject {
+  return objectOf(parseDocument(text, { uniqueKeys: true }));
+}
+
+/** All objects of the text, without empty documents. Throws YamlError. */
+export function readAllYaml(text: string): KubeObject[] {
+  const documents = parseAllDocuments(text, { uniqueKeys: true });
+  if (!Array.isArray(documents)) return [];
+  if (documents.length > MAX_DOCUMENTS) throw new YamlError(`more than ${MAX_DOCUMENTS} documents`);
+  return documents
+    .filter((document) => document.contents !== null || document.errors.length > 0)
+    .map((document) => objectOf(document));
+}
+
+function objectOf(document: Document.Parsed | Document): KubeObject {
+  const [problem] = document.errors;
+  if (problem) throw new YamlError(problem.message.split('\n')[0] ?? problem.message);
+  if (!isMap(document.contents)) throw new YamlError('not an object');
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new YamlError((error as Error).message, { cause: error });
+  }
+  if (!isJsonObject(value)) throw new YamlError('not an object');
+  return value;
+}
+
+/** What people edit of an object, in the order that people write: managers are shown where they matter. */
+export function editable({ apiVersion, kind, metadata = {}, ...rest }: KubeObject): KubeObject {
+  const { name, namespace, managedFields: _, ...more } = metadata;
+  return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }), ...more }, ...rest };
+}
+
+/** What two states of an object differ in, besides what the server counts. */
+export function comparable(object: KubeObject): KubeObject {
+  const { metadata = {}, ...rest } = editable(object);
+  const { resourceVersion: _, ...more } = metadata;
+  return { ...rest, metadata: more };
+}
