@@ -1,6 +1,7 @@
 /** The `kedge` command. One file per subcommand; the daemons are loaded only when they are run. */
 import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
+import { consoleCommand } from './console.ts';
 import { hollowCommand } from './hollow.ts';
 import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
@@ -48,6 +49,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(secretsEncryptCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())
+    .addCommand(consoleCommand())
     .addCommand(hollowCommand())
     .addCommand(versionCommand());
   await runCommand(program);
