@@ -13,7 +13,7 @@ export type Edit =
   /** The identity of the object. */
   | { readonly kind: 'other-object' }
   | { readonly kind: 'apply'; readonly configuration: KubeObject }
-  /** What others manage is removed, or only the order is another: apply cannot say that. */
+  /** What others manage, or nobody, is removed, or only the order is another: apply cannot say that. */
   | { readonly kind: 'replace'; readonly fields: readonly string[] };
 
 /** As in `fieldsV1`: `f:NAME`, `k:{KEYS}`, `v:VALUE` and `.`. */
@@ -111,6 +111,8 @@ class Walk {
       if (hasParts(others, ours, 'v:')) return this.#set(before, after, others ?? {}, ours ?? {}, path);
     }
     this.hasChanges = true;
+    // What nobody is known to manage may be merged or replaced: it is not known what is left of it.
+    if (typeof before === 'object' && before !== null && !others && !ours) this.unremovable.push(path);
     return after;
   }
 

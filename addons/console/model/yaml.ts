@@ -1,5 +1,5 @@
 /** Objects as YAML. */
-import { isMap, parseAllDocuments, parseDocument, stringify, type Document } from 'yaml';
+import { isMap, isScalar, parseAllDocuments, parseDocument, stringify, type Document } from 'yaml';
 import { isJsonObject } from '../../../api/machinery/own.ts';
 import type { KubeObject } from './object.ts';
 
@@ -21,7 +21,10 @@ export function readAllYaml(text: string): KubeObject[] {
   if (!Array.isArray(documents)) return [];
   if (documents.length > MAX_DOCUMENTS) throw new YamlError(`more than ${MAX_DOCUMENTS} documents`);
   return documents
-    .filter((document) => document.contents !== null || document.errors.length > 0)
+    .filter(
+      ({ contents, errors }) =>
+        errors.length > 0 || !(contents === null || (isScalar(contents) && contents.value === null)),
+    )
     .map((document) => objectOf(document));
 }
 

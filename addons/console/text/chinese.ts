@@ -130,7 +130,7 @@ export const chinese: Readonly<Record<TextKey, string>> = {
   'editor.diff': '服务器将作出以下修改',
   'editor.noeffect': '服务器不会作出任何修改。',
   'editor.apply': '以服务器端应用保存：kedge-console 将成为您所修改字段的管理者。',
-  'editor.replace': '以整体替换保存，因为删除了其他管理者拥有的字段：{fields}',
+  'editor.replace': '以整体替换保存，因为服务器端应用无法对他人管理的字段作此修改：{fields}',
   'editor.save': '保存',
   'editor.back': '返回编辑',
   'editor.conflict': '您修改的字段归其他管理者所有：',

@@ -130,7 +130,8 @@ export const english = {
   'editor.diff': 'The server would make these changes',
   'editor.noeffect': 'The server would change nothing.',
   'editor.apply': 'Saved as server-side apply: kedge-console becomes the manager of the fields that you have changed.',
-  'editor.replace': 'Saved as a replacement, because fields are removed that other managers own: {fields}',
+  'editor.replace':
+    'Saved as a replacement of the whole object, because server-side apply cannot make this change of fields that others manage: {fields}',
   'editor.save': 'Save',
   'editor.back': 'Back to editing',
   'editor.conflict': 'Other managers own fields that you have changed:',
