@@ -1,6 +1,6 @@
 /** What the console does to objects, besides editing them. Each rejects with an ApiError. */
 import { FIELD_MANAGER } from '../model/edit.ts';
-import { at, listAt, textAt, type KubeObject, type Metadata } from '../model/object.ts';
+import { at, listAt, textAt, without, type KubeObject, type Metadata } from '../model/object.ts';
 import { podSelectorOf } from '../model/references.ts';
 import { apiPath } from '../model/route.ts';
 import type { Resource } from './discovery.ts';
@@ -75,7 +75,7 @@ function revisionOfReplicaSet(replicaSet: KubeObject): Revision {
   const template = structuredClone(at(replicaSet, 'spec', 'template')) as {
     metadata?: { labels?: Record<string, string> };
   };
-  const { [TEMPLATE_HASH]: _, ...labels } = template.metadata?.labels ?? {};
+  const labels = without(template.metadata?.labels ?? {}, TEMPLATE_HASH);
   return {
     number: Number(replicaSet.metadata?.annotations?.[REVISION] ?? 0),
     createdAt: Date.parse(replicaSet.metadata?.creationTimestamp ?? ''),

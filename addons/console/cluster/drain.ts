@@ -1,4 +1,5 @@
 /** Drains a node: evicts its pods, asks again where a budget refuses, and waits until they are gone. */
+import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import { planDrain, type DrainPlan, type Leaving } from '../model/drain-plan.ts';
 import type { KubeObject } from '../model/object.ts';
 import { apiPath } from '../model/route.ts';
@@ -28,10 +29,15 @@ export async function evictAll(
   tell: (uid: string, state: PodState) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(DRAIN_MINUTES * 60_000)]);
-  const gone = await Promise.all(pods.map((pod) => evict(pod, (state) => tell(pod.uid, state), limit)));
-  signal.throwIfAborted();
-  return gone.every(Boolean);
+  try {
+    const gone = await withDeadline({ what: 'drain', limitMs: DRAIN_MINUTES * 60_000, signal }, (limit) =>
+      Promise.all(pods.map((pod) => evict(pod, (state) => tell(pod.uid, state), limit))),
+    );
+    return gone.every(Boolean);
+  } catch (error) {
+    if (error instanceof DeadlineError) return false;
+    throw error;
+  }
 }
 
 async function evict(pod: Leaving, tell: (state: PodState) => void, signal: AbortSignal): Promise<boolean> {

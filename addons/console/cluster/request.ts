@@ -1,7 +1,8 @@
 /** Requests to the API of the server that the page comes from, with the user's own token. */
+import { withDeadline } from '../../../client/deadline.ts';
 import { endSession, token } from './session.ts';
 
-/** What an answer may take that is not a stream. */
+/** What an answer may take that is not a stream, and the beginning of one that is. */
 const LIMIT_MS = 60_000;
 
 export interface StatusCause {
@@ -46,20 +47,22 @@ export async function open(path: string, options: RequestOptions = {}): Promise<
   const query = new URLSearchParams({ ...options.query, pretty: 'false' });
   let response: Response;
   try {
-    response = await fetch(`${path}?${query.toString()}`, {
-      method: options.method ?? 'GET',
-      headers: {
-        Authorization: `Bearer ${bearer}`,
-        Accept: options.accept ?? 'application/json',
-        ...(options.body !== undefined && { 'Content-Type': options.contentType ?? 'application/json' }),
-      },
-      // A certificate that the browser has is not what the user has logged in with.
-      credentials: 'omit',
-      cache: 'no-store',
-      redirect: 'error',
-      ...(options.body !== undefined && { body: options.body }),
-      ...(options.signal && { signal: options.signal }),
-    });
+    response = await withDeadline({ what: path, limitMs: LIMIT_MS }, (late) =>
+      fetch(`${path}?${query.toString()}`, {
+        method: options.method ?? 'GET',
+        headers: {
+          Authorization: `Bearer ${bearer}`,
+          Accept: options.accept ?? 'application/json',
+          ...(options.body !== undefined && { 'Content-Type': options.contentType ?? 'application/json' }),
+        },
+        // A certificate that the browser has is not what the user has logged in with.
+        credentials: 'omit',
+        cache: 'no-store',
+        redirect: 'error',
+        ...(options.body !== undefined && { body: options.body }),
+        signal: options.signal ? AbortSignal.any([options.signal, late]) : late,
+      }),
+    );
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new ApiError(messageOf(error), 0);
@@ -84,14 +87,14 @@ async function failureOf(response: Response): Promise<ApiError> {
 
 /** The JSON of an answer. Rejects with an ApiError, also when it takes too long. */
 export async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const limit = AbortSignal.timeout(LIMIT_MS);
-  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
   try {
-    const response = await open(path, { ...options, signal });
-    return (await response.json()) as T;
+    return await withDeadline(
+      { what: path, limitMs: LIMIT_MS, ...(options.signal && { signal: options.signal }) },
+      async (signal) => (await (await open(path, { ...options, signal })).json()) as T,
+    );
   } catch (error) {
     if (error instanceof ApiError || options.signal?.aborted) throw error;
-    throw new ApiError(limit.aborted ? `no answer within ${LIMIT_MS / 1000} s` : messageOf(error), 0);
+    throw new ApiError(messageOf(error), 0);
   }
 }
 

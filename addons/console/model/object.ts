@@ -38,6 +38,13 @@ export interface KubeObject {
   readonly [field: string]: unknown;
 }
 
+/** A copy of an object of ours without some of its fields. */
+export function without<T extends object, K extends keyof T>(object: T, ...names: readonly K[]): Omit<T, K> {
+  const copy = { ...object };
+  for (const name of names) delete copy[name];
+  return copy;
+}
+
 /** What lies at the path, whatever the object is. */
 export function at(value: unknown, ...path: readonly string[]): unknown {
   let found = value;

@@ -85,7 +85,7 @@ export function rowsOf({ rows = [] }: Table): Row[] {
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'string') return value;
-  return isJsonObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value as number | boolean);
+  return isJsonObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
 }
 
 export interface Order {

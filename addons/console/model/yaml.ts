@@ -1,7 +1,7 @@
 /** Objects as YAML. */
 import { isMap, isScalar, parseAllDocuments, parseDocument, stringify, type Document } from 'yaml';
 import { isJsonObject } from '../../../api/machinery/own.ts';
-import type { KubeObject } from './object.ts';
+import { without, type KubeObject } from './object.ts';
 
 /** Documents that a text may have. */
 const MAX_DOCUMENTS = 200;
@@ -43,14 +43,23 @@ function objectOf(document: Document.Parsed | Document): KubeObject {
 }
 
 /** What people edit of an object, in the order that people write: managers are shown where they matter. */
-export function editable({ apiVersion, kind, metadata = {}, ...rest }: KubeObject): KubeObject {
-  const { name, namespace, managedFields: _, ...more } = metadata;
-  return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }), ...more }, ...rest };
+export function editable(object: KubeObject): KubeObject {
+  const { apiVersion, kind, metadata = {} } = object;
+  const { name, namespace } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...without(metadata, 'name', 'namespace', 'managedFields'),
+    },
+    ...without(object, 'apiVersion', 'kind', 'metadata'),
+  };
 }
 
 /** What two states of an object differ in, besides what the server counts. */
 export function comparable(object: KubeObject): KubeObject {
-  const { metadata = {}, ...rest } = editable(object);
-  const { resourceVersion: _, ...more } = metadata;
-  return { ...rest, metadata: more };
+  const shown = editable(object);
+  return { ...shown, metadata: without(shown.metadata ?? {}, 'resourceVersion') };
 }

@@ -60,8 +60,9 @@ export function openScreen(parent: HTMLElement, events: ScreenEvents): Screen {
  */
 function documentWithSheets(): Document {
   const createElement = (name: string): HTMLElement => {
-    const element = document.createElement(name);
-    if (name !== 'style') return element;
+    if (name !== 'style') return document.createElement(name);
+    // Even an empty style element would be against the policy.
+    const element = document.createElement('template');
     const sheet = new CSSStyleSheet();
     document.adoptedStyleSheets.push(sheet);
     Object.defineProperty(element, 'textContent', { set: (text: string) => sheet.replaceSync(text), get: () => '' });

@@ -75,7 +75,7 @@ export function openEditor(
         syntaxHighlighting(COLOURS),
         // Escape, then Tab leaves the editor, as CodeMirror has it.
         keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...foldKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': label }),
+        EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
         EditorState.readOnly.of(isReadOnly),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) changed();

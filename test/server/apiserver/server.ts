@@ -71,6 +71,7 @@ export interface TestServerOptions {
   readonly resolveService?: ResolveService;
   readonly limits?: InFlightLimits;
   readonly auditor?: ServeOptions['auditor'];
+  readonly console?: ServeOptions['console'];
   /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
 }
@@ -155,6 +156,7 @@ export class TestServer implements AsyncDisposable {
       ...(options.computed && { computed: options.computed(core, stopping.signal) }),
       ...(options.limits && { limits: options.limits }),
       ...(options.auditor && { auditor: options.auditor }),
+      ...(options.console && { console: options.console }),
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,
     });

@@ -1,6 +1,6 @@
 import { test } from 'tap';
 import { planEdit, type Edit } from '../../../addons/console/model/edit.ts';
-import type { KubeObject, ManagedFields } from '../../../addons/console/model/object.ts';
+import { without, type KubeObject, type ManagedFields } from '../../../addons/console/model/object.ts';
 
 const container = (name: string, image: string, more: object = {}) => ({ name, image, ...more });
 const fields = (manager: string, fieldsV1: Record<string, unknown>, operation = 'Apply'): ManagedFields => ({
@@ -46,8 +46,7 @@ const deployment = (
 
 const applied = (edit: Edit): Record<string, unknown> => {
   if (edit.kind !== 'apply') throw new Error(`${edit.kind} ${'fields' in edit ? edit.fields.join() : ''}`);
-  const { apiVersion, kind, ...rest } = edit.configuration;
-  return { ...rest };
+  return without(edit.configuration, 'apiVersion', 'kind');
 };
 const NAMED = { name: 'web', namespace: 'default' };
 
