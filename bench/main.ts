@@ -9,6 +9,7 @@ import { measureApi } from './api.ts';
 import { measureCluster, measureServices } from './cluster.ts';
 import { measureConnections, measureRolling } from './connections.ts';
 import { measureCollections } from './collections.ts';
+import { measureConsole } from './console.ts';
 import { measureDns } from './dns.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
@@ -45,6 +46,7 @@ for (const measure of [
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureDns(report, running),
+  (running) => measureConsole(report, { program }, running),
   () => measureProxy(report),
   () => measureConnections(report),
   () => measureRolling(report),

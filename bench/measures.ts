@@ -126,6 +126,10 @@ export const MEASURES = {
   policies1000: { name: 'the same, 1,000 pods', unit: 'ms', atMost: 100, digits: 1 },
   policies10000: { name: 'the same, 10,000 pods', unit: 'ms', digits: 1 },
 
+  consoleOpen: { name: 'web console opened on a list of 5,000 pods -> first rows', unit: 'ms', atMost: 1_000 },
+  consoleList: { name: '- all rows', unit: 'ms' },
+  consoleFilter: { name: '- filtered to one', unit: 'ms' },
+
   schedule100: { name: 'pods scheduled, 100 nodes', unit: '/s' },
   schedule1000: { name: 'pods scheduled, 1,000 nodes', unit: '/s', atLeast: 2_000, upstream: 556 },
   schedule5000: { name: 'pods scheduled, 5,000 nodes', unit: '/s', atLeast: 1_200, upstream: 322 },

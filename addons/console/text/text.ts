@@ -1,5 +1,5 @@
 /** The console's own words, in the language that the user has chosen. */
-import { language } from '../views/preferences.ts';
+import { language } from '../preferences.ts';
 import { chinese } from './chinese.ts';
 import { english, type TextKey } from './english.ts';
 import { fill } from './fill.ts';

@@ -15,7 +15,7 @@ import { textAt, type KubeObject } from '../model/object.ts';
 import { t } from '../text/text.ts';
 import { Dialog } from './dialog.tsx';
 import { useLoaded } from './loaded.ts';
-import { now } from './preferences.ts';
+import { now } from '../preferences.ts';
 
 interface Subject {
   readonly resource: Resource;

@@ -11,7 +11,7 @@ import { filtered, sorted, toneOf, type Column, type Order, type Row } from '../
 import { t } from '../text/text.ts';
 import { NamespacePicker } from './namespace-picker.tsx';
 import { chosenNamespace, go, replace } from './place.ts';
-import { now } from './preferences.ts';
+import { now } from '../preferences.ts';
 
 const ROW_HEIGHT = 34;
 /** Rows that are drawn beyond the edges. */

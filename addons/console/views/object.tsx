@@ -12,7 +12,7 @@ import { EditorTab } from './editor.tsx';
 import { TableView } from './list.tsx';
 import { LogsTab } from './logs.tsx';
 import { listRoute } from './place.ts';
-import { now } from './preferences.ts';
+import { now } from '../preferences.ts';
 import { RelatedTab } from './related.tsx';
 import { Summary } from './summary.tsx';
 import { TerminalTab } from './terminal.tsx';

@@ -9,7 +9,7 @@ import { formatRoute } from '../model/route.ts';
 import { t } from '../text/text.ts';
 import { helpIsOpen } from './keys.tsx';
 import { chosenNamespace, listRoute, route } from './place.ts';
-import { language, LANGUAGES, nextOf, theme, THEMES } from './preferences.ts';
+import { language, LANGUAGES, nextOf, theme, THEMES } from '../preferences.ts';
 
 export function Preferences() {
   return (

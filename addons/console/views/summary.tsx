@@ -7,7 +7,7 @@ import { at, listAt, mapAt, shown, textAt, type KubeObject } from '../model/obje
 import { toneOf } from '../model/rows.ts';
 import { t } from '../text/text.ts';
 import { KindLink, ObjectLink } from './link.tsx';
-import { now } from './preferences.ts';
+import { now } from '../preferences.ts';
 
 /** What has a panel of its own, or is for programs. */
 const NOT_LISTED = new Set([

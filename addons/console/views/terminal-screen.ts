@@ -24,14 +24,13 @@ export function openScreen(parent: HTMLElement, events: ScreenEvents): Screen {
     fontFamily: 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
     fontSize: 13,
     screenReaderMode: true,
-    documentOverride: documentWithSheets(),
     // What a program in a container prints opens no page.
     linkHandler: { activate: () => undefined, allowNonHttpProtocols: false },
     theme: { background: '#0d1117', foreground: '#e2e8ee' },
   });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
-  terminal.open(parent);
+  withOwnSheets(() => terminal.open(parent));
   terminal.onData(events.typed);
   terminal.onResize(({ cols, rows }) => events.resized(cols, rows));
   let escapedAt = -Infinity;
@@ -55,30 +54,31 @@ export function openScreen(parent: HTMLElement, events: ScreenEvents): Screen {
 }
 
 /**
- * The document for xterm, which writes style sheets into `<style>` elements: the page's policy allows none, so that each gets a
- * sheet that the script owns.
+ * Runs something that writes style sheets into `<style>` elements, as xterm does when it is opened. The page's policy allows none, not even an
+ * empty one, so that each gets a sheet that the script owns.
  */
-function documentWithSheets(): Document {
-  const createElement = (name: string): HTMLElement => {
-    if (name !== 'style') return document.createElement(name);
-    // Even an empty style element would be against the policy.
-    const element = document.createElement('template');
-    const sheet = new CSSStyleSheet();
-    document.adoptedStyleSheets.push(sheet);
-    Object.defineProperty(element, 'textContent', { set: (text: string) => sheet.replaceSync(text), get: () => '' });
-    Object.defineProperty(element, 'remove', {
-      value: () => {
-        document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
-        Element.prototype.remove.call(element);
-      },
-    });
-    return element;
-  };
-  return new Proxy(document, {
-    get: (target, name) => {
-      if (name === 'createElement') return createElement;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+function withOwnSheets(open: () => void): void {
+  const createElement = (name: string): HTMLElement =>
+    name === 'style' ? sheetElement() : Document.prototype.createElement.call(document, name);
+  Object.defineProperty(document, 'createElement', { value: createElement, configurable: true });
+  try {
+    open();
+  } finally {
+    Reflect.deleteProperty(document, 'createElement');
+  }
+}
+
+/** An element that is no style element, whose text is a style sheet as long as it is in the page. */
+function sheetElement(): HTMLElement {
+  const element = Document.prototype.createElement.call(document, 'template');
+  const sheet = new CSSStyleSheet();
+  document.adoptedStyleSheets.push(sheet);
+  Object.defineProperty(element, 'textContent', { set: (text: string) => sheet.replaceSync(text), get: () => '' });
+  Object.defineProperty(element, 'remove', {
+    value: () => {
+      document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
+      Element.prototype.remove.call(element);
     },
   });
+  return element;
 }

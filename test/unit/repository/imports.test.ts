@@ -5,7 +5,7 @@ import { test } from 'tap';
 import ts from 'typescript';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
-const CODE = '{api,client,daemon,agent,control-plane,addons,cli,proto,scripts,bench,test}/**/*.ts';
+const CODE = '{api,client,daemon,agent,control-plane,addons,cli,proto,scripts,bench,test}/**/*.{ts,tsx}';
 
 /** The files that each file imports, by their paths in the repository. */
 async function readImports(): Promise<Map<string, string[]>> {
@@ -215,6 +215,18 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^check\.ts$/, /^(model|annotations)\//],
       [/^main\.ts$/, /./],
       [/^[^/]+$/, /^([^/]+|haproxy\/runtime-api\.ts)$/],
+    ],
+  ],
+  [
+    'addons/console/',
+    [
+      // Pure, and without the browser.
+      [/^model\//, /^model\//],
+      [/^cluster\//, /^(cluster|model)\//],
+      [/^text\//, /^(text\/.*|preferences\.ts)$/],
+      [/^views\//, /^((views|cluster|model|text)\/.*|preferences\.ts)$/],
+      [/^preferences\.ts$/, /^$/],
+      [/^main\.tsx$/, /^views\/app\.tsx$/],
     ],
   ],
   [
