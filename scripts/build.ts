@@ -170,5 +170,5 @@ await Promise.all([
   ),
   buildImages(path.join(dist, 'images')),
   ingressImage(version),
-  buildConsole(path.join(dist, 'console'), version),
+  buildConsole(path.join(dist, 'console')),
 ]);

@@ -15,7 +15,7 @@ export interface BuiltConsole {
 }
 
 /** Writes the console into the directory, which is made. */
-export async function buildConsole(directory: string, version: string): Promise<BuiltConsole> {
+export async function buildConsole(directory: string): Promise<BuiltConsole> {
   await mkdir(directory, { recursive: true });
   const { metafile } = await build({
     entryPoints: [path.join(source, 'main.tsx'), path.join(source, 'style.css')],
@@ -34,7 +34,6 @@ export async function buildConsole(directory: string, version: string): Promise<
     legalComments: 'none',
     logLevel: 'warning',
     metafile: true,
-    define: { KEDGE_VERSION: JSON.stringify(version) },
   });
   const script = outputOf(metafile, 'main.tsx');
   const style = outputOf(metafile, 'style.css');

@@ -1,4 +1,5 @@
 /** The web console in a real browser, on a cluster with one real node. */
+import path from 'node:path';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import t from 'tap';
@@ -20,6 +21,17 @@ const tokenOf = async (...args: string[]): Promise<string> => {
   const all = ['console', 'token', '--kubeconfig', cluster.kubeconfig, ...args];
   return (await cluster.host.run(cluster.kedge, all)).stdout.trim();
 };
+
+/** Where to save pictures of the pages, those of docs/console.md among them; nowhere by default. */
+const PICTURES = process.env['KEDGE_CONSOLE_PICTURES'];
+
+async function picture(name: string): Promise<void> {
+  if (PICTURES === undefined) return;
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 1100, height: 640 });
+  await page.screenshot({ path: path.join(PICTURES, `console-${name}.png`) });
+  if (size) await page.setViewportSize(size);
+}
 
 /** Text that would do something if it were taken for markup, a script, or a command of a terminal. */
 const MARKUP = '<img src=x onerror="window.wasHacked=true"><script>window.wasHacked=true</script>';
@@ -53,6 +65,7 @@ t.test('a wrong token is refused, and the right one shows pods as they come and 
   await page.getByLabel('Bearer token').fill('wrong');
   await button('Log in').click();
   await page.getByText('does not accept this token').waitFor();
+  await picture('login');
   t.equal(await page.evaluate(() => sessionStorage.getItem('kedge-console-token')), null);
   await admin.logIn(await tokenOf());
   await admin.go('list/core/v1/pods?namespace=default');
@@ -104,6 +117,7 @@ t.test('a log is searched, and a terminal runs a command; what containers print 
     .locator('.xterm-rows')
     .getByText(/^42\s*$/)
     .waitFor();
+  await picture('terminal');
   await page.keyboard.type('exit 3\n');
   await page.getByText('The session has ended.').waitFor();
   t.equal(await page.title(), 'Kedge');
@@ -126,8 +140,10 @@ t.test('an edit is compared and applied; one of a field that another manager own
   await button('Check and save').click();
   // Client-side apply owns what was in its manifest; the rest are defaults, which it owns, too.
   await dialog.getByText('conflict with "kubectl-client-side-apply"').waitFor();
+  await picture('conflict');
   await button('Take over these fields').click();
   await dialog.getByText('+   revisionHistoryLimit: 7').waitFor();
+  await picture('diff');
   await button('Save').click();
   await page.getByText('Saved.').waitFor();
   const { spec, metadata } = await webDeployment();
@@ -206,6 +222,7 @@ t.test('objects are created from YAML, found by those that they belong to, and d
     .getByText(/^Pod web-/)
     .first()
     .waitFor();
+  await picture('delete');
   await dialog.getByRole('button', { name: 'Delete' }).click();
   await page.getByText('This object has been deleted.').waitFor();
   await eventually(
@@ -240,6 +257,7 @@ t.test('pages meet WCAG 2.2 AA in both themes, as far as axe can tell', async (t
         return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
       }, rules);
       t.strictSame(found, [], `${colorScheme} ${place}`);
+      await picture(`${place.split('/').slice(-2).join('-') || 'overview'}-${colorScheme}`);
     }
   }
 });
@@ -249,6 +267,7 @@ t.test('a node is drained', async (t) => {
   await admin.go(`object/core/v1/nodes/-/${node}`);
   await button('Drain').click();
   await dialog.getByText('default/noisy').waitFor();
+  await picture('drain');
   await dialog.getByRole('button', { name: 'Drain' }).click();
   await dialog.getByText('The node is drained.').waitFor();
   t.equal((await cluster.get<Node>('node', node)).spec?.unschedulable, true);

@@ -5,7 +5,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 
 const PROGRAM = '/usr/bin/chromium';
 /** A page that does not come up in this time fails its test. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 export interface BrowserOptions {
   /** A directory of the test. */

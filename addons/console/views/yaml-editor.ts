@@ -18,6 +18,7 @@ export * from '../model/yaml.ts';
 
 export interface Editor {
   readonly text: string;
+  /** Is no change of the user's. */
   set(text: string): void;
   close(): void;
 }
@@ -56,6 +57,7 @@ export function openEditor(
   const place = document.createElement('div');
   place.style.height = '100%';
   root.append(place);
+  let isSetting = false;
   const view = new EditorView({
     parent: place,
     root,
@@ -78,7 +80,7 @@ export function openEditor(
         EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
         EditorState.readOnly.of(isReadOnly),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) changed();
+          if (update.docChanged && !isSetting) changed();
         }),
       ],
     }),
@@ -87,7 +89,11 @@ export function openEditor(
     get text() {
       return view.state.doc.toString();
     },
-    set: (next) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } }),
+    set: (next) => {
+      isSetting = true;
+      view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } });
+      isSetting = false;
+    },
     close: () => {
       view.destroy();
       place.remove();

@@ -13,7 +13,7 @@ const MAX_INITIAL_BYTES = 250 * 1024;
 
 const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-console-'));
 t.teardown(() => rm(directory, { recursive: true }));
-const { initial } = await buildConsole(directory, '1.2.3');
+const { initial } = await buildConsole(directory);
 
 t.test('what the page loads at first is small, and neither the editor nor the terminal', async (t) => {
   const sizes = await Promise.all(initial.map(async (name) => (await stat(path.join(directory, `${name}.gz`))).size));
