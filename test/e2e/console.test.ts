@@ -10,7 +10,7 @@ import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE, pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 
-t.setTimeout(5 * 60_000);
+t.setTimeout(8 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-console' });
 cluster.endWith(t);
 const browser = await startBrowser({ directory: cluster.directory, netns: cluster.host.netns });

@@ -1,6 +1,4 @@
 /** Rows of a list: what they are made of, and which are shown in which order. */
-import { isJsonObject } from '../../../api/machinery/own.ts';
-
 export interface Column {
   readonly name: string;
   readonly description: string;
@@ -85,7 +83,7 @@ export function rowsOf({ rows = [] }: Table): Row[] {
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'string') return value;
-  return isJsonObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : JSON.stringify(value);
 }
 
 export interface Order {

@@ -61,5 +61,5 @@ export function editable(object: KubeObject): KubeObject {
 /** What two states of an object differ in, besides what the server counts. */
 export function comparable(object: KubeObject): KubeObject {
   const shown = editable(object);
-  return { ...shown, metadata: without(shown.metadata ?? {}, 'resourceVersion') };
+  return { ...shown, metadata: without(shown.metadata ?? {}, 'resourceVersion', 'generation') };
 }

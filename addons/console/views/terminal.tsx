@@ -127,7 +127,7 @@ function TerminalView({ pod, running, ended }: TerminalViewProps) {
   return (
     <>
       {!isOpen.value && !hasEnded.value && <p class="muted">{t('terminal.connecting')}</p>}
-      <div class="terminal" ref={place} role="group" aria-label={t('terminal.label', { name: pod.name })} />
+      <div class="terminal-place" ref={place} role="group" aria-label={t('terminal.label', { name: pod.name })} />
     </>
   );
 }
