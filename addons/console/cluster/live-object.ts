@@ -3,7 +3,14 @@ import { signal, type Signal } from '@preact/signals';
 import type { KubeObject } from '../model/object.ts';
 import { apiPath, type ResourceName } from '../model/route.ts';
 import { follow, type FollowState } from './follow.ts';
-import { call } from './request.ts';
+import { ApiError, call } from './request.ts';
+
+interface ObjectList {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata?: { readonly resourceVersion?: string };
+  readonly items?: readonly KubeObject[];
+}
 
 export class LiveObject {
   readonly object: Signal<KubeObject | undefined> = signal(undefined);
@@ -12,16 +19,21 @@ export class LiveObject {
   readonly #closing = new AbortController();
 
   constructor(which: ResourceName, namespace: string, name: string) {
-    const path = apiPath(which, namespace, name);
+    const path = apiPath(which, namespace);
+    const selectors = { fieldSelector: `metadata.name=${name}` };
     void follow<KubeObject>(
       {
-        path: apiPath(which, namespace),
-        selectors: { fieldSelector: `metadata.name=${name}` },
+        path,
+        selectors,
         read: async (ending) => {
-          const object = await call<KubeObject>(path, { signal: ending });
-          this.object.value = object;
+          // A list of one: the revision of the object itself may be too old to watch from.
+          const list = await call<ObjectList>(path, { query: selectors, signal: ending });
+          const [object] = list.items ?? [];
+          if (!object) throw new ApiError(`${which.resource} "${name}" not found`, 404);
+          // Items of lists need not say what they are.
+          this.object.value = { apiVersion: list.apiVersion, kind: list.kind?.replace(/List$/, ''), ...object };
           this.isDeleted.value = false;
-          return object.metadata?.resourceVersion ?? '';
+          return list.metadata?.resourceVersion ?? '';
         },
         change: ({ type, object }) => {
           if (type === 'DELETED') this.isDeleted.value = true;
