@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { openConsole, startBrowser } from '../test/support/browser.ts';
-import { BenchServer, type BenchServerOptions } from './bench-server.ts';
+import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { createPods, NAMESPACE } from './pods.ts';
 import type { Report } from './report.ts';
 
@@ -16,7 +16,8 @@ export async function measureConsole(
   running: AsyncDisposableStack,
 ): Promise<void> {
   if (!report.wants('consoleOpen', 'consoleList', 'consoleFilter')) return;
-  const server = running.use(await BenchServer.start({ ...options, settings: { roles: 'apiserver' } }));
+  const server = running.use(await BenchServer.start({ ...options, settings: { roles: 'apiserver,controllers' } }));
+  await createNamespace(server.target, NAMESPACE);
   await createPods(server.target, 0, PODS);
   const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-browser-'));
   running.defer(() => rm(directory, { recursive: true }));

@@ -28,7 +28,7 @@ const PICTURES = process.env['KEDGE_CONSOLE_PICTURES'];
 async function picture(name: string): Promise<void> {
   if (PICTURES === undefined) return;
   const size = page.viewportSize();
-  await page.setViewportSize({ width: 1100, height: 640 });
+  await page.setViewportSize({ width: 980, height: 580 });
   await page.screenshot({ path: path.join(PICTURES, `console-${name}.png`) });
   if (size) await page.setViewportSize(size);
 }
