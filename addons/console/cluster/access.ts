@@ -18,20 +18,20 @@ const MAX_ANSWERS = 2_000;
 
 interface Answer {
   readonly at: number;
-  readonly allowed: ReturnType<typeof signal<boolean>>;
+  readonly allowed: ReturnType<typeof signal<boolean | undefined>>;
 }
 
 let answersOf = '';
 const answers = new Map<string, Answer>();
 
-/** False until the server has said yes. */
-export function may(attempt: Attempt): ReadonlySignal<boolean> {
+/** Undefined until the server has answered. */
+export function may(attempt: Attempt): ReadonlySignal<boolean | undefined> {
   if (answersOf !== token.peek() || answers.size > MAX_ANSWERS) answers.clear();
   answersOf = token.peek();
   const key = JSON.stringify(attempt);
   const known = answers.get(key);
-  if (known && Date.now() - known.at < FRESH_MS) return known.allowed as ReadonlySignal<boolean>;
-  const allowed = known?.allowed ?? signal<boolean>(false);
+  if (known && Date.now() - known.at < FRESH_MS) return known.allowed as ReadonlySignal<boolean | undefined>;
+  const allowed = known?.allowed ?? signal<boolean | undefined>(undefined);
   answers.set(key, { at: Date.now(), allowed });
   review(attempt).then(
     (answer) => (allowed.value = answer),
@@ -41,7 +41,7 @@ export function may(attempt: Attempt): ReadonlySignal<boolean> {
       reviewFailure.value = messageOf(error);
     },
   );
-  return allowed as ReadonlySignal<boolean>;
+  return allowed as ReadonlySignal<boolean | undefined>;
 }
 
 /** Why some buttons may be missing. */

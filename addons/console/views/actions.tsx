@@ -45,7 +45,7 @@ function ActionButton({
     may({ ...needed, ...(namespace && { namespace }), ...(needed === action.needs[0] && name && { name }) }),
   );
   // All are asked for, so that each is subscribed to.
-  if (answers.map((answer) => answer.value).includes(false)) return null;
+  if (answers.map((answer) => answer.value).some((allowed) => allowed !== true)) return null;
   return (
     <button type="button" class={action.name === 'delete' ? 'danger' : ''} onClick={onClick}>
       {t(`action.${action.name}`)}

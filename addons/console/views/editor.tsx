@@ -30,7 +30,7 @@ interface Conflict {
 export function EditorTab({ resource, object }: { readonly resource: Resource; readonly object: KubeObject }) {
   const { group, resource: plural } = resource;
   const { namespace = '', name = '' } = object.metadata ?? {};
-  const mayPatch = may({ verb: 'patch', group, resource: plural, namespace, name }).value;
+  const mayPatch = may({ verb: 'patch', group, resource: plural, namespace, name }).value === true;
   const place = useRef<HTMLDivElement>(null);
   const opened = useRef<{ yaml: Yaml; editor: Editor }>(undefined);
   /** The state that the text began with. */

@@ -81,7 +81,7 @@ function Tabs({ route, object, resource }: TabsProps) {
   const logs = may({ verb: 'get', group: '', resource: 'pods', subresource: 'log', namespace, name });
   const exec = may({ verb: 'create', group: '', resource: 'pods', subresource: 'exec', namespace, name });
   const isThere = (tab: Tab): boolean =>
-    tab === 'logs' ? isPod && logs.value : tab === 'terminal' ? isPod && exec.value : true;
+    tab === 'logs' ? isPod && logs.value === true : tab === 'terminal' ? isPod && exec.value === true : true;
   return (
     <>
       <div class="tabs">

@@ -109,9 +109,13 @@ function SectionView({ section, listed, words }: { section: Section; listed: rea
 
 function Entry({ one }: { readonly one: Listed }) {
   const { group, resource, kind } = one;
-  const everywhere = may({ verb: 'list', group, resource });
-  const here = may({ verb: 'list', group, resource, namespace: chosenNamespace.value || 'default' });
-  if (!everywhere.value && !here.value) return null;
+  const everywhere = may({ verb: 'list', group, resource }).value;
+  // Asked only of those who may not list them everywhere.
+  const isListed =
+    everywhere === false
+      ? may({ verb: 'list', group, resource, namespace: chosenNamespace.value || 'default' }).value
+      : everywhere;
+  if (isListed !== true) return null;
   const current = route.value;
   const isCurrent =
     (current.page === 'list' || current.page === 'object') && current.group === group && current.resource === resource;
