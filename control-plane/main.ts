@@ -148,7 +148,7 @@ async function consoleDirectory({ disable }: ServerConfig, logger: Logger): Prom
     await accessFile(path.join(directory, 'index.html'));
     return directory;
   } catch (error) {
-    logger.info({ directory, err: error }, 'no console is served: its files are missing');
+    logger.debug({ directory, err: error }, 'no console is served: its files are missing');
     return undefined;
   }
 }

@@ -30,7 +30,7 @@ export function may(attempt: Attempt): ReadonlySignal<boolean | undefined> {
   answersOf = token.peek();
   const key = JSON.stringify(attempt);
   const known = answers.get(key);
-  if (known && Date.now() - known.at < FRESH_MS) return known.allowed as ReadonlySignal<boolean | undefined>;
+  if (known && Date.now() - known.at < FRESH_MS) return known.allowed;
   const allowed = known?.allowed ?? signal<boolean | undefined>(undefined);
   answers.set(key, { at: Date.now(), allowed });
   review(attempt).then(
@@ -41,7 +41,7 @@ export function may(attempt: Attempt): ReadonlySignal<boolean | undefined> {
       reviewFailure.value = messageOf(error);
     },
   );
-  return allowed as ReadonlySignal<boolean | undefined>;
+  return allowed;
 }
 
 /** Why some buttons may be missing. */
