@@ -90,10 +90,19 @@ test('resources are told by the keys of either layout', (t) => {
   const ways = (keys: KeyLayout): string[] => {
     const transformers = new Transformers(resources, keys);
     const widgets = { group: 'example.com', plural: 'widgets', custom: {} as CustomResource };
-    return [secrets, deployments, services, endpoints, ingresses, events, widgets]
-      .map((kind) => transformers.of(`${keys.prefixOf(kind)}ns/name`).writes);
+    return [secrets, deployments, services, endpoints, ingresses, events, widgets].map(
+      (kind) => transformers.of(`${keys.prefixOf(kind)}ns/name`).writes,
+    );
   };
-  const expected = ['secretbox:one', 'aesgcm:two', 'aescbc:three', 'identity', 'aescbc:three', 'aescbc:three', 'aesgcm:two'];
+  const expected = [
+    'secretbox:one',
+    'aesgcm:two',
+    'aescbc:three',
+    'identity',
+    'aescbc:three',
+    'aescbc:three',
+    'aesgcm:two',
+  ];
   t.strictSame(ways(GROUPED_KEYS), expected);
   t.strictSame(ways(upstreamKeys()), expected);
   t.strictSame(ways(upstreamKeys('/of/another')), expected);
