@@ -47,8 +47,7 @@ export class RequestAuthenticator implements Authenticator {
       return this.#userOf(token, tokens, audiences);
     }
     // A proxy that names no user is no user itself.
-    if (credentials.proxy || credentials.headers.authorization !== undefined || !anonymous(credentials.path))
-      throw unauthorized();
+    if (credentials.proxy || !anonymous(credentials.path)) throw unauthorized();
     return ANONYMOUS;
   }
 
