@@ -18,8 +18,10 @@ import { runAlone, TestProcess } from './test-process.ts';
 
 /** Run in this order: the longest files are those of servers. */
 const ROOTLESS = ['test/server/', 'test/unit/'];
-/** Groups of folders, run in this order, two files at a time: whoever starts containerd or a cluster waits for it most of the time. */
-const TOGETHER = [ROOTLESS, ['test/host/'], ['test/e2e/']];
+/** Groups of folders, run in this order, two files at a time. Tests of the host start a containerd each. */
+const TOGETHER = [ROOTLESS, ['test/host/']];
+/** Run one at a time: these measure time or use the whole machine. */
+const ALONE = ['test/e2e/'];
 /** One more than there are processors, since files also wait; `npm test` measures no times. */
 const ROOTLESS_JOBS = os.availableParallelism() + 1;
 /** Suffix of tests that take more than five seconds of CPU time. */
@@ -79,6 +81,7 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
   try {
     await openTestPki(pki);
     for (const folders of TOGETHER) await runAll(below(folders), isRootless ? ROOTLESS_JOBS : 2, env, totals);
+    await runAll(below(ALONE), 1, env, totals);
     // Diagnostics of clusters whose test has failed.
     for await (const account of glob(path.join(accounts, '*.txt')))
       console.log(`\n${account}\n${await readFile(account, 'utf8')}`);
