@@ -56,10 +56,13 @@ export class Etcd implements AsyncDisposable {
     { arguments: more = [], scheme = 'http', directory: given }: EtcdOptions = {},
   ): Promise<Etcd[]> {
     const names = Array.from({ length: size }, (_, index) => `m${index}`);
-    const peers = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
-    const urls = await Promise.all(names.map(async () => `${scheme}://127.0.0.1:${await freePort()}`));
+    // All at once, so that they differ.
+    const ports = await Promise.all(Array.from({ length: 3 * size }, freePort));
+    const peers = names.map((_, index) => `http://127.0.0.1:${ports[index]}`);
+    const urls = names.map((_, index) => `${scheme}://127.0.0.1:${ports[size + index]}`);
     // Without encryption, whatever the clients have.
-    const healths = await Promise.all(names.map(async () => `http://127.0.0.1:${await freePort()}`));
+    const healths = names.map((_, index) => `http://127.0.0.1:${ports[2 * size + index]}`);
+    const token = urls.join();
     const initial = names.map((name, index) => `${name}=${peers[index]}`).join(',');
     const members = await Promise.all(
       names.map(async (name, index) => {
@@ -70,7 +73,7 @@ export class Etcd implements AsyncDisposable {
           ...['--name', name, '--data-dir', path.join(directory, 'data')],
           ...['--listen-client-urls', url, '--advertise-client-urls', url],
           ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-          ...['--initial-cluster', initial, '--initial-cluster-token', path.basename(directory)],
+          ...['--initial-cluster', initial, '--initial-cluster-token', token],
           ...['--listen-metrics-urls', healths[index] ?? ''],
           ...['--heartbeat-interval', '50', '--election-timeout', '500', '--logger', 'zap', '--log-level', 'error'],
           ...more,

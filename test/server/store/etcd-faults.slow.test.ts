@@ -179,11 +179,11 @@ t.test('a frozen etcd interrupts watches and calls within their limit', async (t
 });
 
 t.test('an etcd whose quota is used up refuses writes in its own words, and serves reads and deletions', async (t) => {
-  const [etcd] = await cluster(t, 1, { arguments: ['--quota-backend-bytes', String(2 ** 20)] });
+  const [etcd] = await cluster(t, 1, { arguments: ['--quota-backend-bytes', String(16 * 2 ** 20)] });
   if (!etcd) return;
   const store = await storeOn(t, [etcd]);
   await t.rejects(store.put('/k', Buffer.alloc(1.8 * 2 ** 20)), { message: 'etcdserver: request is too large' });
-  const large = Buffer.alloc(100_000, 'x');
+  const large = Buffer.alloc(1_000_000, 'x');
   let writes = 0;
   const refusal = await eventually('the quota to be used up', async () => {
     try {
