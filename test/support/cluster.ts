@@ -38,6 +38,7 @@ export class Cluster implements AsyncDisposable {
   readonly ipv6: boolean;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #hasIngress: boolean;
+  readonly #outsiders: string[] = [];
   #server: Daemon | undefined;
 
   private constructor(
@@ -134,6 +135,21 @@ export class Cluster implements AsyncDisposable {
     return path.join(this.directory, 'server');
   }
 
+  /** A network namespace on the nodes' network, whose links stay the same when pods come and go: browsers take a change for an outage. */
+  async addOutsider(): Promise<string> {
+    const name = `${path.basename(this.directory)}-out`;
+    const hub = this.host.netns;
+    await run('ip', ['netns', 'add', name]);
+    this.#outsiders.push(name);
+    const ends = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name];
+    await run('ip', ['-n', hub, 'link', 'add', 'lan-out', ...ends]);
+    await run('ip', ['-n', hub, 'link', 'set', 'lan-out', 'master', 'lan0', 'up']);
+    await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+    await run('ip', ['-n', name, 'address', 'add', `${NETWORK}.250/24`, 'dev', 'eth0']);
+    await run('ip', ['-n', name, 'link', 'set', 'eth0', 'up']);
+    return name;
+  }
+
   /** Starts or restarts the server, with other settings if there are `more`; resolves when it is ready. */
   async startServer(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const settings = {
@@ -205,6 +221,7 @@ export class Cluster implements AsyncDisposable {
     for (const node of this.nodes.toReversed()) await node.stopAgent();
     await this.#server?.end();
     const removals: PromiseSettledResult<void>[] = [];
+    for (const name of this.#outsiders.splice(0)) await run('ip', ['netns', 'delete', name]);
     for (const node of this.nodes.splice(0).toReversed()) removals.push(...(await Promise.allSettled([node.remove()])));
     await removeTraces(this.directory);
     for (const removal of removals) if (removal.status === 'rejected') throw removal.reason;

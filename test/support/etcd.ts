@@ -1,6 +1,7 @@
 /** etcd processes of Debian's, each on free ports of the loopback with data in memory. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -102,8 +103,20 @@ export class Etcd implements AsyncDisposable {
     });
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child?.kill(name);
+  /** From when it returns, nothing is answered until `thaw`. */
+  freeze(): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    this.#child?.kill('SIGSTOP');
+    // The signal takes effect a little later, thread by thread.
+    const until = performance.now() + 5_000;
+    const tasks = `/proc/${pid}/task`;
+    const isStopped = (task: string): boolean => / T /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1'));
+    while (!readdirSync(tasks).every(isStopped)) if (performance.now() > until) throw new Error('etcd does not stop');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   /** kill -9. */

@@ -144,9 +144,9 @@ t.test('of three members the one in use is frozen, then another is killed: calls
   history.write(store, 'w');
   history.watch(store);
   await history.grow(50);
-  first.signal('SIGSTOP');
+  first.freeze();
   await history.grow(50);
-  first.signal('SIGCONT');
+  first.thaw();
   await history.grow(50);
   await second.kill();
   await history.grow(50);
@@ -170,11 +170,11 @@ t.test('a frozen etcd interrupts watches and calls within their limit', async (t
     await store.put('/k', Buffer.from('2'));
     return watch.events.length > 0;
   });
-  etcd.signal('SIGSTOP');
+  etcd.freeze();
   const frozenAt = performance.now();
   await Promise.all([interrupted, t.rejects(store.put('/k', Buffer.from('3')), StoreTimeoutError)]);
   t.ok(performance.now() - frozenAt < 11_000);
-  etcd.signal('SIGCONT');
+  etcd.thaw();
   await eventually('etcd to serve again', () => store.put('/k', Buffer.from('4')));
 });
 
@@ -208,6 +208,7 @@ t.test('history compacted by others ends the watches that are behind, and old li
   const before = collect(t, store, '/', first);
   for (let i = 0; i < 10; i++) await store.put('/k', Buffer.from(`${i}`));
   const last = await store.latestRevision();
+  await eventually('a watch to have caught up', () => before.revision >= last);
   await other.compact(last);
   await t.rejects(
     store.watch('/', first, () => undefined),

@@ -29,8 +29,8 @@ storeContract(
         return store;
       },
       stall: () => {
-        etcd.signal('SIGSTOP');
-        return { resume: () => etcd.signal('SIGCONT') };
+        etcd.freeze();
+        return { resume: () => etcd.thaw() };
       },
     };
   },
