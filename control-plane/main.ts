@@ -30,8 +30,6 @@ import type { RoleMessage, RoleOptions } from './role-thread.ts';
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
 /** When the server listens on all addresses, its own process connects to the loopback. */
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
-/** Of a certificate that lives as long as the process. */
-const OWN_CERTIFICATE_MS = 10 * 365 * 24 * 3600 * 1000;
 /** Backoff between restarts of a failed role. */
 const RESTART = { initialMs: 1_000, maxMs: 60_000 };
 /** Size of a thread's young generation: threads allocate little between events, and a larger one is only resident memory. */
@@ -212,6 +210,7 @@ async function openRolePort(
   const { RolePort } = await import('./role-port.ts');
   const current = () => roleOptions(role, config, access, undefined);
   const { server, credentials } = await current();
+  const { ownCertificate } = await import('./pki/own-certificate.ts');
   const certificate = access ? certificateOf(access) : await ownCertificate(role);
   const opened = stack.use(
     new RolePort({ role, address: config.rolesAddress, port, certificate, server, credentials, metrics, logger }),
@@ -228,16 +227,6 @@ const certificateOf = ({ pki: { ca, serving } }: Access): PortCertificate => ({
   ...{ cert: serving.certificate, key: serving.key },
   ca: ca.certificate,
 });
-
-/** Away from the api-server there is no CA at hand that scrapers could trust: they skip the verification, as with upstream's. */
-async function ownCertificate(role: ThreadRole): Promise<PortCertificate> {
-  const { createAuthority, issueCertificate } = await import('./pki/signing.ts');
-  const { certificate, key } = await issueCertificate(await createAuthority(`${role}-ca`, Date.now()), {
-    ...{ commonName: role, names: ['localhost', '127.0.0.1', os.hostname()], usages: ['server auth'] },
-    ...{ lifetimeMs: OWN_CERTIFICATE_MS, now: Date.now() },
-  });
-  return { cert: certificate, key };
-}
 
 /** Restarts a role whose thread has failed; the other roles are not affected. */
 async function keepRunning(

@@ -8,7 +8,6 @@ import { followFile } from '../../../../daemon/reloaded-file.ts';
 import { SettingValueError } from '../../../../daemon/setting-rules.ts';
 import { KubeconfigWebhook } from '../../http/kubeconfig-webhook.ts';
 import { readBundle } from '../issued-by.ts';
-import type { Authenticator } from './authenticator.ts';
 import { SIGNING_ALGORITHMS } from './oidc/algorithms.ts';
 import { jwtErrors, readAuthenticationConfiguration, type JwtAuthenticator } from './oidc/configuration.ts';
 import { OidcIssuers } from './oidc/issuers.ts';
@@ -21,7 +20,7 @@ export interface OutsideAuthentication {
   readonly tokens: readonly TokenAuthenticator[];
   /** Whether a request for the path may be anonymous. */
   readonly anonymous: (path: string) => boolean;
-  readonly requestHeaders: Authenticator | undefined;
+  readonly requestHeaders: RequestHeaderAuthenticator | undefined;
   /** The CAs of proxies in front; empty: there are none. */
   readonly proxyAuthorities: readonly X509Certificate[];
 }

@@ -2,6 +2,7 @@ import { unauthorized } from '../../../../api/machinery/status-error.ts';
 import { ANONYMOUS, type Credentials, type User } from '../../http/user.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { ClientCertificateAuthenticator } from './client-certificate.ts';
+import type { RequestHeaderAuthenticator } from './request-headers.ts';
 import { InvalidTokenError, type TokenAnswer, type TokenAuthenticator } from './token-authenticator.ts';
 
 const BEARER = /^bearer +([^ ]+)$/i;
@@ -25,7 +26,7 @@ export interface RequestAuthenticatorOptions {
   /** Whether a request without credentials, with this path, is accepted as system:anonymous. */
   readonly anonymous: (path: string) => boolean;
   /** Users that a proxy in front has authenticated; they count before anything else. */
-  readonly requestHeaders?: Authenticator | undefined;
+  readonly requestHeaders?: Pick<RequestHeaderAuthenticator, 'authenticate'> | undefined;
 }
 
 /** The user of a request: by client certificate, then by bearer token, else system:anonymous. Invalid credentials are a 401. */
@@ -39,7 +40,7 @@ export class RequestAuthenticator implements Authenticator {
   authenticate(credentials: Credentials): User | Promise<User> {
     const { clientCertificates, tokens, audiences, anonymous, requestHeaders } = this.#options;
     const proxied = requestHeaders?.authenticate(credentials);
-    if (proxied && !(proxied instanceof Promise)) return proxied;
+    if (proxied) return proxied;
     const certified = clientCertificates.authenticate(credentials);
     if (certified) return certified;
     const token = bearerToken(credentials);
