@@ -11,6 +11,7 @@ import {
   type Subresource,
 } from './kind.ts';
 import { validateSubdomainName } from './names.ts';
+import { lazy } from './lazy.ts';
 import { own } from './own.ts';
 import type { Shape } from './schema.ts';
 
@@ -20,12 +21,6 @@ const noErrors = (): [] => [];
 const STATUS = 'status';
 
 type Validate<T> = (object: T, old?: T) => FieldError[];
-
-/** Computes a value at its first use: a server uses only some of the kinds. */
-function lazy<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
-}
 
 type Merge = (constraints: FieldError[], others: readonly FieldError[]) => FieldError[];
 

@@ -132,14 +132,18 @@ function validateCommon(
   return errors;
 }
 
+const validateGenerateName = (
+  { generateName }: ObjectMeta,
+  kind: Pick<Named, 'validateName'>,
+  path: string,
+): FieldError[] =>
+  generateName
+    ? kind.validateName(generateName, true).map((error) => invalid(`${path}.generateName`, generateName, error))
+    : [];
+
 /** For create, after the name was generated. */
 export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metadata'): FieldError[] {
-  const errors: FieldError[] = [];
-  if (meta.generateName) {
-    for (const error of kind.validateName(meta.generateName, true)) {
-      errors.push(invalid(`${path}.generateName`, meta.generateName, error));
-    }
-  }
+  const errors = validateGenerateName(meta, kind, path);
   if (!meta.name) errors.push(required(`${path}.name`, 'name or generateName is required'));
   else for (const error of kind.validateName(meta.name, false)) errors.push(invalid(`${path}.name`, meta.name, error));
   if (kind.namespaced) {
@@ -186,10 +190,11 @@ export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
 export function validateObjectMetaUpdate(
   meta: ObjectMeta,
   old: ObjectMeta,
-  kind: Pick<Named, 'freeFinalizers'>,
+  kind: Pick<Named, 'freeFinalizers' | 'validateName'>,
   path = 'metadata',
 ): FieldError[] {
-  const errors = validateCommon(meta, path, kind);
+  const errors = meta.generateName === old.generateName ? [] : validateGenerateName(meta, kind, path);
+  addErrors(errors, validateCommon(meta, path, kind));
   if (old.deletionTimestamp) {
     const before = new Set(old.finalizers);
     const added = (meta.finalizers ?? []).filter((finalizer) => !before.has(finalizer));

@@ -10,7 +10,6 @@ const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
-const ENV_NAME = '[^=]+';
 const HTTP_HEADER = '[-A-Za-z0-9]+';
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
 
@@ -114,7 +113,7 @@ export function validateQualifiedName(text: string): readonly string[] {
   if (slash >= 0) {
     if (name.includes('/')) {
       return [
-        `a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an ` +
+        `a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an ` +
           `alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}') ` +
           `with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
       ];
@@ -170,9 +169,7 @@ export function validateEnvName(name: string): readonly string[] {
   const errors: string[] = [];
   if (name === '') errors.push('environment variable name must not be empty');
   if (!PRINTABLE_ASCII.test(name)) {
-    errors.push(
-      `a valid environment variable name must consist only of printable ASCII characters other than '=' (regex used for validation is '${ENV_NAME}')`,
-    );
+    errors.push(`a valid environment variable name must consist only of printable ASCII characters other than '='`);
   }
   return orNothing(errors);
 }

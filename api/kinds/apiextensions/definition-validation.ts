@@ -245,8 +245,7 @@ function validateNames({
   categories = [],
 }: CustomResourceDefinitionNames): FieldError[] {
   const errors: FieldError[] = [];
-  const check = (field: string, name: string | undefined, mixedCase: boolean): void => {
-    if (!name) return;
+  const check = (field: string, name: string, mixedCase: boolean): void => {
     const problems = validateLabel1035Name(mixedCase ? name.toLowerCase() : name);
     if (problems.length === 0) return;
     const prefix = mixedCase ? 'may have mixed case, but should otherwise match: ' : '';
@@ -254,10 +253,10 @@ function validateNames({
   };
   const named = { plural, singular, kind, listKind };
   for (const [field, name] of Object.entries(named)) if (!name) errors.push(required(`spec.names.${field}`));
-  check('plural', plural, false);
-  check('singular', singular, false);
-  check('kind', kind, true);
-  check('listKind', listKind, true);
+  if (plural) check('plural', plural, false);
+  if (singular) check('singular', singular, false);
+  if (kind) check('kind', kind, true);
+  if (listKind) check('listKind', listKind, true);
   for (const [index, name] of shortNames.entries()) check(`shortNames[${index}]`, name, false);
   if (kind && kind === listKind)
     errors.push(invalid('spec.names.listKind', listKind, 'kind and listKind may not be the same'));

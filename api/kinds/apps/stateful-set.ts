@@ -1,7 +1,7 @@
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
 import { validateLabelName } from '../../machinery/names.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
@@ -18,7 +18,7 @@ import {
   validateSelector,
 } from './workload.ts';
 import { StatefulSet, type StatefulSetSpec, type StatefulSetUpdateStrategy } from '../../types/apps/v1.gen.ts';
-import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import type { PodTemplateSpec, Volume } from '../../types/core/v1.gen.ts';
 
 const DEFAULT_HISTORY = 10;
 /** What an update may change of the spec, in the order of the message. */
@@ -80,6 +80,16 @@ function validateStrategy(strategy: StatefulSetUpdateStrategy): FieldError[] {
   return [invalid(`${path}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")];
 }
 
+/** Names of volumes that are made of those of claims; the template's own are checked among its fields. */
+function validateVolumeNames(volumes: readonly Volume[] = [], path: string): FieldError[] {
+  return volumes
+    .filter(({ persistentVolumeClaim, name }) => persistentVolumeClaim?.claimName === name)
+    .flatMap(({ name }, index) => {
+      const at = `${path}[${index}].name`;
+      return name === '' ? [required(at)] : validateLabelName(name).map((problem) => invalid(at, name, problem));
+    });
+}
+
 /** The template as its pods have it: with the volumes of their claims, and with the names that the controller gives them. */
 function podTemplateOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec): PodTemplateSpec {
   const { spec = { containers: [] } } = template;
@@ -91,8 +101,12 @@ function podTemplateOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec)
 
 function validateTemplate(spec: StatefulSetSpec): FieldError[] {
   const { labels, annotations } = spec.template.metadata ?? {};
+  const template = podTemplateOf(spec);
   return [
-    ...validateLastingTemplate(podTemplateOf(spec), 'StatefulSet'),
+    ...validateLastingTemplate(template, 'StatefulSet'),
+    ...(spec.volumeClaimTemplates?.length
+      ? validateVolumeNames(template.spec?.volumes, 'spec.template.spec.volumes')
+      : []),
     ...validateLabels(labels, 'spec.template.labels'),
     ...validateAnnotations(annotations, 'spec.template.annotations'),
   ];

@@ -132,6 +132,7 @@ function validateSuccessRule(
   const at = `${path}.succeededCount`;
   const atMost = (limit: number, what: string): FieldError =>
     invalid(at, succeededCount, `must be less than or equal to ${limit} (the number of ${what})`);
+  if (succeededCount < 0) errors.push(invalid(at, succeededCount, 'must be greater than or equal to 0'));
   if (succeededCount > completions) errors.push(atMost(completions, 'specified completions'));
   if (succeededIndexes !== undefined && succeededCount > total) {
     errors.push(atMost(total, 'indexes in the specified succeededIndexes field'));

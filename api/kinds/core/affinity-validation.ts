@@ -8,7 +8,12 @@ import {
   required,
   tooMany,
 } from '../../machinery/field-error.ts';
-import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
+import {
+  validateLabelName,
+  validateLabelValue,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 import type {
@@ -74,6 +79,12 @@ function validateFieldRequirement(requirement: NodeSelectorRequirement, path: st
     );
   }
   if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'));
+  else {
+    for (const [index, value] of values.entries()) {
+      for (const problem of validateSubdomainName(value))
+        errors.push(invalid(`${path}.values[${index}]`, value, problem));
+    }
+  }
 }
 
 function validateValues({ values = [] }: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
@@ -263,7 +274,8 @@ export function validateTopologySpread(
     if (last.get(pair) !== index) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
     if (minDomains !== undefined && minDomains <= 0) {
       errors.push(invalid(`${at}.minDomains`, minDomains, 'must be greater than zero'));
-    } else if (minDomains !== undefined && whenUnsatisfiable !== 'DoNotSchedule') {
+    }
+    if (minDomains !== undefined && whenUnsatisfiable !== 'DoNotSchedule') {
       errors.push(
         invalid(
           `${at}.minDomains`,

@@ -1,9 +1,8 @@
 /** AppArmor profiles that annotations name, as before v1.30: https://kubernetes.io/docs/tutorials/security/apparmor/ */
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { own } from '../../machinery/own.ts';
-import type { AppArmorProfile, Container, EphemeralContainer, Pod, PodSpec } from '../../types/core/v1.gen.ts';
-
-type AnyContainer = Container | EphemeralContainer;
+import type { AppArmorProfile, Pod } from '../../types/core/v1.gen.ts';
+import { allContainers } from './all-containers.ts';
 
 /** Before the name of a container. */
 export const APP_ARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/';
@@ -27,7 +26,7 @@ export const appArmorDeprecation = (annotationsAt: string, container: string): s
 export function adoptAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: string) => void): void {
   const annotations = metadata?.annotations;
   if (!annotations || !spec || spec.os?.name === 'windows') return;
-  for (const container of containersOf(spec)) {
+  for (const [container] of allContainers(spec)) {
     const annotation = own(annotations, `${APP_ARMOR_ANNOTATION}${container.name}`);
     if (annotation === undefined || container.securityContext?.appArmorProfile) continue;
     const profile = profileOf(annotation);
@@ -36,10 +35,3 @@ export function adoptAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: s
     warn(appArmorDeprecation('metadata.annotations', container.name));
   }
 }
-
-/** None of the lists has to be there: a pod that is not valid gets here, too. */
-const containersOf = ({ initContainers, containers, ephemeralContainers }: Partial<PodSpec>): AnyContainer[] => [
-  ...(initContainers ?? []),
-  ...(containers ?? []),
-  ...(ephemeralContainers ?? []),
-];

@@ -11,7 +11,7 @@ import {
 import { validatePortName } from '../../machinery/names.ts';
 import { validateEnv, validateEnvFrom } from './env-validation.ts';
 import { validateContainerLife } from './probe-validation.ts';
-import { validateResources } from './resource-validation.ts';
+import { claimNames, validateResources } from './resource-validation.ts';
 import { validateSecurityContext } from './security-context-validation.ts';
 import { validateDescendingPath } from './volume-file-validation.ts';
 import type {
@@ -21,7 +21,6 @@ import type {
   EphemeralContainer,
   PodSpec,
   Volume,
-  VolumeDevice,
   VolumeMount,
 } from '../../types/core/v1.gen.ts';
 
@@ -31,8 +30,14 @@ interface Surroundings {
   readonly volumes: ReadonlyMap<string, Volume>;
 }
 
-export function validateContainers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const around: Surroundings = { spec, volumes: new Map(spec.volumes?.map((volume) => [volume.name, volume])) };
+/** @param volumes the valid ones of the pod */
+export function validateContainers(
+  spec: PodSpec,
+  volumes: ReadonlyMap<string, Volume>,
+  path: string,
+  errors: FieldError[],
+): void {
+  const around: Surroundings = { spec, volumes };
   const containers = spec.containers ?? [];
   const at = `${path}.containers`;
   const names = new Set<string>();
@@ -88,6 +93,19 @@ function validateInitContainers(
   }
 }
 
+/** What services need, in the order in which upstream declares it. */
+const NOT_EPHEMERAL = [
+  'ports',
+  'resizePolicy',
+  'restartPolicy',
+  'restartPolicyRules',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+] as const satisfies (keyof EphemeralContainer)[];
+const NO_EPHEMERAL = 'cannot be set for an Ephemeral Container';
+
 function validateEphemeralContainers(
   spec: PodSpec,
   around: Surroundings,
@@ -104,19 +122,16 @@ function validateEphemeralContainers(
     names.add(container.name);
     const target = container.targetContainerName;
     if (target && !containers.has(target)) errors.push(notFound(`${at}.targetContainerName`, target));
-    for (const field of [
-      'ports',
-      'livenessProbe',
-      'readinessProbe',
-      'startupProbe',
-      'lifecycle',
-      'resizePolicy',
-    ] as const) {
-      if (container[field] !== undefined)
-        errors.push(forbidden(`${at}.${field}`, 'field not allowed for ephemeral containers'));
+    for (const field of NOT_EPHEMERAL) {
+      if (container[field] !== undefined) errors.push(forbidden(`${at}.${field}`, NO_EPHEMERAL));
     }
-    if (container.resources?.limits || container.resources?.requests) {
-      errors.push(forbidden(`${at}.resources`, 'field not allowed for ephemeral containers'));
+    if (container.resources && Object.keys(container.resources).length > 0) {
+      errors.push(forbidden(`${at}.resources`, NO_EPHEMERAL));
+    }
+    for (const [place, mount] of (container.volumeMounts ?? []).entries()) {
+      for (const field of ['subPath', 'subPathExpr'] as const) {
+        if (mount[field]) errors.push(forbidden(`${at}.volumeMounts[${place}].${field}`, NO_EPHEMERAL));
+      }
     }
   }
 }
@@ -132,12 +147,13 @@ function validateContainer(
     errors.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
   }
   if (container.ports) validatePorts(container.ports, around.spec, `${path}.ports`, errors);
-  if (container.env) validateEnv(container.env, `${path}.env`, errors);
+  if (container.env) validateEnv(container.env, around.spec, `${path}.env`, errors);
   if (container.envFrom) validateEnvFrom(container.envFrom, `${path}.envFrom`, errors);
-  const devices = new Set(container.volumeDevices?.map((device) => device.devicePath));
-  if (container.volumeMounts) validateMounts(container, around, devices, `${path}.volumeMounts`, errors);
-  if (container.volumeDevices) validateDevices(container.volumeDevices, around, `${path}.volumeDevices`, errors);
-  if (container.resources) validateResources(container.resources, `${path}.resources`, errors);
+  if (container.volumeMounts) validateMounts(container, around, `${path}.volumeMounts`, errors);
+  if (container.volumeDevices) validateDevices(container, around, `${path}.volumeDevices`, errors);
+  if (container.resources) {
+    validateResources(container.resources, `${path}.resources`, errors, { claims: claimNames(around.spec) });
+  }
   if (container.resizePolicy) validateResizePolicy(container.resizePolicy, around.spec, `${path}.resizePolicy`, errors);
   if (container.securityContext) {
     validateSecurityContext(container.securityContext, around.spec.hostUsers, `${path}.securityContext`, errors);
@@ -204,16 +220,19 @@ function validateHostPorts(containers: readonly Container[], path: string, error
 function validateMounts(
   container: Container | EphemeralContainer,
   { volumes }: Surroundings,
-  devices: ReadonlySet<string>,
   path: string,
   errors: FieldError[],
 ): void {
   const paths = new Set<string>();
+  const devices = new Set(container.volumeDevices?.map((device) => device.devicePath));
+  const names = new Set(container.volumeDevices?.map((device) => device.name));
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const at = `${path}[${index}]`;
     if (!volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name));
+    if (names.has(mount.name))
+      errors.push(invalid(`${at}.name`, mount.name, 'must not already exist in volumeDevices'));
     if (paths.has(mount.mountPath)) errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'));
-    else if (devices.has(mount.mountPath)) {
+    if (devices.has(mount.mountPath)) {
       errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'));
     }
     paths.add(mount.mountPath);
@@ -221,7 +240,10 @@ function validateMounts(
   }
 }
 
-/** Paths within the volume are reported without an index, as upstream does. */
+const PROPAGATIONS = ['Bidirectional', 'HostToContainer', 'None'];
+const RECURSIVE_MODES = ['Disabled', 'Enabled', 'IfPossible'];
+
+/** Paths within the volume, and words, are reported without an index, as upstream does. */
 function validateMountDetails(
   mount: VolumeMount,
   privileged: boolean,
@@ -237,6 +259,12 @@ function validateMountDetails(
     validateDescendingPath(mount.subPathExpr, `${path}.subPathExpr`, errors);
   }
   const { mountPropagation, recursiveReadOnly } = mount;
+  if (mountPropagation !== undefined && !PROPAGATIONS.includes(mountPropagation)) {
+    errors.push(notSupported(`${path}.mountPropagation`, mountPropagation, PROPAGATIONS));
+  }
+  if (recursiveReadOnly !== undefined && !RECURSIVE_MODES.includes(recursiveReadOnly)) {
+    errors.push(notSupported(`${path}.recursiveReadOnly`, recursiveReadOnly, RECURSIVE_MODES));
+  }
   if (mountPropagation === 'Bidirectional' && !privileged) {
     errors.push(
       forbidden(`${at}.mountPropagation`, 'Bidirectional mount propagation is available only to privileged containers'),
@@ -253,30 +281,35 @@ function validateMountDetails(
   }
 }
 
+const ONLY_CLAIMS = 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode';
+
 function validateDevices(
-  devices: readonly VolumeDevice[],
+  { volumeDevices = [], volumeMounts = [] }: Container | EphemeralContainer,
   { volumes }: Surroundings,
   path: string,
   errors: FieldError[],
 ): void {
-  const paths = new Set<string>();
-  for (const [index, { name, devicePath }] of devices.entries()) {
+  const [names, paths] = [new Set<string>(), new Set<string>()];
+  const mountedAs = new Map(volumeMounts.map((mount) => [mount.mountPath, mount.name]));
+  const mounted = new Set(mountedAs.values());
+  for (const [index, { name, devicePath }] of volumeDevices.entries()) {
     const at = `${path}[${index}]`;
     const volume = volumes.get(name);
+    if (names.has(name)) errors.push(invalid(`${at}.name`, name, 'must be unique'));
     if (!volume) errors.push(notFound(`${at}.name`, name));
     else if (!volume.persistentVolumeClaim && !volume.ephemeral) {
-      errors.push(
-        invalid(
-          `${at}.name`,
-          name,
-          'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode',
-        ),
-      );
+      errors.push(invalid(`${at}.name`, name, ONLY_CLAIMS));
     }
     if (paths.has(devicePath)) errors.push(invalid(`${at}.devicePath`, devicePath, 'must be unique'));
-    else if (devicePath.split('/').includes('..')) {
+    if (devicePath.split('/').includes('..')) {
       errors.push(invalid(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')"));
+    } else {
+      paths.add(devicePath);
     }
-    paths.add(devicePath);
+    if (mounted.has(name)) errors.push(invalid(`${at}.name`, name, 'must not already exist in volumeMounts'));
+    if (mountedAs.has(devicePath)) {
+      errors.push(invalid(`${at}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts'));
+    }
+    if (name !== '') names.add(name);
   }
 }

@@ -1,11 +1,18 @@
 /** Validation of environment variables, and of the references in them and in downward API volumes. */
-import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
+import { type FieldError, invalid, notFound, notSupported, required } from '../../machinery/field-error.ts';
+import {
+  validateEnvName,
+  validateLabelName,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../../machinery/names.ts';
 import type {
   EnvFromSource,
   EnvVar,
   EnvVarSource,
+  FileKeySelector,
   ObjectFieldSelector,
+  PodSpec,
   ResourceFieldSelector,
 } from '../../types/core/v1.gen.ts';
 
@@ -41,11 +48,42 @@ const SIZE_DIVISORS = new Set(['0', '1', '1k', '1M', '1G', '1T', '1P', '1E', '1K
 const ONE_OF_ENV =
   'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`';
 
-export function validateEnv(env: readonly EnvVar[], path: string, errors: FieldError[]): void {
+/** @param spec the pod's: variables may come from files in its volumes */
+export function validateEnv(env: readonly EnvVar[], spec: PodSpec, path: string, errors: FieldError[]): void {
   for (const [index, variable] of env.entries()) {
-    const at = `${path}[${index}]`;
-    if (variable.valueFrom) validateValueFrom(variable, variable.valueFrom, `${at}.valueFrom`, errors);
+    const at = `${path}[${index}].valueFrom`;
+    if (!variable.valueFrom) continue;
+    validateValueFrom(variable, variable.valueFrom, at, errors);
+    const { fileKeyRef } = variable.valueFrom;
+    if (!fileKeyRef) continue;
+    validateFileKeyRef(fileKeyRef, `${at}.fileKeyRef`, errors);
+    validateFileVolume(fileKeyRef, spec, `${at}.fileKeyRef.volumeName`, errors);
   }
+}
+
+function validateFileKeyRef(
+  { key, volumeName, path: file }: FileKeySelector,
+  path: string,
+  errors: FieldError[],
+): void {
+  if (key) for (const problem of validateEnvName(key)) errors.push(invalid(`${path}.key`, key, problem));
+  if (volumeName) {
+    for (const problem of validateLabelName(volumeName))
+      errors.push(invalid(`${path}.volumeName`, volumeName, problem));
+  }
+  if (file.split('/').includes('..')) errors.push(invalid(`${path}.path`, file, "must not contain '..'"));
+}
+
+/** The volume has to be one that the containers of the pod fill. */
+function validateFileVolume(
+  { volumeName }: FileKeySelector,
+  { volumes = [] }: PodSpec,
+  path: string,
+  errors: FieldError[],
+): void {
+  const volume = volumes.findLast(({ name }) => name === volumeName);
+  if (!volume) errors.push(notFound(path, volumeName));
+  else if (!volume.emptyDir) errors.push(invalid(path, volumeName, 'referenced volume must be of type emptyDir'));
 }
 
 function validateValueFrom(variable: EnvVar, source: EnvVarSource, path: string, errors: FieldError[]): void {
@@ -58,6 +96,12 @@ function validateValueFrom(variable: EnvVar, source: EnvVarSource, path: string,
   if (sources === 0) errors.push(invalid(path, '', ONE_OF_ENV));
   else if (variable.value) errors.push(invalid(path, '', 'may not be specified when `value` is not empty'));
   else if (sources > 1) errors.push(invalid(path, '', 'may not have more than one field specified at a time'));
+}
+
+/** A source of many variables; a name that is missing is told as such. */
+function validateSourceRef(source: { readonly name?: string }, path: string, errors: FieldError[]): void {
+  if (source.name) validateNameRef(source, path, errors);
+  else errors.push(required(`${path}.name`));
 }
 
 /** A name that is missing is as wrong as an empty one. */
@@ -99,6 +143,9 @@ export function validateFieldRef(
   }
 }
 
+const isContainerResource = (resource: string): boolean =>
+  CONTAINER_RESOURCES.includes(resource) || /^(limits|requests)\.hugepages-/.test(resource);
+
 /** @param inVolume whether the container's name is required */
 export function validateResourceFieldRef(
   { resource, containerName, divisor = '0' }: ResourceFieldSelector,
@@ -108,9 +155,10 @@ export function validateResourceFieldRef(
 ): void {
   if (inVolume && !containerName) errors.push(required(`${path}.containerName`));
   else if (resource === '') errors.push(required(`${path}.resource`));
-  else if (!CONTAINER_RESOURCES.includes(resource) && !/^(limits|requests)\.hugepages-/.test(resource)) {
+  else if (!isContainerResource(resource)) {
     errors.push(notSupported(`${path}.resource`, resource, CONTAINER_RESOURCES));
   }
+  if (!isContainerResource(resource)) return;
   const cpu = resource.endsWith('.cpu');
   if (!(cpu ? CPU_DIVISORS : SIZE_DIVISORS).has(divisor)) {
     const allowed = cpu
@@ -123,8 +171,8 @@ export function validateResourceFieldRef(
 export function validateEnvFrom(sources: readonly EnvFromSource[], path: string, errors: FieldError[]): void {
   for (const [index, { configMapRef, secretRef }] of sources.entries()) {
     const at = `${path}[${index}]`;
-    if (configMapRef) validateNameRef(configMapRef, `${at}.configMapRef`, errors);
-    if (secretRef) validateNameRef(secretRef, `${at}.secretRef`, errors);
+    if (configMapRef) validateSourceRef(configMapRef, `${at}.configMapRef`, errors);
+    if (secretRef) validateSourceRef(secretRef, `${at}.secretRef`, errors);
     if (!configMapRef && !secretRef)
       errors.push(invalid(path, '', 'must specify one of: `configMapRef` or `secretRef`'));
     else if (configMapRef && secretRef) {

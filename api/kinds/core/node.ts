@@ -120,6 +120,7 @@ export const nodes = defineKind<Node>({
     if (old.spec?.providerID && spec?.providerID !== old.spec.providerID) {
       errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'));
     }
+    if (spec?.externalID !== old.spec?.externalID) errors.push(forbidden('spec.externalID', 'may not be updated'));
     return errors;
   },
 });

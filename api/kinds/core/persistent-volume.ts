@@ -70,10 +70,12 @@ const shownAffinity = (affinity: VolumeNodeAffinity | undefined): object | null 
     ? {
         Required: affinity.required
           ? {
-              NodeSelectorTerms: affinity.required.nodeSelectorTerms.map(({ matchExpressions, matchFields }) => ({
-                MatchExpressions: shownRequirements(matchExpressions),
-                MatchFields: shownRequirements(matchFields),
-              })),
+              NodeSelectorTerms: (affinity.required.nodeSelectorTerms ?? []).map(
+                ({ matchExpressions, matchFields }) => ({
+                  MatchExpressions: shownRequirements(matchExpressions),
+                  MatchFields: shownRequirements(matchFields),
+                }),
+              ),
             }
           : null,
       }

@@ -6,8 +6,23 @@ import { applyVolumeDefaults } from './volume-defaults.ts';
 import { own, setOwn } from '../../machinery/own.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
 
+/**
+ * Drops what upstream drops while the features are off that it belongs to, as they are by default (ClusterTrustBundleProjection,
+ * PodCertificateRequest, GangScheduling): nothing would honour it.
+ */
+function dropDisabledFields(spec: PodSpec): void {
+  delete spec.schedulingGroup;
+  for (const { projected } of spec.volumes ?? []) {
+    for (const source of projected?.sources ?? []) {
+      delete source.clusterTrustBundle;
+      delete source.podCertificate;
+    }
+  }
+}
+
 /** Defaults that pods and templates share. */
 function applyPodSpecDefaults(spec: PodSpec): void {
+  dropDisabledFields(spec);
   spec.restartPolicy ||= 'Always';
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.schedulerName ||= 'default-scheduler';

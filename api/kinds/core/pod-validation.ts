@@ -1,15 +1,7 @@
 /** Validation of pods and pod templates: upstream's `ValidatePodSpec`. */
 import { MIRROR_ANNOTATION } from '../../domain/mirror-annotation.ts';
 import { MAX_NAMESERVERS, MAX_SEARCHES } from '../../domain/pod-dns.ts';
-import {
-  addErrors,
-  type FieldError,
-  duplicate,
-  forbidden,
-  invalid,
-  notSupported,
-  required,
-} from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
 import {
   validateLabelName,
@@ -20,6 +12,7 @@ import {
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { isSidecar } from '../../domain/pod-lifecycle.ts';
 import { validateContainers } from './container-validation.ts';
+import { validateOperatingSystem } from './operating-system-validation.ts';
 import { validatePodAnnotations } from './pod-annotation-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
@@ -105,7 +98,7 @@ function validateResourceClaims(claims: readonly PodResourceClaim[], path: strin
 }
 
 function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const { hostAliases, overhead, os } = spec;
+  const { hostAliases, overhead } = spec;
   for (const [index, { hostnames }] of (hostAliases ?? []).entries()) {
     for (const [place, name] of (hostnames ?? []).entries()) {
       for (const problem of validateSubdomainName(name))
@@ -114,9 +107,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
   }
   if (overhead) validateResources({ limits: overhead }, `${path}.overhead`, errors);
   validatePodResources(spec, path, errors);
-  if (os && os.name !== 'linux' && os.name !== 'windows') {
-    errors.push(os.name ? notSupported(`${path}.os`, os.name, ['linux', 'windows']) : required(`${path}.os.name`));
-  }
+  validateOperatingSystem(spec, path, errors);
 }
 
 /**
@@ -124,9 +115,9 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
  * @param name of the pod, '' for a template
  */
 function validatePodSpec(spec: PodSpec, name: string, path: string, errors: FieldError[]): void {
-  if (spec.volumes) validateVolumes(spec.volumes, name, `${path}.volumes`, errors);
+  const volumes = validateVolumes(spec.volumes ?? [], name, `${path}.volumes`, errors);
   if (spec.resourceClaims) validateResourceClaims(spec.resourceClaims, `${path}.resourceClaims`, errors);
-  validateContainers(spec, path, errors);
+  validateContainers(spec, volumes, path, errors);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
   validatePodSecurityContext(spec, path, errors);

@@ -3,8 +3,9 @@ import { ipWarnings } from '../../domain/address-warnings.ts';
 import { validateLabelName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
 import { canonicalQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
-import type { Container, EnvVar, EphemeralContainer, Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import type { EnvVar, Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
+import { allContainers, type AnyContainer } from './all-containers.ts';
 import { APP_ARMOR_ANNOTATION, appArmorDeprecation, isProfileOf } from './app-armor.ts';
 import { claimWarnings } from './claim-validation.ts';
 import { deprecatedNodeLabel, nodeSelectorTermWarnings } from './node-label-warnings.ts';
@@ -48,7 +49,6 @@ interface Subject {
   readonly isTemplate: boolean;
   readonly warnings: WarningList;
 }
-type AnyContainer = Container | EphemeralContainer;
 
 export function podWarnings(spec: PodSpec | undefined, metadata: Metadata | undefined): string[] {
   return warningsOf(spec, metadata, '', false);
@@ -89,7 +89,7 @@ function warningsOf(
   addOverheadWarnings(subject);
   if (!spec.securityContext?.seccompProfile && own(annotations, SECCOMP_ANNOTATION) !== undefined)
     warnings.add(`${annotationsAt}[${SECCOMP_ANNOTATION}]: ${SECCOMP_GONE}`);
-  const containers = containersOf(subject);
+  const containers = allContainers(spec, subject.path);
   for (const [container, at] of containers) addContainerWarnings(container, at, subject);
   const ports = containers.flatMap(([container, at]) =>
     (container.ports ?? []).map((port, index) => ({ port, path: `${at}.ports[${index}]` })),
@@ -99,11 +99,6 @@ function warningsOf(
   addAddressWarnings(subject);
   return warnings.texts;
 }
-
-const containersOf = ({ spec, path }: Subject): (readonly [AnyContainer, string])[] =>
-  (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((field) =>
-    (spec[field] ?? []).map((container: AnyContainer, index) => [container, `${path}.${field}[${index}]`] as const),
-  );
 
 function addNodeWarnings({ spec, path, warnings }: Subject): void {
   for (const key of Object.keys(spec.nodeSelector ?? {})) {

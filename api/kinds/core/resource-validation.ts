@@ -1,6 +1,14 @@
 /** Validation of resource requests and limits. */
-import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateQualifiedName } from '../../machinery/names.ts';
+import {
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notFound,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import { validateLabelName, validateQualifiedName } from '../../machinery/names.ts';
 import { compareQuantities, isNegativeQuantity, NANO, parseQuantity } from '../../machinery/quantity.ts';
 import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
 import {
@@ -11,7 +19,7 @@ import {
   REQUESTS_PREFIX,
 } from '../../domain/resource-names.ts';
 import { own } from '../../machinery/own.ts';
-import type { PodSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
+import type { PodSpec, ResourceClaim, ResourceRequirements } from '../../types/core/v1.gen.ts';
 
 const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
 /** Resources of a quota that count objects. */
@@ -77,11 +85,56 @@ export function validateResourceAmount(name: string, amount: string, path: strin
   }
 }
 
+/** What differs between the requirements of containers, pods and RuntimeClasses. */
+interface ResourceRules {
+  readonly validateName?: (name: string, path: string, errors: FieldError[]) => void;
+  /** The claims that can be referred to; sorted. */
+  readonly claims?: readonly string[];
+}
+
+/** The claims of dynamic resource allocation that the containers of a pod can refer to. */
+export const claimNames = ({ resourceClaims = [] }: PodSpec): readonly string[] =>
+  resourceClaims.length === 0 ? [] : [...new Set(resourceClaims.map(({ name }) => name))].sort();
+
+/** A claim as a whole, or one of its requests; neither twice, and not a request of what is referred to as a whole. */
+function validateClaims(
+  claims: readonly ResourceClaim[],
+  known: readonly string[],
+  path: string,
+  errors: FieldError[],
+): void {
+  /** By the claim: the requests that were referred to, '' for the whole. */
+  const seen = new Map<string, Set<string>>();
+  const are = known.length === 0 ? ' which is empty' : `: ${known.join(', ')}`;
+  for (const [index, { name, request = '' }] of claims.entries()) {
+    const at = `${path}[${index}]`;
+    if (name === '') {
+      errors.push(required(at));
+      continue;
+    }
+    const requests = seen.get(name) ?? new Set();
+    seen.set(name, requests);
+    if (requests.has('')) errors.push(duplicate(at, name));
+    else {
+      if (request) {
+        for (const problem of validateLabelName(request)) errors.push(invalid(`${at}.request`, request, problem));
+        if (requests.has(request)) errors.push(duplicate(at, `${name}/${request}`));
+      } else {
+        for (let count = requests.size; count > 0; count--) errors.push(duplicate(at, name));
+      }
+      requests.add(request);
+    }
+    if (!known.includes(name)) {
+      errors.push(notFound(at, name, `must be one of the names in pod.spec.resourceClaims${are}`));
+    }
+  }
+}
+
 export function validateResources(
   resources: ResourceRequirements,
   path: string,
   errors: FieldError[],
-  validateName = validateContainerResourceName,
+  { validateName = validateContainerResourceName, claims: known = [] }: ResourceRules = {},
 ): void {
   const { limits, requests, claims } = resources;
   let hugePages = false;
@@ -112,9 +165,7 @@ export function validateResources(
     }
   }
   if (hugePages && !computed) errors.push(forbidden(path, 'HugePages require cpu or memory'));
-  for (const [index, claim] of (claims ?? []).entries()) {
-    if (claim.name === '') errors.push(required(`${path}.claims[${index}]`));
-  }
+  if (claims) validateClaims(claims, known, `${path}.claims`, errors);
 }
 
 const POD_LEVEL = ['cpu', 'hugepages-', 'memory'];
@@ -137,7 +188,7 @@ export function validatePodResources(spec: PodSpec, path: string, errors: FieldE
   if (resources.claims !== undefined) {
     errors.push(forbidden(`${at}.claims`, 'claims may not be set for Resources at pod-level'));
   }
-  validateResources(resources, at, errors, validatePodResourceName);
+  validateResources(resources, at, errors, { validateName: validatePodResourceName, claims: claimNames(spec) });
   validateAgainstContainers(spec, resources, at, errors);
 }
 

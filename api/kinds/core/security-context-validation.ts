@@ -1,5 +1,7 @@
 /** Validation of security contexts of containers and pods. */
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { allContainers } from './all-containers.ts';
+import { validateWindowsOptions } from './operating-system-validation.ts';
 import { validateDescendingPath } from './volume-file-validation.ts';
 import type {
   AppArmorProfile,
@@ -36,7 +38,7 @@ function validateAppArmor({ type, localhostProfile }: AppArmorProfile, path: str
     if (!localhostProfile?.trim()) {
       errors.push(required(`${path}.localhostProfile`, 'must be set when AppArmor type is Localhost'));
     }
-  } else if (localhostProfile !== undefined) {
+  } else if (localhostProfile !== undefined && PROFILE_TYPES.includes(type)) {
     errors.push(
       invalid(`${path}.localhostProfile`, localhostProfile, 'can only be set when AppArmor type is Localhost'),
     );
@@ -55,6 +57,7 @@ export function validateSecurityContext(
   }
   if (seccompProfile) validateSeccomp(seccompProfile, `${path}.seccompProfile`, errors);
   if (appArmorProfile) validateAppArmor(appArmorProfile, `${path}.appArmorProfile`, errors);
+  if (context.windowsOptions) validateWindowsOptions(context.windowsOptions, `${path}.windowsOptions`, errors);
   if (allowPrivilegeEscalation === false) {
     const contradicts = (what: string) =>
       errors.push(invalid(path, context, `cannot set \`allowPrivilegeEscalation\` to false and ${what}`));
@@ -101,12 +104,16 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
     for (const field of ['hostNetwork', 'hostPID', 'hostIPC'] as const) {
       if (spec[field]) errors.push(forbidden(`${path}.${field}`, `when \`hostUsers\` is false`));
     }
+    for (const [{ volumeDevices }, where] of allContainers(spec, path)) {
+      if (volumeDevices?.length) errors.push(forbidden(`${where}.volumeDevices`, 'when `hostUsers` is false'));
+    }
   }
   if (!context) return;
   if (context.sysctls) validateSysctls(context, spec, `${at}.sysctls`, errors);
   const { seccompProfile, appArmorProfile } = context;
   if (seccompProfile) validateSeccomp(seccompProfile, `${at}.seccompProfile`, errors);
   if (appArmorProfile) validateAppArmor(appArmorProfile, `${at}.appArmorProfile`, errors);
+  if (context.windowsOptions) validateWindowsOptions(context.windowsOptions, `${at}.windowsOptions`, errors);
 }
 
 /**
@@ -115,11 +122,9 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
  */
 export function validateUnprivileged(spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  for (const list of ['containers', 'initContainers', 'ephemeralContainers'] as const) {
-    for (const [index, container] of (spec[list] ?? []).entries()) {
-      if (!container.securityContext?.privileged) continue;
-      errors.push(forbidden(`${path}.${list}[${index}].securityContext.privileged`, 'disallowed by cluster policy'));
-    }
+  for (const [{ securityContext }, at] of allContainers(spec, path)) {
+    if (!securityContext?.privileged) continue;
+    errors.push(forbidden(`${at}.securityContext.privileged`, 'disallowed by cluster policy'));
   }
   return errors;
 }

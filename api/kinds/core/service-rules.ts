@@ -34,7 +34,7 @@ export function applyServiceDefaults({ spec, status }: Service): void {
     if (!port.targetPort) port.targetPort = port.port;
   }
   if (isExternallyAccessible(spec)) spec.externalTrafficPolicy ||= 'Cluster';
-  if (needsClusterIP(spec)) spec.internalTrafficPolicy ||= 'Cluster';
+  if (needsClusterIP(spec)) spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
 }
 

@@ -1,10 +1,25 @@
 /** Validation of a pod's volumes. */
 import { ephemeralClaimName } from '../../domain/pod-claims.ts';
-import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
+import { constraintsOf } from '../../machinery/constraints.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import { lazy } from '../../machinery/lazy.ts';
 import { validateTemplateMetadata } from '../../machinery/metadata.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
 import { isNegativeQuantity } from '../../machinery/quantity.ts';
-import type { CSIVolumeSource, EphemeralVolumeSource, StorageOSVolumeSource, Volume } from '../../types/core/v1.gen.ts';
+import {
+  type CSIVolumeSource,
+  type EphemeralVolumeSource,
+  type StorageOSVolumeSource,
+  Volume,
+} from '../../types/core/v1.gen.ts';
 import { validateDriverName } from '../storage/driver-parameters.ts';
 import { validateClaimSpec } from './claim-validation.ts';
 import { FILE_SOURCES, validateDescendingPath } from './volume-file-validation.ts';
@@ -41,6 +56,8 @@ function validateEphemeral({ volumeClaimTemplate }: EphemeralVolumeSource, path:
   addErrors(errors, validateTemplateMetadata(metadata, `${at}.metadata`));
   addErrors(errors, validateClaimSpec(spec, `${at}.spec`));
 }
+
+const IMAGE_PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
 
 const SOURCES = sourceTable<Omit<Volume, 'name'>>({
   emptyDir({ sizeLimit }, path, errors) {
@@ -87,7 +104,11 @@ const SOURCES = sourceTable<Omit<Volume, 'name'>>({
   scaleIO: SHARED_SOURCES.scaleIO,
   csi: validateCsi,
   ephemeral: validateEphemeral,
-  image: () => undefined,
+  image: ({ pullPolicy }, path, errors) => {
+    if (pullPolicy !== undefined && !IMAGE_PULL_POLICIES.includes(pullPolicy)) {
+      errors.push(notSupported(`${path}.pullPolicy`, pullPolicy, IMAGE_PULL_POLICIES));
+    }
+  },
 });
 
 /** What of a volume depends on its name, and on the pod's. */
@@ -100,20 +121,35 @@ function validateNames({ name, iscsi, ephemeral }: Volume, pod: string, path: st
   }
 }
 
-/** @param pod the name of the pod, '' for a template */
-export function validateVolumes(volumes: readonly Volume[], pod: string, path: string, errors: FieldError[]): void {
-  const names = new Set<string>();
+/** The constraints of one volume. Those of all fields are checked elsewhere; here it matters whether a volume is valid. */
+const constraints = lazy(() => constraintsOf(Volume, () => true));
+
+/**
+ * @param pod the name of the pod, '' for a template
+ * @returns the valid ones by name: those that containers can mount
+ */
+export function validateVolumes(
+  volumes: readonly Volume[],
+  pod: string,
+  path: string,
+  errors: FieldError[],
+): ReadonlyMap<string, Volume> {
+  const valid = new Map<string, Volume>();
   const created = new Set<string>();
   for (const { name, ephemeral } of pod ? volumes : []) if (ephemeral) created.add(ephemeralClaimName(pod, name));
   for (const [index, volume] of volumes.entries()) {
     const at = `${path}[${index}]`;
+    const before = errors.length;
     validateOneSource(volume, SOURCES, at, errors);
+    if (volume.image && pod && !volume.image.reference && errors.length === before)
+      errors.push(required(`${at}.image.reference`));
     validateNames(volume, pod, at, errors);
-    if (volume.name && names.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
-    names.add(volume.name);
+    if (volume.name && valid.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
+    if (errors.length === before && !constraints()?.(volume).length) valid.set(volume.name, volume);
     const claim = volume.persistentVolumeClaim?.claimName;
     if (claim === undefined || !created.has(claim)) continue;
     const why = 'must not reference a PVC that gets created for an ephemeral volume';
     errors.push(invalid(`${at}.persistentVolumeClaim.claimName`, claim, why));
   }
+  return valid;
 }

@@ -30,8 +30,10 @@ function applySizeDefaults(request: Sized): void {
 
 export function applyClaimSpecDefaults({ devices }: ResourceClaimSpec): void {
   for (const { exactly, firstAvailable } of devices?.requests ?? []) {
-    if (exactly) applySizeDefaults(exactly);
-    for (const alternative of firstAvailable ?? []) applySizeDefaults(alternative);
+    for (const request of [...(exactly ? [exactly] : []), ...(firstAvailable ?? [])]) {
+      applySizeDefaults(request);
+      for (const toleration of request.tolerations ?? []) toleration.operator ||= 'Equal';
+    }
   }
 }
 

@@ -97,15 +97,13 @@ export const storageClasses = defineKind<StorageClass>({
         return why === undefined ? [] : [`allowedTopologies[${index}].matchLabelExpressions[${place}].key: ${why}`];
       }),
     ),
-  validate: ({ provisioner, parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }, old) => {
-    // What an update may change needs no check.
-    if (old) return [];
+  validate: ({ provisioner, parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }) => {
     const errors = validateProvisioner(provisioner, 'provisioner');
     addErrors(errors, validateParameters(parameters, 'parameters'));
     const words = { reclaimPolicy: ['Delete', 'Retain'], volumeBindingMode: ['Immediate', 'WaitForFirstConsumer'] };
-    if (reclaimPolicy && !words.reclaimPolicy.includes(reclaimPolicy))
+    if (reclaimPolicy !== undefined && !words.reclaimPolicy.includes(reclaimPolicy))
       errors.push(notSupported('reclaimPolicy', reclaimPolicy, words.reclaimPolicy));
-    if (volumeBindingMode && !words.volumeBindingMode.includes(volumeBindingMode))
+    if (volumeBindingMode !== undefined && !words.volumeBindingMode.includes(volumeBindingMode))
       errors.push(notSupported('volumeBindingMode', volumeBindingMode, words.volumeBindingMode));
     addErrors(errors, validateTopologies(allowedTopologies));
     return errors;

@@ -61,7 +61,7 @@ export type APIServiceStatus = {
 export const ServiceReference = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference', () => ({
   name: optional(2, string),
   namespace: optional(1, string),
-  port: optional(3, int32),
+  port: optional(3, int32, { pointer: true }),
 }));
 export type ServiceReference = {
   name?: string;

@@ -2842,9 +2842,9 @@ export type VolumeDevice = {
 export const VolumeMount = struct('io.k8s.api.core.v1.VolumeMount', () => ({
   mountPath: required(3, string, { nonEmpty: true }),
   name: required(1, string, { nonEmpty: true }),
-  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true, supported: ['Bidirectional', 'HostToContainer', 'None'], goType: 'v1.MountPropagationMode' }),
+  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true, goType: 'v1.MountPropagationMode' }),
   readOnly: optional(2, boolean),
-  recursiveReadOnly: optional(7, string, { pointer: true, supported: ['Disabled', 'Enabled', 'IfPossible'], goType: 'v1.RecursiveReadOnlyMode' }),
+  recursiveReadOnly: optional(7, string, { pointer: true, goType: 'v1.RecursiveReadOnlyMode' }),
   subPath: optional(4, string),
   subPathExpr: optional(6, string),
 }));

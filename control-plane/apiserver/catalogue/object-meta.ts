@@ -65,16 +65,23 @@ export function refuseVersion({ metadata }: Stored, dryRun: boolean): void {
   delete metadata.resourceVersion;
 }
 
+/** Removes what no client can say of an object that it creates. */
+export function wipeSystemFields({ metadata }: Stored): void {
+  delete metadata.uid;
+  delete metadata.creationTimestamp;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+}
+
 /** Initializes the metadata of a new object. */
 export function fillSystemFields(kind: Kind, object: Stored, now: number): void {
+  wipeSystemFields(object);
   const { metadata } = object;
   metadata.uid = flatString(randomUUID());
   metadata.creationTimestamp = timeOf(now);
   // Of other kinds it is nobody's affair, and the client's is kept.
   if (kind.hasGeneration) metadata.generation = 1;
-  delete metadata.deletionTimestamp;
-  delete metadata.deletionGracePeriodSeconds;
-  delete metadata.selfLink;
   delete metadata.managedFields;
 }
 

@@ -309,7 +309,9 @@ function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void 
     }
     if (resourceVersion !== old.metadata.resourceVersion) throw staleObject(kind, name);
   } else if (!kind.unconditionalUpdate) {
-    throw invalidObject(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
+    // As upstream, this error is about the resource.
+    const resource = { group: kind.group, kind: kind.plural };
+    throw invalidObject(resource, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
   }
   if (uid && uid !== old.metadata.uid) {
     throw conflict(

@@ -2,7 +2,7 @@
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { AuthorizedRequest, Pipeline } from '../admission/pipeline.ts';
-import { placeObject } from '../catalogue/object-meta.ts';
+import { placeObject, wipeSystemFields } from '../catalogue/object-meta.ts';
 import { noAcceptedType } from '../http/negotiate.ts';
 import type { Action } from './handlers.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
@@ -23,7 +23,7 @@ export async function act(
   const parsed = request.parseBody(await request.readBody(), validation !== 'Ignore');
   const { object, problems } = decodeObject(bodyKind, parsed.value);
   reportBody(bodyKind, parsed, problems, validation, request);
-  placeObject(kind, object, request.namespace, '');
+  wipeSystemFields(placeObject(kind, object, request.namespace, ''));
   bodyKind.applyDefaults(object);
   request.audit?.requested(object);
   const admitted = await pipeline.admitCreate(request, kind, bodyKind, object, asksForDryRun);

@@ -221,6 +221,7 @@ test('validates pod-level resources against those of the containers', (t) => {
   ]);
   t.same(problems({ resources: { claims: [{ name: 'x' }] } }), [
     'spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level',
+    'spec.resources.claims[0]: Not found: "x": must be one of the names in pod.spec.resourceClaims which is empty',
   ]);
   t.same(problems({ ...whole(cpu('1')), os: { name: 'windows' } }), [
     'spec.resources: Forbidden: may not be set for a windows pod',

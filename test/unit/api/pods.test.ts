@@ -226,7 +226,6 @@ t.test('every error is a cause with its field path', async (t) => {
         ],
       },
       [
-        'Duplicate spec.volumes[1].name',
         'Invalid spec.volumes[0].nfs.path',
         'Invalid spec.volumes[1].projected',
         'Invalid spec.volumes[1].projected.sources[0].serviceAccountToken.expirationSeconds',

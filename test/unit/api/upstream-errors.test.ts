@@ -184,6 +184,170 @@ const POD_ROWS: readonly (readonly [object, readonly string[]])[] = [
     }),
     [],
   ],
+  [
+    pod(
+      { os: { name: 'linux' }, securityContext: { windowsOptions: {} } },
+      { securityContext: { windowsOptions: { gmsaCredentialSpec: '', gmsaCredentialSpecName: 'A' } } },
+    ),
+    [
+      `spec.containers[0].securityContext.windowsOptions.gmsaCredentialSpecName: Invalid value: "A": ${SUBDOMAIN}`,
+      'spec.containers[0].securityContext.windowsOptions.gmsaCredentialSpec: Invalid value: "": gmsaCredentialSpec cannot be an empty string',
+      'spec.securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod',
+      'spec.containers[0].securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod',
+    ],
+  ],
+  [
+    pod(
+      { securityContext: { windowsOptions: { hostProcess: false } } },
+      { securityContext: { windowsOptions: { hostProcess: true, runAsUserName: 'a b|' } } },
+    ),
+    [
+      'spec.containers[0].securityContext.windowsOptions.runAsUserName: Invalid value: "a b|": runAsUserName\'s User cannot contain the following characters: "/\\:;|=,+*?<>@[]',
+      'spec.containers[0].securityContext.windowsOptions.hostProcess: Invalid value: true: pod hostProcess value must be identical if both are specified, was false',
+      'spec.hostNetwork: Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers',
+    ],
+  ],
+  [
+    pod(
+      { securityContext: { windowsOptions: { runAsUserName: 'a\\b\\c' } } },
+      { securityContext: { windowsOptions: { runAsUserName: '-\\..' } } },
+    ),
+    [
+      'spec.containers[0].securityContext.windowsOptions.runAsUserName: Invalid value: "-\\\\..": runAsUserName\'s User cannot contain only periods or spaces',
+      'spec.securityContext.windowsOptions.runAsUserName: Invalid value: "a\\\\b\\\\c": runAsUserName cannot contain more than one backslash',
+    ],
+  ],
+  [
+    pod(
+      { os: { name: 'windows' }, hostPID: true, securityContext: { fsGroup: 1, sysctls: [] } },
+      { securityContext: { privileged: true, capabilities: {} } },
+    ),
+    [
+      'spec.hostPID: Forbidden: cannot be set for a windows pod',
+      'spec.securityContext.fsGroup: Forbidden: cannot be set for a windows pod',
+      'spec.containers[0].securityContext.capabilities: Forbidden: cannot be set for a windows pod',
+      'spec.containers[0].securityContext.privileged: Forbidden: cannot be set for a windows pod',
+    ],
+  ],
+  [
+    pod(
+      { resourceClaims: [{ name: 'a', resourceClaimName: 'x' }] },
+      {
+        resources: {
+          claims: [
+            { name: 'a', request: 'A' },
+            { name: 'a', request: 'r' },
+            { name: 'a', request: 'r' },
+            { name: 'a' },
+            { name: 'b' },
+            {},
+          ],
+        },
+      },
+    ),
+    [
+      "spec.containers[0].resources.claims[0].request: Invalid value: \"A\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+      'spec.containers[0].resources.claims[2]: Duplicate value: "a/r"',
+      'spec.containers[0].resources.claims[3]: Duplicate value: "a"',
+      'spec.containers[0].resources.claims[3]: Duplicate value: "a"',
+      'spec.containers[0].resources.claims[4]: Not found: "b": must be one of the names in pod.spec.resourceClaims: a',
+      'spec.containers[0].resources.claims[5]: Required value',
+    ],
+  ],
+  [
+    pod({}, { resources: { claims: [{ name: 'b' }] } }),
+    [
+      'spec.containers[0].resources.claims[0]: Not found: "b": must be one of the names in pod.spec.resourceClaims which is empty',
+    ],
+  ],
+  [
+    pod(
+      {
+        volumes: [
+          { name: 'v', image: {} },
+          { name: 'w', image: { reference: 'r', pullPolicy: 'x' } },
+          { name: 'w', emptyDir: {} },
+          { name: 'u', image: {}, emptyDir: {} },
+        ],
+      },
+      {
+        volumeMounts: [
+          { name: 'v', mountPath: '/v' },
+          { name: 'w', mountPath: '/w' },
+        ],
+      },
+    ),
+    [
+      'spec.volumes[0].image.reference: Required value',
+      'spec.volumes[1].image.pullPolicy: Unsupported value: "x": supported values: "Always", "IfNotPresent", "Never"',
+      'spec.volumes[3].image: Forbidden: may not specify more than 1 volume type',
+      'spec.containers[0].volumeMounts[0].name: Not found: "v"',
+    ],
+  ],
+  [
+    pod(
+      { volumes: [{ name: 'v', secret: { secretName: 's' } }] },
+      {
+        env: [
+          { name: 'A', valueFrom: { fileKeyRef: { volumeName: 'v', path: '../a', key: 'a=b' } } },
+          { name: 'B', valueFrom: { fileKeyRef: { volumeName: 'x', path: 'a', key: 'b' } } },
+        ],
+      },
+    ),
+    [
+      'spec.containers[0].env[0].valueFrom.fileKeyRef.key: Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII characters other than \'=\'',
+      'spec.containers[0].env[0].valueFrom.fileKeyRef.path: Invalid value: "../a": must not contain \'..\'',
+      'spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Invalid value: "v": referenced volume must be of type emptyDir',
+      'spec.containers[0].env[1].valueFrom.fileKeyRef.volumeName: Not found: "x"',
+    ],
+  ],
+  [
+    pod(
+      { hostUsers: false, volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] },
+      {
+        volumeMounts: [{ name: 'v', mountPath: '/d' }],
+        volumeDevices: [
+          { name: 'v', devicePath: '/d' },
+          { name: 'v', devicePath: '/d' },
+        ],
+      },
+    ),
+    [
+      'spec.containers[0].volumeMounts[0].name: Invalid value: "v": must not already exist in volumeDevices',
+      'spec.containers[0].volumeMounts[0].mountPath: Invalid value: "/d": must not already exist as a path in volumeDevices',
+      'spec.containers[0].volumeDevices[0].name: Invalid value: "v": must not already exist in volumeMounts',
+      'spec.containers[0].volumeDevices[0].devicePath: Invalid value: "/d": must not already exist as a path in volumeMounts',
+      'spec.containers[0].volumeDevices[1].name: Invalid value: "v": must be unique',
+      'spec.containers[0].volumeDevices[1].devicePath: Invalid value: "/d": must be unique',
+      'spec.containers[0].volumeDevices[1].name: Invalid value: "v": must not already exist in volumeMounts',
+      'spec.containers[0].volumeDevices[1].devicePath: Invalid value: "/d": must not already exist as a path in volumeMounts',
+      'spec.containers[0].volumeDevices: Forbidden: when `hostUsers` is false',
+    ],
+  ],
+  [
+    pod({}, { envFrom: [{ configMapRef: {} }, { secretRef: { name: 'A' } }] }),
+    [
+      'spec.containers[0].envFrom[0].configMapRef.name: Required value',
+      `spec.containers[0].envFrom[1].secretRef.name: Invalid value: "A": ${SUBDOMAIN}`,
+    ],
+  ],
+  [
+    pod({}, { volumeMounts: [{ name: 'v', mountPath: '/v', mountPropagation: 'x', recursiveReadOnly: 'x' }] }),
+    [
+      'spec.containers[0].volumeMounts[0].name: Not found: "v"',
+      'spec.containers[0].volumeMounts.mountPropagation: Unsupported value: "x": supported values: "Bidirectional", "HostToContainer", "None"',
+      'spec.containers[0].volumeMounts.recursiveReadOnly: Unsupported value: "x": supported values: "Disabled", "Enabled", "IfPossible"',
+    ],
+  ],
+  [
+    pod({
+      topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'a', whenUnsatisfiable: 'ScheduleAnyway', minDomains: 0 }],
+    }),
+    [
+      'spec.topologySpreadConstraints[0].minDomains: Invalid value: 0: must be greater than zero',
+      'spec.topologySpreadConstraints[0].minDomains: Invalid value: 0: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway',
+    ],
+  ],
 ];
 
 const ROWS: readonly (readonly [Kind, object, readonly string[]])[] = [
@@ -398,7 +562,9 @@ t.test('an update cannot begin a deletion, and its creationTimestamp is ignored'
     deletionGracePeriodSeconds: 3,
   };
   inheritMetadata(meta, old);
-  const errors = validateObjectMetaUpdate(meta, old, {}).map(({ field, message }) => `${field}: ${message}`);
+  const errors = validateObjectMetaUpdate(meta, old, { validateName: () => [] }).map(
+    ({ field, message }) => `${field}: ${message}`,
+  );
   t.strictSame(errors, [
     'metadata.deletionTimestamp: Invalid value: "2026-01-02T03:04:05Z": field is immutable',
     'metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable',

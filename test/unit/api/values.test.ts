@@ -210,14 +210,14 @@ t.test('an update keeps system fields and rejects changed identity', async (t) =
   const old = { name: 'a', namespace: 'n', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z', resourceVersion: '5' };
   const same = { name: 'a', namespace: 'n', resourceVersion: '5' };
   inheritMetadata(same, old);
-  t.strictSame(validateObjectMetaUpdate(same, old, {}), []);
+  t.strictSame(validateObjectMetaUpdate(same, old, { validateName: () => [] }), []);
   const other = { ...old, uid: 'v', resourceVersion: '' };
-  t.strictSame(fields(validateObjectMetaUpdate(other, old, {})), [
+  t.strictSame(fields(validateObjectMetaUpdate(other, old, { validateName: () => [] })), [
     'FieldValueInvalid metadata.resourceVersion',
     'FieldValueInvalid metadata.uid',
   ]);
   const dying = { ...old, deletionTimestamp: '2026-01-02T00:00:00Z' };
-  t.strictSame(fields(validateObjectMetaUpdate({ ...dying, finalizers: ['a/b'] }, dying, {})), [
+  t.strictSame(fields(validateObjectMetaUpdate({ ...dying, finalizers: ['a/b'] }, dying, { validateName: () => [] })), [
     'FieldValueForbidden metadata.finalizers',
   ]);
 });
