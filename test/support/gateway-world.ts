@@ -1,5 +1,7 @@
 /** Objects of a cluster in memory, as the compiler of Gateways reads them: as the api-server has them, with its defaults. */
+import { X509Certificate } from 'node:crypto';
 import { compileCluster, type CompiledCluster } from '../../addons/ingress/gateway/compile.ts';
+import { selfSigned } from '../../addons/ingress/default-certificate.ts';
 import type {
   BackendReference,
   Condition,
@@ -10,6 +12,7 @@ import type {
   Listener,
   ReferenceGrant,
 } from '../../addons/ingress/gateway/objects.ts';
+import type { Secret } from '../../api/types/core/v1.gen.ts';
 import type { GatewayView } from '../../addons/ingress/gateway/view.ts';
 import { World, NAMESPACE } from './ingress-world.ts';
 
@@ -100,3 +103,15 @@ export const told = (conditions: readonly Condition[] | undefined): readonly str
 
 export const routeTold = ({ reports }: CompiledCluster, key: string, parent = 0): readonly string[] =>
   told(reports.routes.get(key)?.parents[parent]?.conditions);
+
+/** A Secret with a certificate that nobody trusts, and its key. */
+export async function selfSignedSecret(): Promise<{ readonly secret: Secret; readonly fingerprint: string }> {
+  const pem = await selfSigned();
+  const [certificate = ''] = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/.exec(pem) ?? [];
+  const [key = ''] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----\n/.exec(pem) ?? [];
+  const data = Object.entries({ 'tls.crt': certificate, 'tls.key': key });
+  return {
+    secret: { data: Object.fromEntries(data.map(([name, text]) => [name, Buffer.from(text).toString('base64')])) },
+    fingerprint: new X509Certificate(certificate).fingerprint256,
+  };
+}

@@ -48,3 +48,9 @@ export function decideClaims(
 }
 
 const orderOf = ({ since, by }: Candidate): string => `${since} ${by}`;
+
+/** Whether another namespace than this one had the host first. */
+export function isOthers(claims: ReadonlyMap<string, Claim>, host: string, namespace: string): boolean {
+  const claim = claims.get(host);
+  return claim !== undefined && claim.namespace !== namespace;
+}

@@ -5,7 +5,7 @@
 import { compile, type CompileOptions } from '../model/compile.ts';
 import { isServed as isServedIngress, ownClasses } from '../model/classes.ts';
 import type { CertificateModel, Model } from '../model/model.ts';
-import type { ListenerCertificate, PortModel, PortTls, RouteHost } from '../model/routing.ts';
+import type { PortModel, PortTls, RouteHost } from '../model/routing.ts';
 import {
   attachRoutes,
   inOrder,
@@ -17,10 +17,11 @@ import {
   type Route,
 } from './attach.ts';
 import { BackendCollector } from './backends.ts';
-import { decideClaims, type Claim } from './claims.ts';
+import { certificatesByPort } from './certificates.ts';
+import { decideClaims, isOthers, type Claim } from './claims.ts';
 import { fault, type Fault } from './conditions.ts';
 import { Grants } from './grants.ts';
-import { HostTable, type Candidate } from './host-table.ts';
+import { HostTable, type Candidate, type ListenerHost } from './host-table.ts';
 import { isServed, readGateways, type ListenerOptions, type ServedGateway, type ServedListener } from './listeners.ts';
 import { isPlain, readGrpcMatch, readHttpMatch, UnsupportedError, type ReadMatch } from './matches.ts';
 import type { RouteRuleSpec } from './objects.ts';
@@ -51,7 +52,7 @@ export function compileCluster(view: GatewayView, options: ClusterOptions): Comp
   const compiled = new RouteCompilation(view, grants, options, gateways, claims).run(attachments);
   const { allowExternalNames, refused } = options;
   const model = compile(view, { allowExternalNames, refused, claims });
-  const ports = portsOf(gateways);
+  const ports = certificatesByPort(gateways, attachments, claims);
   const own = ports.get(options.httpsPort);
   return {
     model: {
@@ -92,19 +93,21 @@ class RouteCompilation {
   }
 
   run(attachments: readonly Attachment[]) {
-    for (const [port, hosts] of this.#listenerHosts()) this.#tables.set(port, new HostTable(port, hosts));
+    const isOwn = ({ namespace, host }: ListenerHost): boolean => !isOthers(this.#claims, host, namespace);
+    for (const [port, hosts] of this.#listenerHosts()) this.#tables.set(port, new HostTable(port, hosts, isOwn));
     const outcomes = attachments.map((attachment) => this.#attach(attachment));
     const hosts = [...this.#tables.values()].flatMap((table): readonly RouteHost[] => table.all());
     return { hosts, outcomes, collector: this.#collector };
   }
 
-  #listenerHosts(): ReadonlyMap<number, ReadonlySet<string>> {
-    const hosts = new Map<number, Set<string>>();
-    for (const { listeners, fault: wrong } of this.#gateways)
+  #listenerHosts(): ReadonlyMap<number, readonly ListenerHost[]> {
+    const hosts = new Map<number, ListenerHost[]>();
+    for (const { listeners, fault: wrong, namespace } of this.#gateways)
       for (const listener of listeners) {
         if (wrong || !isServed(listener)) continue;
-        const known = hosts.get(listener.boundPort) ?? new Set();
-        hosts.set(listener.boundPort, known.add(listener.host));
+        const known = hosts.get(listener.boundPort) ?? [];
+        hosts.set(listener.boundPort, known);
+        known.push({ namespace, host: listener.host });
       }
     return hosts;
   }
@@ -127,11 +130,12 @@ class RouteCompilation {
         return read.candidates;
       });
       for (const host of hosts) {
-        const claim = this.#claims.get(host);
-        if (claim && claim.namespace !== gateway.namespace) taken.add(`${host || 'any host'} (${claim.by})`);
+        if (isOthers(this.#claims, host, gateway.namespace))
+          taken.add(`${host || 'any host'} (${this.#claims.get(host)?.by})`);
         else {
           served++;
-          this.#tables.get(listener.boundPort)?.add(listener.host, host, candidates);
+          const { namespace } = gateway;
+          this.#tables.get(listener.boundPort)?.add({ namespace, host: listener.host }, host, candidates);
         }
       }
     }
@@ -189,26 +193,6 @@ function readMatches(route: Route, { matches = [] }: RouteRuleSpec<unknown>): re
   return route.kind === 'HTTPRoute'
     ? (list as Parameters<typeof readHttpMatch>[0][]).map(readHttpMatch)
     : (list as Parameters<typeof readGrpcMatch>[0][]).map(readGrpcMatch);
-}
-
-/** The certificates of each port with TLS; of two listeners for one host, the older one's. */
-function portsOf(gateways: readonly ServedGateway[]): ReadonlyMap<number, PortTls> {
-  const ports = new Map<number, { certificates: Map<string, ListenerCertificate>; fallback: string | undefined }>();
-  for (const { listeners, fault: wrong } of gateways)
-    for (const listener of listeners) {
-      const { boundPort, certificate: pem, host } = listener;
-      if (wrong || pem === undefined || !isServed(listener)) continue;
-      const known = ports.get(boundPort) ?? { certificates: new Map(), fallback: undefined };
-      ports.set(boundPort, known);
-      if (host === '') known.fallback ??= pem;
-      else if (!known.certificates.has(host)) known.certificates.set(host, { pem, host });
-    }
-  return new Map(
-    [...ports].map(([port, { certificates, fallback }]) => [
-      port,
-      { certificates: [...certificates.values()], fallback },
-    ]),
-  );
 }
 
 function extraPorts(

@@ -9,9 +9,15 @@ export interface Candidate {
   readonly backend: string;
 }
 
+/** The hostname of a listener. Those of one namespace share what is under them; another namespace's count for nothing. */
+export interface ListenerHost {
+  readonly namespace: string;
+  readonly host: string;
+}
+
 interface Entry {
   /** Of the listener that the host is served by. */
-  readonly listener: string;
+  readonly listener: ListenerHost;
   /** In the order of their routes. */
   readonly candidates: Candidate[];
 }
@@ -19,23 +25,34 @@ interface Entry {
 /** Lookups of a host and those around it, one after the other, that the proxy does. */
 export const MAX_LOOKUPS = 3;
 
-/** The hosts of one port. A request belongs to the listener with the most specific hostname, and to no other. */
+/**
+ * The hosts of one port. A request belongs to the listener with the most specific hostname of the namespace whose the host is, and to no
+ * other: a listener takes nothing from routes of another namespace.
+ */
 export class HostTable {
   readonly #port: number;
-  readonly #listeners: ReadonlySet<string>;
+  /** Hostnames by namespace. */
+  readonly #listeners = new Map<string, Set<string>>();
   readonly #entries = new Map<string, Entry>();
 
-  /** @param listeners the hostnames of all listeners of the port */
-  constructor(port: number, listeners: ReadonlySet<string>) {
+  /** @param listeners of all Gateways with this port @param isOwn whether no other namespace has asked for the host first */
+  constructor(port: number, listeners: readonly ListenerHost[], isOwn: (listener: ListenerHost) => boolean) {
     this.#port = port;
-    this.#listeners = listeners;
-    for (const listener of listeners) this.#entries.set(listener, { listener, candidates: [] });
+    for (const listener of listeners) {
+      const { namespace, host } = listener;
+      const known = this.#listeners.get(namespace) ?? new Set();
+      this.#listeners.set(namespace, known.add(host));
+      if (isOwn(listener) && !this.#entries.has(host)) this.#entries.set(host, { listener, candidates: [] });
+    }
   }
 
   /** Adds what a route has for a host of a listener; nothing when another listener is more specific. Routes come in their order. */
-  add(listener: string, host: string, candidates: readonly Candidate[]): void {
-    if (mostSpecific(host, this.#listeners) !== listener) return;
-    const entry = this.#entries.get(host) ?? { listener, candidates: [] };
+  add(listener: ListenerHost, host: string, candidates: readonly Candidate[]): void {
+    const { namespace } = listener;
+    if (mostSpecific(host, this.#listeners.get(namespace) ?? []) !== listener.host) return;
+    const known = this.#entries.get(host);
+    // A listener without routes has not asked for its host.
+    const entry = known?.listener.namespace === namespace ? known : { listener, candidates: [] };
     this.#entries.set(host, entry);
     entry.candidates.push(...candidates);
   }
@@ -56,6 +73,8 @@ export class HostTable {
   /** The next wider host of the same listener. */
   #parentOf(host: string): string | undefined {
     const listener = this.#entries.get(host)?.listener;
+    const isSame = (other: ListenerHost | undefined): boolean =>
+      other?.host === listener?.host && other?.namespace === listener?.namespace;
     let labels = host.replace(/^\*\./, '');
     // `a.b.example`, `*.b.example`, `*.example`, any.
     const wider: string[] = [];
@@ -64,7 +83,7 @@ export class HostTable {
       wider.push(`*.${labels}`);
     }
     if (host !== '') wider.push('');
-    return wider.find((each) => each !== host && covers(each, host) && this.#entries.get(each)?.listener === listener);
+    return wider.find((each) => each !== host && covers(each, host) && isSame(this.#entries.get(each)?.listener));
   }
 
   #hostOf(host: string, chain: readonly string[]): RouteHost {

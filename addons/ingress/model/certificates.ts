@@ -31,14 +31,18 @@ export class CertificateCollector {
     );
   }
 
-  /** Adds the CA that clients of the Ingress show certificates of; false, and a problem, when it cannot be read. */
-  addClientCa(ingress: ServedIngress): boolean {
+  /**
+   * Adds the CA that clients of the Ingress show certificates of; false, and a problem, when it cannot be read.
+   * @param isTaken whether a host is another's
+   */
+  addClientCa(ingress: ServedIngress, isTaken: (host: string) => boolean): boolean {
     const name = ingress.policy.clientCa ?? '';
     const secret = this.#problems.secret(this.#view, ingress, name);
     if (!secret) return false;
     const pem = this.#attempt(ingress, name, () => caOf(secret));
     if (pem === undefined) return false;
     for (const host of hostsOf(ingress)) {
+      if (isTaken(host)) continue;
       const other = this.#clientCas.get(host);
       if (!other) this.#clientCas.set(host, { pem, from: ingress.key });
       else if (other.pem !== pem) {

@@ -127,10 +127,10 @@ class Compilation {
   }
 
   #hostOf(ingress: ServedIngress, { host = '' }: IngressRule): string | undefined {
-    const claim = this.#options.claims?.get(host);
-    if (claim?.isRoute && claim.namespace !== ingress.namespace) {
+    const owner = this.#ownerOf(ingress, host);
+    if (owner !== undefined) {
       const what = host === '' ? 'rules without host are' : `${host} is`;
-      this.#problems.add(ingress, 'PathConflict', `${what} served as ${claim.by} has it, which is older`);
+      this.#problems.add(ingress, 'PathConflict', `${what} served as ${owner} has it, which is older`);
       return undefined;
     }
     if (host === '') return ANY_HOST;
@@ -140,13 +140,17 @@ class Compilation {
     return undefined;
   }
 
-  /** Hosts whose certificate is not this Ingress's to say. */
+  /** The route of a Gateway of another namespace that has the host; undefined when the Ingress may have it. */
+  #ownerOf({ namespace }: ServedIngress, host: string): string | undefined {
+    const claim = this.#options.claims?.get(host);
+    return claim?.isRoute === true && claim.namespace !== namespace ? claim.by : undefined;
+  }
+
+  /** Hosts of which it is not this Ingress's to say which certificate is shown, and which is asked for. */
   readonly #isTaken =
-    ({ namespace }: ServedIngress) =>
-    (host: string): boolean => {
-      const claim = this.#options.claims?.get(host);
-      return claim?.isRoute === true && claim.namespace !== namespace;
-    };
+    (ingress: ServedIngress) =>
+    (host: string): boolean =>
+      this.#ownerOf(ingress, host) !== undefined;
 
   #pathsOf(host: string): Map<string, PathModel> {
     const known = this.#hosts.get(host);
@@ -230,7 +234,9 @@ class Compilation {
     const users = policy.authSecret === undefined ? undefined : read.users(policy.authSecret, policy.authSecretType);
     const tls = policy.tlsSecret === undefined ? undefined : read.upstream(policy.tlsSecret, policy.tlsVerify === true);
     const hasCa =
-      policy.clientCa === undefined || policy.clientVerify === 'off' || this.#certificates.addClientCa(ingress);
+      policy.clientCa === undefined ||
+      policy.clientVerify === 'off' ||
+      this.#certificates.addClientCa(ingress, this.#isTaken(ingress));
     return {
       users: users === 'unreadable' ? undefined : users,
       upstreamCa: tls === 'unreadable' ? undefined : tls?.ca,
@@ -303,6 +309,11 @@ class Compilation {
           'PathConflict',
           `server-alias ${alias} is a host of an Ingress, or there is no own host`,
         );
+        continue;
+      }
+      const owner = this.#ownerOf(ingress, alias);
+      if (owner !== undefined) {
+        this.#problems.add(ingress, 'PathConflict', `server-alias ${alias} is served as ${owner} has it`);
         continue;
       }
       const copy = this.#pathsOf(alias);

@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import tls from 'node:tls';
-import { X509Certificate } from 'node:crypto';
 import t from 'tap';
-import type { Secret } from '../../../api/types/core/v1.gen.ts';
-import { selfSigned } from '../../../addons/ingress/default-certificate.ts';
-import { http as listener, GatewayWorld, https, prefix, routeTold, to } from '../../support/gateway-world.ts';
+import {
+  http as listener,
+  GatewayWorld,
+  https,
+  prefix,
+  routeTold,
+  selfSignedSecret,
+  to,
+} from '../../support/gateway-world.ts';
 import { enterNamespace } from '../network/pod-namespaces.ts';
 import { ask, HTTP_PORT, HTTPS_PORT, makeAddresses, NODE, RunningProxy, seen, startBackend } from './running-proxy.ts';
 
@@ -45,17 +50,6 @@ t.teardown(() => {
   slow.close();
 });
 const proxy = await RunningProxy.start(t);
-
-async function secret(): Promise<{ readonly secret: Secret; readonly fingerprint: string }> {
-  const pem = await selfSigned();
-  const [certificate = ''] = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/.exec(pem) ?? [];
-  const [key = ''] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----\n/.exec(pem) ?? [];
-  const data = Object.entries({ 'tls.crt': certificate, 'tls.key': key });
-  return {
-    secret: { data: Object.fromEntries(data.map(([name, text]) => [name, Buffer.from(text).toString('base64')])) },
-    fingerprint: new X509Certificate(certificate).fingerprint256,
-  };
-}
 
 async function shown(servername: string, port = HTTPS_PORT): Promise<string> {
   const socket = tls.connect({ host: NODE, port, servername, rejectUnauthorized: false });
@@ -100,7 +94,12 @@ async function call(authority: string, path: string, headers: Record<string, str
 
 t.test('certificates are those of the listeners, by their hostnames and ports', async (t) => {
   const world = services();
-  const [one, wild, any, other] = await Promise.all([secret(), secret(), secret(), secret()]);
+  const [one, wild, any, other] = await Promise.all([
+    selfSignedSecret(),
+    selfSignedSecret(),
+    selfSignedSecret(),
+    selfSignedSecret(),
+  ]);
   for (const [name, each] of Object.entries({ one, wild, any, other }))
     world.secrets.set(`default/${name}`, each.secret);
   world.addGateway('gw', [
@@ -128,7 +127,7 @@ t.test('certificates are those of the listeners, by their hostnames and ports', 
     ],
   );
 
-  const renewed = await secret();
+  const renewed = await selfSignedSecret();
   world.secrets.set('default/one', renewed.secret);
   t.equal((await proxy.applyGateways(world, [TLS_PORT])).effect, 'told', 'a renewed certificate needs no new worker');
   t.equal(await shown('one.example'), renewed.fingerprint);

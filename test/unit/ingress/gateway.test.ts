@@ -13,6 +13,7 @@ import {
 import type { HttpMatch } from '../../../addons/ingress/gateway/objects.ts';
 import { configurationWithin, newConfiguration, render } from '../../../addons/ingress/haproxy/configuration.ts';
 import type { Model } from '../../../addons/ingress/model/model.ts';
+import { certificateOf } from '../../../addons/ingress/model/secrets.ts';
 import {
   compileWorld,
   exact,
@@ -21,6 +22,7 @@ import {
   https,
   prefix,
   routeTold,
+  selfSignedSecret,
   to,
   told,
 } from '../../support/gateway-world.ts';
@@ -162,6 +164,74 @@ test('a host belongs to the namespace that had it first, by a Gateway or by an I
   t.strictSame(routeTold(compiled, 'HTTPRoute blue/first'), TAKEN);
   t.strictSame(routeTold(compiled, 'HTTPRoute red/second'), TAKEN);
   t.end();
+});
+
+test('listeners of another namespace take nothing from the routes of a host', (t) => {
+  const pathsOf = (world: GatewayWorld, host: string) =>
+    compileWorld(world).model.routing.hosts.find((each) => each.host === host)?.paths.length;
+  for (const hostname of ['shop.example', '*.example', '*.shop.example', undefined]) {
+    const world = twoTenants();
+    world.addGateway('evil', [http('more-specific', hostname)], 'red');
+    t.equal(pathsOf(world, 'shop.example'), 1, `with a listener for ${hostname}`);
+  }
+  const world = twoTenants();
+  world.addRoute('any', { rules: [{ backendRefs: [to('web')] }] }, 'red');
+  const { hosts } = compileWorld(world).model.routing;
+  t.equal(hosts.find(({ host }) => host === '')?.paths.length, 1);
+  t.equal(hosts.find(({ host }) => host === 'shop.example')?.parent, undefined, 'nor what its paths leave over');
+
+  const own = twoTenants();
+  own.addGateway('isolated', [http('more-specific', 'shop.example')], 'blue');
+  t.equal(pathsOf(own, 'shop.example'), 0, 'within a namespace the more specific listener has the host');
+  t.end();
+});
+
+test('the certificate of a host is that of the namespace whose host it is', async (t) => {
+  const [blue, red] = [(await selfSignedSecret()).secret, (await selfSignedSecret()).secret];
+  const shown = (blueHost: string | undefined, redHost: string | undefined) => {
+    const world = new GatewayWorld();
+    for (const [namespace, secret] of [
+      ['blue', blue],
+      ['red', red],
+    ] as const) {
+      world.addService('web', ['10.0.0.1'], 8080, namespace);
+      world.secrets.set(`${namespace}/tls`, secret);
+    }
+    // The stranger is older.
+    world.addGateway('gw', [https('https', 'tls', redHost)], 'red');
+    world.addGateway('gw', [https('https', 'tls', blueHost)], 'blue');
+    world.addRoute('web', { hostnames: ['shop.example'], rules: [{ backendRefs: [to('web')] }] }, 'blue');
+    const { certificates, fallbackCertificate } = compileWorld(world).model;
+    const pemFor = (host: string) => certificates.find(({ hosts }) => hosts.includes(host))?.pem;
+    const pem = pemFor('shop.example') ?? pemFor('*.example') ?? fallbackCertificate;
+    return pem === certificateOf(blue) ? 'blue' : pem === certificateOf(red) ? 'red' : 'none';
+  };
+  for (const redHost of ['shop.example', '*.example', undefined])
+    for (const blueHost of ['shop.example', '*.example', undefined])
+      t.equal(shown(blueHost, redHost), 'blue', `blue listens for ${blueHost}, red for ${redHost}`);
+});
+
+test('an Ingress of another namespace takes the host of a route by no annotation', async (t) => {
+  const world = twoTenants();
+  world.secrets.set('green/ca', { data: { 'ca.crt': (await selfSignedSecret()).secret.data?.['tls.crt'] ?? '' } });
+  world.addService('web', ['10.0.0.9'], 8080, 'green');
+  world.addIngress(
+    'evil',
+    { rules: [rule('evil.example', pathTo('web')), rule('shop.example', pathTo('web', '/x'))] },
+    { 'server-alias': 'shop.example', 'auth-tls-secret': 'green/ca' },
+    'green',
+  );
+  const { hosts, certificates, problems } = compileWorld(world).model;
+  t.strictSame(
+    hosts.map(({ name }) => name),
+    ['evil.example'],
+  );
+  t.strictSame(
+    certificates.flatMap((each) => each.hosts),
+    ['evil.example'],
+    'nor has it a say about its certificates',
+  );
+  t.ok(problems.some(({ message }) => /server-alias shop\.example is served as HTTPRoute blue\/first/.test(message)));
 });
 
 test('an exact host of a route is not covered by the wildcard of an Ingress', (t) => {
