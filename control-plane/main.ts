@@ -85,7 +85,7 @@ async function runApiServer(
     }),
   });
   const pki = await openPki(await pkiOptions());
-  if (shared) await checkSameCluster(config, shared, pki);
+  if (shared) await checkSameCluster(config, shared, pki, logger);
   const { store, keys, dataFile } = shared ?? (await openStore(config, signal, logger));
   if (!shared) stack.defer(() => store.close());
   collectWhenIdle(signal, dataFile);

@@ -7,13 +7,13 @@ import type { Logger } from '../client/logger.ts';
 import { followFile } from '../daemon/reloaded-file.ts';
 import { CLIENT_CA, CLIENT_CA_CONFIG_MAP } from './apiserver/bootstrap/extension-authentication.ts';
 import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from './apiserver/catalogue/key-layout.ts';
-import { StoredObjects } from './apiserver/storage/cache/stored-objects.ts';
+import { StoredObjects, UndecodableError } from './apiserver/storage/cache/stored-objects.ts';
 import type { ServerConfig } from './config.ts';
 import type { ClusterPki } from './pki/cluster-pki.ts';
 import { PkiError } from './pki/pem-files.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { EncryptedStore } from './store/encrypted/encrypted-store.ts';
-import type { Store } from './store/store.ts';
+import type { Store, StoredValue } from './store/store.ts';
 
 export interface OpenedStore {
   readonly store: Store;
@@ -105,14 +105,27 @@ export async function checkSameCluster(
   config: StoreSettings,
   { store, keys }: OpenedStore,
   { directory, ca }: Pick<ClusterPki, 'directory' | 'ca'>,
+  logger: Logger,
 ): Promise<void> {
   const stored = await store.get(`${keys.prefixOf(configMaps)}kube-system/${CLIENT_CA_CONFIG_MAP}`);
   if (!stored) return;
-  const { data = {} } = new StoredObjects(configMaps).read(stored.value) as ConfigMap;
+  const { data = {} } = publishedIn(stored, logger) ?? {};
   const bundle = own(data, CLIENT_CA) ?? '';
   if (bundle === '' || bundle.includes(ca.certificate.trim())) return;
   throw new PkiError(
     `${path.join(directory, 'ca.crt')} is not the CA of the cluster in etcd at ${config.etcdServers.join(', ')}; ` +
       `copy the files of one of its servers to ${directory}, or use another etcd or etcd-prefix`,
   );
+}
+
+/** Undefined for one that cannot be read: it does not say that the cluster is another. */
+function publishedIn({ key, value, unreadable }: StoredValue, logger: Logger): ConfigMap | undefined {
+  try {
+    if (unreadable !== undefined) throw new UndecodableError(unreadable);
+    return new StoredObjects(configMaps).read(value).object;
+  } catch (error) {
+    if (!(error instanceof UndecodableError)) throw error;
+    logger.error({ err: error, key }, 'it is not known which CA the cluster in etcd has');
+    return undefined;
+  }
 }

@@ -3,6 +3,7 @@
  * share, each keeps a key that expires when it is not renewed, as upstream's lease endpoint reconciler
  * (`--endpoint-reconciler-type=lease`) with the same keys.
  */
+import { IpAddress } from '../../../api/domain/address.ts';
 import type { Store } from '../../store/store.ts';
 
 /** Upstream's: a server that has not renewed its key for so long is gone. */
@@ -31,7 +32,8 @@ export class ServerAddresses {
     };
     await this.#store.put(this.#prefix + this.#own, Buffer.from(JSON.stringify(lease)), { ttlMs: LIVES_MS });
     const { items } = await this.#store.list(this.#prefix);
-    return items.map(({ key }) => key.slice(this.#prefix.length)).sort();
+    // Anything else among them would keep the endpoints of all servers from being written.
+    return items.flatMap(({ key }) => IpAddress.parse(key.slice(this.#prefix.length))?.text ?? []).sort();
   }
 
   /** The server stops: clients need not wait until its key expires. Rejects as the store does. */

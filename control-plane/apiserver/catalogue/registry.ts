@@ -57,6 +57,7 @@ export class Registry {
   /** Routes the store's events. */
   readonly #byPrefix = new Map<string, ServedResource>();
   readonly #keys: KeyLayout;
+  readonly #logger: Logger;
   readonly #outage: Outage;
   /** Buffered events by prefix while the objects of a new cache are listed. */
   readonly #opening = new Map<string, StoreEvent[]>();
@@ -70,8 +71,9 @@ export class Registry {
   constructor(store: Store, kinds: readonly Kind[], logger: Logger, keys = GROUPED_KEYS) {
     this.store = store;
     this.#keys = keys;
+    this.#logger = logger;
     this.#outage = new Outage({ logger });
-    const caches = new Map(kinds.filter(hasCache).map((kind) => [kind, new ResourceCache(kind)]));
+    const caches = new Map(kinds.filter(hasCache).map((kind) => [kind, this.#newCache(kind)]));
     for (const kind of kinds) {
       const resource = this.#resourceOf(kind, caches.get(cachedKind(kind)));
       if (hasCache(kind)) this.#byPrefix.set(this.#keys.prefixOf(kind), resource);
@@ -148,6 +150,13 @@ export class Registry {
     );
   }
 
+  #newCache(kind: Kind): ResourceCache {
+    const prefix = this.#keys.prefixOf(kind);
+    return new ResourceCache(kind, (key, error) =>
+      this.#logger.error({ err: error, key: prefix + key }, 'stored object cannot be decoded'),
+    );
+  }
+
   /** Throws for kinds that share a cache, which the other kinds still need. */
   #requireOwnStorage(kind: Kind): void {
     for (const { kind: other } of this.kinds.resources) {
@@ -162,7 +171,7 @@ export class Registry {
    */
   async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
     if (!hasCache(kind)) return publish(this.#resourceOf(kind, this.kinds.of(cachedKind(kind))?.cache));
-    const resource = this.#resourceOf(kind, new ResourceCache(kind));
+    const resource = this.#resourceOf(kind, this.#newCache(kind));
     const prefix = this.#keys.prefixOf(kind);
     if (this.#opening.has(prefix)) throw new Error(`${prefix} is being opened already`);
     try {

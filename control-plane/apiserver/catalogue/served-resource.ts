@@ -45,7 +45,7 @@ export class ServedResource {
   }
 
   /**
-   * Throws a 500 StatusError for an object that is stored and cannot be decrypted; without a name, when there is one of them in the
+   * Throws a 500 StatusError for an object that is stored and cannot be decrypted or decoded; without a name, when there is one of them in the
    * namespace: as upstream, a list is whole or an error.
    */
   requireReadable(namespace: string, name?: string): void {

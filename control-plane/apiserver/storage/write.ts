@@ -101,10 +101,12 @@ export class ObjectWriter {
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
     refuseVersion(object, context.dryRun);
-    resource.requireReadable(namespace, name);
-    if (resource.cache.get(namespace, name)) {
+    // What cannot be read is there, too.
+    const isThere = (): boolean =>
+      (resource.cache.get(namespace, name) ?? resource.cache.unreadable(namespace, name)) !== undefined;
+    if (isThere()) {
       await this.#fresh();
-      if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined, this.#registry.revision);
+      if (isThere()) throw new ConflictError(name, undefined, this.#registry.revision);
     }
     return this.#store.add(resource, namespace, object, owners, context.dryRun);
   }

@@ -1,5 +1,5 @@
 /** Lists: which objects one shows. `list-body.ts` sends them. */
-import { gone, internalError, StatusError } from '../../../api/machinery/status-error.ts';
+import { gone, StatusError } from '../../../api/machinery/status-error.ts';
 import { Semaphore } from '../../../client/semaphore.ts';
 import { CompactedError } from '../../store/store.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
@@ -142,11 +142,7 @@ async function pastPage(
     const count = selection.all && left === undefined;
     const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count }) });
     after = found.items.at(-1)?.key ?? after;
-    const lost = found.items.find(({ unreadable }) => unreadable !== undefined)?.unreadable;
-    if (lost !== undefined) throw internalError(lost);
-    const past = found.items.map(({ key, value, revision: written }) =>
-      resource.cache.entryOf(key.slice(root.length), value, written),
-    );
+    const past = found.items.map((item) => resource.cache.readableEntry(item, root));
     for (const [index, entry] of (resource.converted ? await resource.converted.all(past) : past).entries()) {
       if (selection.matches(entry)) entries.push(entry);
       if (limit > 0 && entries.length === limit) {

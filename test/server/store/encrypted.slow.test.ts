@@ -328,8 +328,8 @@ test('a server serves what is encrypted; one object that cannot be read is an er
     body: { message: why },
   });
   t.match(await server.call('POST', others, { body: { metadata: { name: 'bad' } } }), {
-    status: 500,
-    body: { message: why },
+    status: 409,
+    body: { reason: 'AlreadyExists' },
   });
   t.match(await server.call('DELETE', `${others}/bad`), { status: 500, body: { message: why } });
   t.match(await server.call('GET', `${others}/none`), { status: 404 }, 'others are not concerned');

@@ -2,6 +2,7 @@
  * Allocates node ports in one stored object, as upstream's RangeAllocation. It is updated by compare-and-write only, so two
  * api-servers never allocate the same port; changes requested during a write share the next one.
  */
+import { isJsonObject } from '../../../../api/machinery/own.ts';
 import { ConflictError, type Store, type StoredValue } from '../../../store/store.ts';
 import { NumberRange, type Bands } from './number-range.ts';
 
@@ -174,9 +175,7 @@ export class NodePorts {
   /** Ports outside of this server's range are dropped, as upstream does when the range is changed. */
   #decode(stored: StoredValue | undefined): Stored {
     if (!stored) return { revision: 0, taken: new Set() };
-    const { range, data } = JSON.parse(stored.value.toString()) as { range: string; data: string };
-    const first = Number(range.split('-')[0]);
-    const bits = Buffer.from(data, 'base64').reverse();
+    const { first, bits } = rangeOf(stored);
     const taken = new Set<number>();
     for (const [index, byte] of bits.entries()) {
       for (let bit = 0; bit < 8; bit++) {
@@ -186,6 +185,20 @@ export class NodePorts {
     }
     return { revision: stored.revision, taken };
   }
+}
+
+/** Bit `i` is port `first + i`. Nothing for what is no such object, as kube-apiserver's in protobuf: the repair takes the ports of Services again. */
+function rangeOf({ value }: StoredValue): { readonly first: number; readonly bits: Buffer } {
+  let object: unknown;
+  try {
+    object = JSON.parse(value.toString());
+  } catch {
+    object = undefined;
+  }
+  const { range, data } = isJsonObject(object) ? object : {};
+  const [, first] = typeof range === 'string' ? (/^(\d{1,5})-\d{1,5}$/.exec(range) ?? []) : [];
+  if (first === undefined || typeof data !== 'string') return { first: 0, bits: Buffer.alloc(0) };
+  return { first: Number(first), bits: Buffer.from(data, 'base64').reverse() };
 }
 
 function isSame(one: ReadonlySet<number>, other: ReadonlySet<number>): boolean {

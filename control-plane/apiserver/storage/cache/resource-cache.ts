@@ -3,11 +3,12 @@
  * events only, so it is the same whoever wrote. Parsed objects are not kept.
  */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
+import { internalError } from '../../../../api/machinery/status-error.ts';
 import type { StoredValue, StoreEvent } from '../../../store/store.ts';
 import { entryKey, keyPrefix, WrittenObject, type Entry, type EntryIndex } from './entry.ts';
 import { EventWindow, type Change } from './event-window.ts';
 import { ObjectBytes } from './object-bytes.ts';
-import { StoredObjects } from './stored-objects.ts';
+import { StoredObjects, UndecodableError } from './stored-objects.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 
 /**
@@ -46,8 +47,11 @@ export class ResourceCache {
   #changedAt = 0;
   /** The version that a CustomResourceDefinition stores may change. */
   readonly #mayBeOfOtherVersion: boolean;
+  readonly #undecodable: (key: string, error: UndecodableError) => void;
 
-  constructor(kind: Kind) {
+  /** @param undecodable told of stored values that are no objects of the kind */
+  constructor(kind: Kind, undecodable: (key: string, error: UndecodableError) => void = () => undefined) {
+    this.#undecodable = undecodable;
     const { conversion } = kind.custom ?? {};
     this.bytes = new ObjectBytes(conversion ? { ...kind, version: conversion.storageVersion } : kind);
     this.#stored = new StoredObjects(kind);
@@ -107,13 +111,15 @@ export class ResourceCache {
    */
   replace(stored: ReadonlyMap<string, StoredValue>, revision: number): void {
     this.#unreadable.clear();
-    for (const [key, { unreadable }] of stored) if (unreadable !== undefined) this.#unreadable.set(key, unreadable);
     for (const entry of [...this.#byKey.values()]) {
-      if (!stored.has(entry.key) || this.#unreadable.has(entry.key)) this.#tellFollowers(this.#remove(entry, revision));
+      if (!stored.has(entry.key)) this.#tellFollowers(this.#remove(entry, revision));
     }
-    for (const [key, { value, revision: written }] of stored) {
-      if (this.#unreadable.has(key)) continue;
-      if (this.#byKey.get(key)?.revision !== written) this.#tellFollowers(this.#put(key, value, written));
+    for (const [key, value] of stored) {
+      const known = this.#byKey.get(key);
+      if (known?.revision === value.revision && value.unreadable === undefined) continue;
+      const entry = this.#read(key, value);
+      if (entry) this.#tellFollowers(this.#put(entry));
+      else if (known) this.#tellFollowers(this.#remove(known, revision));
     }
     this.#changedAt = revision;
     this.#window = new EventWindow(revision);
@@ -124,20 +130,39 @@ export class ResourceCache {
   /** Readers see the change at once; listeners are notified by `announce`. */
   apply(key: string, event: StoreEvent): void {
     this.#changedAt = event.revision;
-    if (event.type === 'put' && event.unreadable !== undefined) this.#unreadable.set(key, event.unreadable);
-    else this.#unreadable.delete(key);
-    if (event.type === 'put' && event.unreadable === undefined) {
+    this.#unreadable.delete(key);
+    if (event.type === 'put') {
       const written = event.note instanceof WrittenObject ? event.note : undefined;
-      this.#record(this.#put(key, event.value, event.revision, written), written?.object);
-      return;
+      const entry = this.#read(key, event, written);
+      if (entry) {
+        this.#record(this.#put(entry), written?.object);
+        return;
+      }
     }
     const previous = this.#byKey.get(key);
     if (previous) this.#record(this.#remove(previous, event.revision));
   }
 
-  #put(key: string, stored: Buffer, revision: number, index?: EntryIndex): Change {
+  /** Undefined for what cannot be read: it is noted why. One such value is the problem of one object. */
+  #read(key: string, stored: Omit<StoredValue, 'key'>, index?: EntryIndex): Entry | undefined {
+    const { value, revision, unreadable } = stored;
+    if (unreadable !== undefined) {
+      this.#unreadable.set(key, unreadable);
+      return undefined;
+    }
+    try {
+      return this.entryOf(key, value, revision, index);
+    } catch (error) {
+      if (!(error instanceof UndecodableError)) throw error;
+      this.#unreadable.set(key, undecodable(key, error));
+      this.#undecodable(key, error);
+      return undefined;
+    }
+  }
+
+  #put(entry: Entry): Change {
+    const { key, revision } = entry;
     const previous = this.#byKey.get(key);
-    const entry = this.entryOf(key, stored, revision, index);
     this.#byKey.set(key, entry);
     this.#ordered.set(entry);
     return { type: previous ? 'MODIFIED' : 'ADDED', revision, entry, previous };
@@ -177,13 +202,24 @@ export class ResourceCache {
     for (const follower of this.#followers) follower(change, written);
   }
 
-  /** The cache entry for these stored bytes. @param index of bytes that this server has encoded */
+  /** As `entryOf`. Throws a 500 StatusError for what cannot be read. */
+  readableEntry({ key: stored, value, revision, unreadable }: StoredValue, prefix: string): Entry {
+    if (unreadable !== undefined) throw internalError(unreadable);
+    const key = stored.slice(prefix.length);
+    try {
+      return this.entryOf(key, value, revision);
+    } catch (error) {
+      throw error instanceof UndecodableError ? internalError(undecodable(key, error)) : error;
+    }
+  }
+
+  /** The cache entry for these stored bytes. Throws UndecodableError. @param index of bytes that this server has encoded */
   entryOf(key: string, stored: Buffer, revision: number, index?: EntryIndex): Entry {
     // A write may have begun before the definition of a custom kind got another stored version.
     if (index && (!this.#mayBeOfOtherVersion || this.bytes.areOwn(stored)))
       return this.#entryOf(key, stored, revision, index);
-    const object = this.#stored.read(stored);
-    if (this.bytes.haveForm(stored)) return this.#entryOf(key, stored, revision, this.index(object));
+    const { object, isWhole } = this.#stored.read(stored);
+    if (isWhole && this.bytes.haveForm(stored)) return this.#entryOf(key, stored, revision, this.index(object));
     // Others have written it: kube-apiserver in protobuf or in another order of fields, or a person.
     return this.#entryOf(key, this.bytes.encode(object), revision, this.index(object), this.#otherVersion(object));
   }
@@ -207,3 +243,6 @@ export class ResourceCache {
     return this.#mayBeOfOtherVersion ? apiVersion?.split('/').at(-1) : undefined;
   }
 }
+
+const undecodable = (key: string, { message }: Error): string =>
+  `unable to decode what is stored for ${JSON.stringify(key)}: ${message}`;
