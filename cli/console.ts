@@ -12,6 +12,7 @@ import type { TokenRequest } from '../api/types/authentication/v1.gen.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import { print } from './output.ts';
 
 /** The console's users who have no other identity are service accounts of this namespace. */
 const NAMESPACE = 'kedge-console';
@@ -69,7 +70,7 @@ async function token({ kubeconfig, user, role, namespace, ttl }: TokenOptions): 
     spec: { audiences: [], expirationSeconds: Math.floor(ms / 1000) },
   };
   const { status } = await client.createSubresource<TokenRequest>(serviceAccounts, NAMESPACE, name, 'token', request);
-  console.log(status?.token ?? '');
+  print(status?.token ?? '');
 }
 
 async function bind(client: ApiClient, user: string, role: string, namespace: string | undefined): Promise<void> {

@@ -8,6 +8,7 @@ import { isJsonObject } from '../api/machinery/own.ts';
 import { yamlProblem } from '../client/yaml-problem.ts';
 import { SettingsError } from './settings.ts';
 import { reasonOf } from './system-error.ts';
+import { print, printJson } from './output.ts';
 
 /** Scripts read it: whether something is refused; 1 is that of a command that failed. */
 const EXIT_REFUSED = 2;
@@ -31,7 +32,8 @@ async function check(files: readonly string[], { output }: { readonly output: st
   const checked: CheckedIngress[] = [];
   for (const file of files) for (const object of await objectsOf(file)) checked.push(...checkIngress(object));
   if (checked.length === 0) throw new SettingsError(`no Ingress in ${files.join(', ')}`);
-  console.log(output === 'json' ? JSON.stringify(checked, null, 2) : checked.map(asText).join('\n\n'));
+  if (output === 'json') printJson(checked);
+  else print(checked.map(asText).join('\n\n'));
   if (checked.some(({ findings }) => findings.some(({ verdict }) => verdict === 'refused')))
     process.exitCode = EXIT_REFUSED;
 }

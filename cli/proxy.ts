@@ -7,6 +7,7 @@ import { NODE_CONFIG_HELP, nodeSettings } from './node-settings.ts';
 import { listingText } from './proxy-listing-text.ts';
 import { SettingsError, settingsFlags } from './settings.ts';
 import { requireStoppedAgent } from './stopped-agent.ts';
+import { print, printJson } from './output.ts';
 
 /** What the kernel has is not what it should have; 1 is that of a command that failed. */
 const EXIT_DIFFERENT = 2;
@@ -46,7 +47,8 @@ async function show(service: string | undefined, flags: ShowFlags): Promise<void
     signal,
     daemonLogger('kedge-proxy', 'error'),
   );
-  console.log(flags.output === 'json' ? JSON.stringify(listing, null, 2) : listingText(listing));
+  if (flags.output === 'json') printJson(listing);
+  else print(listingText(listing));
   const isSame = listing.problems.length === 0 && listing.services.every(({ differences }) => differences.length === 0);
   if (!isSame) process.exitCode = EXIT_DIFFERENT;
 }

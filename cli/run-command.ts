@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { complain } from './output.ts';
 import { userMessage } from './plain-errors.ts';
 
 /** Runs a command line. A failure is printed to stderr and sets the exit code. */
@@ -7,7 +8,8 @@ export async function runCommand(program: Command): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     const sentence = userMessage(error);
-    console.error(sentence === undefined ? error : `kedge: ${sentence}`);
+    if (sentence === undefined) console.error(error);
+    else complain(sentence);
     process.exitCode = 1;
   }
 }

@@ -11,6 +11,7 @@ import type { EncryptionStatus, Reencrypted } from '../control-plane/store/encry
 import { writeFileAtomically } from '../daemon/atomic-file.ts';
 import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import { printable } from './output.ts';
 
 const PATH = '/encryption';
 /** A server looks at its file once a minute where the kernel does not tell it of changes. */
@@ -46,9 +47,9 @@ function print({ entries, objects, stale, unreadable }: EncryptionStatus): void 
     console.log(`${resources.join(', ')}: written with ${writes}, read with ${reads.join(', ')}`);
   for (const [way, count] of Object.entries(objects)) console.log(`objects stored with ${way}: ${count}`);
   console.log(`objects to be encrypted again: ${stale.count}`);
-  for (const key of stale.first) console.log(`  ${key}`);
+  for (const key of stale.first) console.log(`  ${printable(key)}`);
   if (stale.count > stale.first.length) console.log(`  and ${stale.count - stale.first.length} more`);
-  for (const { key, why } of unreadable) console.log(`cannot be read: ${key}: ${why}`);
+  for (const { key, why } of unreadable) console.log(`cannot be read: ${printable(key)}: ${printable(why)}`);
 }
 
 async function status({ kubeconfig }: Options): Promise<void> {

@@ -18,6 +18,7 @@ import {
 import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
 import type { Secret } from '../api/types/core/v1.gen.ts';
+import { print } from './output.ts';
 
 interface TokenOptions {
   readonly kubeconfig?: string;
@@ -44,9 +45,9 @@ async function create({ kubeconfig, ttl, description, printJoinCommand }: Create
   await using cluster = await openCluster(kubeconfig);
   const { client, ca } = cluster;
   await client.create<Secret>(secrets, secretOf(token));
-  if (!printJoinCommand) return console.log(tokenText(token));
+  if (!printJoinCommand) return print(tokenText(token));
   const server = await advertisedServer(client);
-  console.log(`${await installer()} --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+  print(`${await installer()} --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
 }
 
 /** The command that sets hosts up, as the package of this program has it. */
@@ -68,7 +69,7 @@ function remaining({ expiresAt }: BootstrapToken, now: number): string {
 function printTable(rows: readonly (readonly string[])[]): void {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   for (const row of rows)
-    console.log(
+    print(
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
         .join('   ')
@@ -105,7 +106,7 @@ async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void
       throw new SettingsError(`token ${id} does not exist; kedge token list shows the tokens`, { cause: error });
     throw error;
   }
-  console.log(`bootstrap token "${id}" deleted`);
+  print(`bootstrap token "${id}" deleted`);
 }
 
 /** `kedge token`: manages bootstrap tokens. */

@@ -5,6 +5,7 @@ import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { requireRoot } from './daemon.ts';
 import { NODE_CONFIG_HELP, nodeSettings } from './node-settings.ts';
 import { SettingsError } from './settings.ts';
+import { print, printJson } from './output.ts';
 
 interface TraceFlags {
   readonly config?: string;
@@ -39,7 +40,8 @@ async function trace(target: string, flags: TraceFlags): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  console.log(flags.output === 'json' ? asJson(traced) : asText(traced));
+  if (flags.output === 'json') printJson(asJson(traced));
+  else print(asText(traced));
   const ok = traced.report?.verdict.ok;
   process.exitCode = ok === undefined ? EXIT_CODES.unknown : ok ? EXIT_CODES.answered : EXIT_CODES.stopped;
 }
@@ -56,11 +58,11 @@ export function asText({ about, report }: ServiceTrace): string {
   return [...about, ...steps, `=> ${report.verdict.text}`].join('\n');
 }
 
-const asJson = ({ about, report }: ServiceTrace): string => {
+const asJson = ({ about, report }: ServiceTrace): object => {
   const { connection, steps, translatedTo, verdict, outcome } = report ?? {};
   const { source, destination, ...rest } = connection ?? {};
   const shown = connection && { ...rest, source: source?.text, destination: destination?.text };
-  return JSON.stringify({ about, connection: shown, steps, translatedTo, outcome, verdict }, null, 2);
+  return { about, connection: shown, steps, translatedTo, outcome, verdict };
 };
 
 /** `kedge trace`: follows one real packet to a Service through the kernel's tables. */

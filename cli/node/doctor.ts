@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { CheckedFinding } from '../../agent/inspect/doctor/finding.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
-import { printable } from './table.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
+import { printable, print, printJson } from '../output.ts';
 
 /** The host is not fit to be a node; 1 is that of a command that failed. */
 const EXIT_UNFIT = 2;
@@ -33,7 +33,7 @@ const doctor = (flags: NodeFlags): Promise<void> =>
     const findings = await examineHost(config, signal);
     const fit = isFit(findings);
     if (flags.output === 'json') printJson({ fit, findings });
-    else console.log(doctorText(findings));
+    else print(doctorText(findings));
     if (!fit) process.exitCode = EXIT_UNFIT;
   });
 

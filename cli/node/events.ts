@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { RecentEvent } from '../../agent/inspect/recent-events.ts';
 import { humanDuration } from '../../api/machinery/duration.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { table } from './table.ts';
+import { print, printJson } from '../output.ts';
 
 interface EventsFlags extends NodeFlags {
   readonly namespace?: string;
@@ -40,7 +41,7 @@ const events = (name: string | undefined, flags: EventsFlags): Promise<void> =>
         )
       : ofType;
     if (flags.output === 'json') return printJson({ events: chosen });
-    console.log(chosen.length === 0 ? 'no events' : eventsText(chosen, flags.output === 'wide', Date.now()));
+    print(chosen.length === 0 ? 'no events' : eventsText(chosen, flags.output === 'wide', Date.now()));
   });
 
 /** `kedge events`: what the agent has recorded last. */

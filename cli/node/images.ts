@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Image } from '../../agent/cri/types.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { bytesText, table } from './table.ts';
+import { print, printJson } from '../output.ts';
 
 const SHORT_ID = 'sha256:'.length + 12;
 const UNTAGGED = '<none>';
@@ -26,7 +27,7 @@ const images = (flags: NodeFlags): Promise<void> =>
     const { withRuntime } = await import('../../agent/inspect/runtime-pods.ts');
     const found = await withRuntime(config, (cri) => cri.listImages({ signal }));
     if (flags.output === 'json') printJson({ images: found });
-    else console.log(found.length === 0 ? 'no images' : imagesText(found, flags.output === 'wide'));
+    else print(found.length === 0 ? 'no images' : imagesText(found, flags.output === 'wide'));
   });
 
 /** `kedge images`: the images on this host. */

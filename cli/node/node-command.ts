@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { AgentConfig } from '../../agent/config.ts';
 import type { Logger } from '../../client/logger.ts';
 import { requireRoot } from '../daemon.ts';
+import { complain } from '../output.ts';
 import { NODE_CONFIG_HELP, nodeSettings } from '../node-settings.ts';
 import { SettingsError } from '../settings.ts';
 
@@ -21,7 +22,7 @@ export interface NodeContext {
 
 const say = (fields: object, message: string): void => {
   const { err } = fields as { readonly err?: unknown };
-  console.error(`kedge: ${message}${err instanceof Error ? `: ${err.message}` : ''}`);
+  complain(`${message}${err instanceof Error ? `: ${err.message}` : ''}`);
 };
 const nothing = (): void => undefined;
 const stderrLogger: Logger = { debug: nothing, info: nothing, warn: say, error: say };
@@ -61,5 +62,3 @@ export function checkOutput(output: string | undefined, ...forms: readonly strin
   if (output !== undefined && !forms.includes(output))
     throw new SettingsError(`--output must be ${forms.join(' or ')}, not "${output}"`);
 }
-
-export const printJson = (value: object): void => console.log(JSON.stringify(value, null, 2));

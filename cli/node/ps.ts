@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { ContainerView, PodView } from '../../agent/inspect/pod-view.ts';
 import { ageOf } from '../../api/machinery/duration.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { table } from './table.ts';
+import { print, printJson } from '../output.ts';
 
 interface PsFlags extends NodeFlags {
   readonly namespace?: string;
@@ -54,7 +55,7 @@ const ps = (name: string | undefined, flags: PsFlags): Promise<void> =>
       const { AGENT_STOPPED } = await import('../../agent/inspect/local-agent.ts');
       console.error(`kedge: ${AGENT_STOPPED}; this is what the container runtime has`);
     }
-    console.log(chosen.length === 0 ? 'no pods' : psText(chosen, flags.output === 'wide', Date.now()));
+    print(chosen.length === 0 ? 'no pods' : psText(chosen, flags.output === 'wide', Date.now()));
   });
 
 /** `kedge ps`: the pods of this host. */

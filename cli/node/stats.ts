@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import type { AgentConfig } from '../../agent/config.ts';
 import type { PodsSource } from '../../agent/inspect/runtime-pods.ts';
 import type { Usage } from '../../agent/inspect/usage.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { bytesText, table } from './table.ts';
+import { print, printJson } from '../output.ts';
 
 interface StatsFlags extends NodeFlags {
   readonly namespace?: string;
@@ -56,7 +57,7 @@ const stats = (name: string | undefined, flags: StatsFlags): Promise<void> =>
       const { AGENT_STOPPED } = await import('../../agent/inspect/local-agent.ts');
       console.error(`kedge: ${AGENT_STOPPED}; this is what the container runtime has measured`);
     }
-    console.log(chosen.length === 0 ? 'no pods' : statsText(chosen));
+    print(chosen.length === 0 ? 'no pods' : statsText(chosen));
   });
 
 /** `kedge stats`: what pods use, once. */

@@ -1,10 +1,7 @@
 /** Tables as kubectl prints them: columns by their widest cell, three spaces apart. Pure. */
+import { printable } from '../output.ts';
 
 const GAP = '   ';
-
-/** What pods, images and logs are called and say is somebody else's: nothing in it may move the cursor of a terminal. */
-// eslint-disable-next-line no-control-regex
-export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 
 /** The heading and a line per row. Nothing is padded at the end of a line. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Usage } from '../../agent/inspect/usage.ts';
 import { SettingsError } from '../settings.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { milliCoresText, rateText } from './stats.ts';
 import { bytesText, table } from './table.ts';
+import { print, printJson } from '../output.ts';
 
 interface TopFlags extends NodeFlags {
   readonly sort: string;
@@ -57,7 +58,7 @@ const top = (flags: TopFlags): Promise<void> =>
         ({ counters } = next);
         if (flags.output === 'json') printJson({ source: next.source, usage });
         else if (isLive) process.stdout.write(screen(topText(usage, flags.sort), process.stdout));
-        else console.log(topText(usage, flags.sort));
+        else print(topText(usage, flags.sort));
       } while (isLive);
     } finally {
       if (isLive) process.stdout.write(LEAVE);

@@ -4,8 +4,8 @@ import type { Verdict } from '../../agent/inspect/why/verdict.ts';
 import type { AgentConfig } from '../../agent/config.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { kubeconfigFile, KUBECONFIG_HELP, openCluster } from '../cluster-access.ts';
-import { checkOutput, nodeCommand, onNode, printJson, type NodeFlags } from './node-command.ts';
-import { printable } from './table.ts';
+import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
+import { printable, print, printJson } from '../output.ts';
 
 interface WhyFlags extends NodeFlags {
   readonly namespace?: string;
@@ -26,7 +26,7 @@ export function whyText({ step, text, evidence, advice }: Verdict): string {
 
 function say(verdict: Verdict, { output }: WhyFlags): void {
   if (output === 'json') printJson({ ok: verdict.step === undefined, ...verdict });
-  else console.log(whyText(verdict));
+  else print(whyText(verdict));
   if (verdict.step !== undefined) process.exitCode = EXIT_WRONG;
 }
 

@@ -7,7 +7,8 @@ import { countersOfSummary, usageBetween, type Counters } from '../../../agent/i
 import { eventsText } from '../../../cli/node/events.ts';
 import { imagesText } from '../../../cli/node/images.ts';
 import { psText } from '../../../cli/node/ps.ts';
-import { bytesText, printable, table } from '../../../cli/node/table.ts';
+import { bytesText, table } from '../../../cli/node/table.ts';
+import { jsonText, printable, printableLines } from '../../../cli/output.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
@@ -160,6 +161,11 @@ test('tables are aligned, and no cell can move the cursor', (t) => {
     'A      B\nlong   x\ny',
   );
   t.equal(printable('a\u001b[31mb\nc\u009bd'), 'a [31mb c d');
+  t.equal(printable('pay\u202etxt.exe\u2066'), 'pay txt.exe ', 'nor what turns the direction of what follows');
+  t.equal(printableLines('a\u001b]0;title\u0007\nb\r'), 'a ]0;title \nb ');
+  const hostile = { name: 'a\u009b31m\u007f\u202eb\u001b\u2028' };
+  t.match(jsonText(hostile), /"a\\u009b31m\\u007f\\u202eb\\u001b\\u2028"/);
+  t.strictSame(JSON.parse(jsonText(hostile)), hostile, 'a program reads what it was');
   for (const [bytes, text] of [
     [0, '0B'],
     [1023, '1023B'],
