@@ -43,6 +43,8 @@ export class AuditLog implements AuditSink {
   readonly #now: () => number;
   #file: FileHandle | undefined;
   #size = 0;
+  /** A device or a pipe is not rotated: /dev/null would be gone for all programs of the host. */
+  #isRegular = true;
   #lines: string[] = [];
   #waiting = 0;
   #lost = 0;
@@ -129,7 +131,9 @@ export class AuditLog implements AuditSink {
 
   async #append(bytes: Buffer): Promise<void> {
     const { maxBytes, path: file } = this.#options;
-    if (file !== '-' && maxBytes > 0 && this.#size > 0 && this.#size + bytes.length > maxBytes) await this.#rotate();
+    this.#file ??= await this.#open();
+    if (this.#isRegular && file !== '-' && maxBytes > 0 && this.#size > 0 && this.#size + bytes.length > maxBytes)
+      await this.#rotate();
     this.#file ??= await this.#open();
     if (this.#isTorn) await this.#writeAll(this.#file, Buffer.from('\n'));
     this.#isTorn = false;
@@ -148,7 +152,9 @@ export class AuditLog implements AuditSink {
   async #open(): Promise<FileHandle> {
     const file = await open(this.#options.path === '-' ? '/dev/stdout' : this.#options.path, 'a', MODE);
     this.#file = file;
-    this.#size = (await file.stat()).size;
+    const found = await file.stat();
+    this.#size = found.size;
+    this.#isRegular = found.isFile() && !this.#options.path.startsWith('/dev/');
     return file;
   }
 

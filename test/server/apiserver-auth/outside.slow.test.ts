@@ -192,6 +192,7 @@ test('tokens that are wrong are refused, and only a review says why', async (t) 
     ['without an end', issuer.token({ exp: undefined }), /token is expired/],
     ['with a text as its end', issuer.token({ exp: '99999999999' }), /token is expired/],
     ['not yet', issuer.token({ nbf: now + 3600 }), /before the nbf/],
+    ['not yet, as a text', issuer.token({ nbf: String(now + 3600) }), /malformed nbf/],
     ['for somebody else', issuer.token({ aud: ['other'] }), /expected audience/],
     ['for nobody', issuer.token({ aud: undefined }), /expected audience/],
     ['without a name', issuer.token({ sub: undefined }), /parse username claims/],

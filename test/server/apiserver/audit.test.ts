@@ -1,4 +1,7 @@
 /** The audit log of a real api-server: in a real file, and at a real webhook. */
+import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { promisify } from 'node:util';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type http from 'node:http';
 import https from 'node:https';
@@ -269,6 +272,19 @@ test('a log is rotated before it is too large, and old ones go', async (t) => {
     .filter((name) => name !== 'audit-notes.log')
     .map((name) => readFile(path.join(directory, name), 'utf8'));
   t.equal((await Promise.all(texts)).join(''), `${written.slice(-3).join('\n')}\n`, 'the latest lines, each whole');
+});
+
+test('what is no file is not rotated', async (t) => {
+  const directory = await ownDirectory(t);
+  const pipe = path.join(directory, 'audit.log');
+  await promisify(execFile)('mkfifo', [pipe]);
+  const reader = createReadStream(pipe).setEncoding('utf8');
+  const log = await openLog({ path: pipe, maxBytes: 10 });
+  const lines = ['{"a":1}', '{"b":2}', '{"c":3}'];
+  for (const line of lines) log.add(event(line));
+  await log[Symbol.asyncDispose]();
+  t.equal((await reader.toArray()).join(''), `${lines.join('\n')}\n`);
+  t.strictSame(await readdir(directory), ['audit.log'], 'a device of this name would be gone for the host');
 });
 
 test('rotated logs are compressed, and text is as upstream has it', async (t) => {

@@ -85,6 +85,9 @@ export class OidcAuthenticator implements TokenAuthenticator {
     const now = this.#now();
     const expiresAt = typeof exp === 'number' ? exp * SECOND_MS : 0;
     if (expiresAt <= now) throw new InvalidTokenError('oidc: verify token: token is expired');
+    // A time that cannot be read is not one that has come.
+    if (nbf !== undefined && nbf !== null && typeof nbf !== 'number')
+      throw new InvalidTokenError('oidc: verify token: malformed nbf (not before) time');
     if (typeof nbf === 'number' && nbf * SECOND_MS > now + NOT_BEFORE_LEEWAY_MS)
       throw new InvalidTokenError('oidc: verify token: current time before the nbf (not before) time');
     const named: unknown[] = Array.isArray(aud) ? aud : [aud];
