@@ -121,7 +121,7 @@ export function createSecurity(options: SecurityOptions): Security {
       metrics: options.admissionMetrics,
     }),
     actions: {
-      ...accessReviewActions(authorizer, rbac),
+      ...accessReviewActions(authorizer),
       ...identityReviewActions(tokens, audiences),
       'serviceaccounts/token': tokenRequestAction({ api, issuer, audiences }),
     },

@@ -18,13 +18,14 @@ export interface Check {
   readonly namespace?: string;
   readonly name?: string;
   readonly fieldSelector?: string;
+  readonly labelSelector?: string;
 }
 
 /** @param serviceAccount instead of the user of the request */
 export type Authorize = (
   check: Check,
   serviceAccount?: { readonly namespace: string; readonly name: string },
-) => { readonly allowed: boolean; readonly reason: string };
+) => { readonly allowed: boolean; readonly reason: string; readonly error?: string };
 
 const PREFIX = 'kubernetes.authorization.';
 const noField = (): undefined => undefined;
@@ -106,10 +107,13 @@ class Decision extends AuthorizerPart {
   readonly celType = DECISION;
   readonly allowed: boolean;
   readonly reason: string;
-  constructor({ allowed, reason }: ReturnType<Authorize>) {
+  /** Why an authorizer has failed; '' when none has. */
+  readonly error: string;
+  constructor({ allowed, reason, error = '' }: ReturnType<Authorize>) {
     super();
     this.allowed = allowed;
     this.reason = reason;
+    this.error = error;
   }
 }
 
@@ -153,14 +157,12 @@ export const AUTHORIZER_FUNCTIONS: readonly Overload[] = [
   refine('namespace'),
   refine('name'),
   refine('fieldSelector'),
-  // No authorizer of this server looks at labels.
-  declare('ResourceCheck:labelSelector(string): ResourceCheck', ([check]) => receiver<PreparedCheck>(check)),
+  refine('labelSelector'),
   ...['PathCheck', 'ResourceCheck'].map((type) =>
     declare(`${type}:check(string): Decision`, ([check, verb]) => receiver<PreparedCheck>(check).decide(text(verb))),
   ),
   declare('Decision:allowed(): bool', ([decision]) => receiver<Decision>(decision).allowed),
   declare('Decision:reason(): string', ([decision]) => receiver<Decision>(decision).reason),
-  // The authorizers of this server do not fail.
-  declare('Decision:errored(): bool', () => false),
-  declare('Decision:error(): string', () => ''),
+  declare('Decision:errored(): bool', ([decision]) => receiver<Decision>(decision).error !== ''),
+  declare('Decision:error(): string', ([decision]) => receiver<Decision>(decision).error),
 ];

@@ -1,7 +1,7 @@
 /** Authentication and authorization of a request. */
 import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
-import type { Attributes, Authorizer } from './authorization/authorizer.ts';
+import type { Attributes, Authorizer, Decision } from './authorization/authorizer.ts';
 import { forbiddenError } from './forbidden-error.ts';
 import type { RequestAudit } from '../http/request-audit.ts';
 import { ANONYMOUS, type Credentials, type User } from '../http/user.ts';
@@ -41,9 +41,22 @@ function whenUnknown({ headers }: Credentials): User {
   return ANONYMOUS;
 }
 
-/** Throws a 403 StatusError unless the user is allowed to. @param audit to be told the decision */
-export function authorize({ authorizer }: Gate, user: User, attributes: Attributes, audit?: RequestAudit): void {
-  const { allowed, reason } = authorizer.authorize(user, attributes);
+/**
+ * Throws a 403 StatusError unless the user is allowed to, or rejects with it where an authorizer has to ask somebody.
+ * @param audit to be told the decision
+ */
+export function authorize(
+  { authorizer }: Gate,
+  user: User,
+  attributes: Attributes,
+  audit?: RequestAudit,
+): void | Promise<void> {
+  const decision = authorizer.authorize(user, attributes);
+  if (decision instanceof Promise) return decision.then((decided) => enforce(decided, user, attributes, audit));
+  enforce(decision, user, attributes, audit);
+}
+
+function enforce({ allowed, reason }: Decision, user: User, attributes: Attributes, audit?: RequestAudit): void {
   audit?.authorized(allowed, reason);
   if (!allowed) throw forbiddenError(user, attributes, reason);
 }

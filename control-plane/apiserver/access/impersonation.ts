@@ -21,13 +21,16 @@ function extraKey(text: string): string {
   }
 }
 
-/** The impersonated user, or the user itself without such headers. Throws a 403 StatusError. */
+/** The impersonated user, or the user itself without such headers. Rejects with a 400 or 403 StatusError. */
 export function impersonatedUser(
   authorizer: Authorizer,
   user: User,
   { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
-): User {
-  if (!Object.keys(headers).some(isImpersonation)) return user;
+): User | Promise<User> {
+  return Object.keys(headers).some(isImpersonation) ? impersonated(authorizer, user, rawHeaders) : user;
+}
+
+async function impersonated(authorizer: Authorizer, user: User, rawHeaders: readonly string[]): Promise<User> {
   const asked = impersonationHeaders(rawHeaders);
   const [name] = asked.get('impersonate-user') ?? [];
   const groups = asked.get('impersonate-group') ?? [];
@@ -35,17 +38,22 @@ export function impersonatedUser(
   if (!name) throw badRequest('requested impersonation without impersonating a user');
 
   const account = SERVICE_ACCOUNT.exec(name);
-  if (account) allow(authorizer, user, { resource: 'serviceaccounts', namespace: account[1], name: account[2] });
-  else allow(authorizer, user, { resource: 'users', name });
-  for (const group of groups) allow(authorizer, user, { resource: 'groups', name: group });
-  if (uid) allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'uids', name: uid });
+  if (account) await allow(authorizer, user, { resource: 'serviceaccounts', namespace: account[1], name: account[2] });
+  else await allow(authorizer, user, { resource: 'users', name });
+  for (const group of groups) await allow(authorizer, user, { resource: 'groups', name: group });
+  if (uid) await allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'uids', name: uid });
   const extra: Record<string, readonly string[]> = {};
   for (const [header, values] of asked) {
     if (!header.startsWith(EXTRA_PREFIX)) continue;
     const key = extraKey(header.slice(EXTRA_PREFIX.length));
     setOwn(extra, key, values);
     for (const one of values) {
-      allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'userextras', subresource: key, name: one });
+      await allow(authorizer, user, {
+        group: 'authentication.k8s.io',
+        resource: 'userextras',
+        subresource: key,
+        name: one,
+      });
     }
   }
   return { name, groups: impliedGroups(name, groups, account?.[1]), ...(uid && { uid }), extra };
@@ -80,7 +88,7 @@ function impliedGroups(name: string, groups: readonly string[], accountNamespace
   return implied;
 }
 
-function allow(authorizer: Authorizer, user: User, asked: Partial<Omit<Attributes, 'verb'>>): void {
+async function allow(authorizer: Authorizer, user: User, asked: Partial<Omit<Attributes, 'verb'>>): Promise<void> {
   const attributes = {
     verb: 'impersonate',
     path: '',
@@ -93,6 +101,6 @@ function allow(authorizer: Authorizer, user: User, asked: Partial<Omit<Attribute
     name: '',
     ...asked,
   };
-  const { allowed, reason } = authorizer.authorize(user, attributes);
+  const { allowed, reason } = await authorizer.authorize(user, attributes);
   if (!allowed) throw forbiddenError(user, attributes, reason);
 }

@@ -18,47 +18,53 @@ const isRequestFor = ({ kind, subresource }: AdmissionRequest, wanted: string): 
   kind.kind === 'CertificateSigningRequest' && kind.group === GROUP && subresource === wanted;
 
 /** Rights are given for a signer, or for all of its domain: `example.com/*`. */
-function mayUseSigner(authorizer: Authorizer, user: User, verb: string, signerName: string): boolean {
-  const about = (name: string): boolean =>
-    authorizer.authorize(user, {
+async function mayUseSigner(authorizer: Authorizer, user: User, verb: string, signerName: string): Promise<boolean> {
+  const about = async (name: string): Promise<boolean> => {
+    const { allowed } = await authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb, name, namespace: '' },
       ...{ group: GROUP, version: '*', resource: 'signers', subresource: '' },
-    }).allowed;
+    });
+    return allowed;
+  };
   const domain = signerName.split('/')[0] ?? '';
-  return about(signerName) || about(`${domain}/*`);
+  return (await about(signerName)) || about(`${domain}/*`);
 }
 
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
+  const check = async (request: AdmissionRequest): Promise<void> => {
+    const { signerName } = (request.old as CertificateSigningRequest).spec;
+    if (await mayUseSigner(authorizer, request.user, 'approve', signerName)) return;
+    throw forbidden(
+      request.kind,
+      request.name,
+      `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`,
+    );
+  };
   return {
     name: 'CertificateApproval',
     validate(request) {
-      if (request.operation !== 'UPDATE' || !isRequestFor(request, 'approval')) return;
-      const { signerName } = (request.old as CertificateSigningRequest).spec;
-      if (mayUseSigner(authorizer, request.user, 'approve', signerName)) return;
-      throw forbidden(
-        request.kind,
-        request.name,
-        `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`,
-      );
+      if (request.operation === 'UPDATE' && isRequestFor(request, 'approval')) return check(request);
     },
   };
 }
 
 export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
+  const check = async (request: AdmissionRequest): Promise<void> => {
+    const [old, now] = [request.old as CertificateSigningRequest, request.object as CertificateSigningRequest];
+    const unchanged =
+      old.status?.certificate === now.status?.certificate &&
+      semanticallyEqual(old.status?.conditions, now.status?.conditions);
+    if (unchanged || (await mayUseSigner(authorizer, request.user, 'sign', old.spec.signerName))) return;
+    throw forbidden(
+      request.kind,
+      request.name,
+      `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`,
+    );
+  };
   return {
     name: 'CertificateSigning',
     validate(request) {
-      if (request.operation !== 'UPDATE' || !isRequestFor(request, 'status')) return;
-      const [old, now] = [request.old as CertificateSigningRequest, request.object as CertificateSigningRequest];
-      const unchanged =
-        old.status?.certificate === now.status?.certificate &&
-        semanticallyEqual(old.status?.conditions, now.status?.conditions);
-      if (unchanged || mayUseSigner(authorizer, request.user, 'sign', old.spec.signerName)) return;
-      throw forbidden(
-        request.kind,
-        request.name,
-        `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`,
-      );
+      if (request.operation === 'UPDATE' && isRequestFor(request, 'status')) return check(request);
     },
   };
 }

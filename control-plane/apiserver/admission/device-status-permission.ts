@@ -44,51 +44,60 @@ function isOfNode({ name, extra }: User, node: string | undefined): boolean {
  */
 export function deviceStatusPermission(authorizer: Authorizer): AdmissionPlugin {
   /** Why the user may not do that; undefined when it may. */
-  const refusal = (
+  const refusal = async (
     { user }: AdmissionRequest,
     asked: Pick<Attributes, 'verb' | 'subresource' | 'namespace' | 'name'>,
-  ): string | undefined => {
+  ): Promise<string | undefined> => {
     const { group, version, plural: resource } = resourceClaims;
     const attributes = { isResource: true, path: '', group, version, resource, ...asked };
-    const { allowed, reason } = authorizer.authorize(user, attributes);
+    const { allowed, reason } = await authorizer.authorize(user, attributes);
     return allowed ? undefined : forbiddenError(user, attributes, reason).message;
   };
 
-  function* problems(
+  async function problems(
     request: AdmissionRequest,
     now: ResourceClaimStatus,
     old: ResourceClaimStatus,
-  ): Iterable<FieldError> {
+  ): Promise<FieldError[]> {
+    const found: FieldError[] = [];
     const verb = request.origin?.info.verb ?? 'update';
     const isBound = !semanticallyEqual([now.allocation, now.reservedFor], [old.allocation, old.reservedFor]);
-    const unbound = isBound && refusal(request, { verb, subresource: 'binding', namespace: '', name: '' });
+    const unbound = isBound && (await refusal(request, { verb, subresource: 'binding', namespace: '', name: '' }));
     if (unbound) {
       const needs = `resource="resourceclaims/binding", verb="${verb}" permission`;
       const why = `changing status.allocation or status.reservedFor requires ${needs}: ${unbound}`;
-      yield forbidden('status.allocation', why);
+      found.push(forbidden('status.allocation', why));
     }
     // What is said of devices goes with their allocation.
-    if (!now.allocation) return;
+    if (!now.allocation) return found;
     const here = isOfNode(request.user, nodeOf(now.allocation)) ? [`associated-node:${verb}`] : [];
     const verbs = [...here, `arbitrary-node:${verb}`];
     const { namespace } = request;
     for (const name of changedDrivers(now, old)) {
-      const refusals = verbs.map((one) => refusal(request, { verb: one, subresource: 'driver', namespace, name }));
+      const refusals = await Promise.all(
+        verbs.map((one) => refusal(request, { verb: one, subresource: 'driver', namespace, name })),
+      );
       if (refusals.includes(undefined)) continue;
       const needs = `resource="resourceclaims/driver", verb="[${verbs.join(' ')}]" permission`;
-      yield forbidden('status.devices', `changing status.devices requires ${needs}: ${refusals[0]}`);
+      found.push(forbidden('status.devices', `changing status.devices requires ${needs}: ${refusals[0]}`));
     }
+    return found;
+  }
+
+  const statusOf = (claim: AdmissionRequest['object']): ResourceClaimStatus =>
+    (claim as ResourceClaim | undefined)?.status ?? {};
+
+  async function check(request: AdmissionRequest): Promise<void> {
+    const { kind, name, object, old } = request;
+    const errors = await problems(request, statusOf(object), statusOf(old));
+    if (errors.length > 0) throw invalidObject(kind, name, errors);
   }
 
   return {
     name: 'DeviceStatusPermission',
     validate(request) {
-      const { operation, kind, subresource, object, old, name } = request;
-      if (operation !== 'UPDATE' || kind !== resourceClaims || subresource !== 'status') return;
-      const statusOf = (claim: typeof object): ResourceClaimStatus =>
-        (claim as ResourceClaim | undefined)?.status ?? {};
-      const errors = [...problems(request, statusOf(object), statusOf(old))];
-      if (errors.length > 0) throw invalidObject(kind, name, errors);
+      const { operation, kind, subresource } = request;
+      if (operation === 'UPDATE' && kind === resourceClaims && subresource === 'status') return check(request);
     },
   };
 }

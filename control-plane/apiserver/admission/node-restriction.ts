@@ -195,7 +195,11 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
   };
 
   /** Audiences that the pod's own volumes name, or that RBAC allows: a compromised node must not act as its pods elsewhere. */
-  const judgeAudiences = (pod: Pod | undefined, audiences: readonly string[], request: AdmissionRequest): Verdict => {
+  const judgeAudiences = async (
+    pod: Pod | undefined,
+    audiences: readonly string[],
+    request: AdmissionRequest,
+  ): Promise<Verdict> => {
     const { user, namespace, name } = request;
     const [audience = '', ...others] = audiences;
     if (others.length > 0) return 'node may only request 0 or 1 audiences';
@@ -207,7 +211,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
       const told = missing.length === 1 ? only : `[${[...new Set(missing)].join(', ')}]`;
       return `error validating audience ${quoted(audience)}: ${told}`;
     }
-    const { allowed } = authorizer.authorize(user, {
+    const { allowed } = await authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb: 'request-serviceaccounts-token-audience', name, namespace },
       ...{ group: '', version: 'v1', resource: audience, subresource: '' },
     });
@@ -216,7 +220,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
   };
 
   /** A node gets tokens for its pods, each bound to its pod. */
-  const judgeToken = (node: string, request: AdmissionRequest): Verdict => {
+  const judgeToken = (node: string, request: AdmissionRequest): Verdict | Promise<Verdict> => {
     const { operation, subresource, namespace, object } = request;
     if (operation !== 'CREATE' || subresource !== 'token') return undefined;
     const { boundObjectRef: reference, audiences } = (object as TokenRequest).spec ?? {};
@@ -235,7 +239,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
     return judgeAudiences(api.get(pods, namespace, reference.name), audiences ?? [], request);
   };
 
-  const judge = (node: string, request: AdmissionRequest): Verdict => {
+  const judge = (node: string, request: AdmissionRequest): Verdict | Promise<Verdict> => {
     switch (groupResource(request.kind)) {
       case 'pods':
         if (request.subresource === '') return judgePod(node, request);
@@ -272,7 +276,10 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
       if (node === undefined) return;
       const verdict =
         node === '' ? `could not determine node from user ${quoted(request.user.name)}` : judge(node, request);
-      if (verdict !== undefined) throw forbidden(request.kind, request.name, verdict);
+      const enforce = (reason: Verdict): void => {
+        if (reason !== undefined) throw forbidden(request.kind, request.name, reason);
+      };
+      return verdict instanceof Promise ? verdict.then(enforce) : enforce(verdict);
     },
   };
 }

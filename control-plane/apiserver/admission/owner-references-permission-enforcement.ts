@@ -35,7 +35,7 @@ const ANYTHING: Attributes = {
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
  */
 export function ownerReferencesPermissionEnforcement({ authorizer, kinds }: OwnerReferenceOptions): AdmissionPlugin {
-  const requireDelete = (request: AdmissionRequest): void => {
+  const requireDelete = async (request: AdmissionRequest): Promise<void> => {
     const { user, kind, namespace, name, subresource } = request;
     const { group, version, plural: resource } = kind;
     const attributes = {
@@ -49,15 +49,15 @@ export function ownerReferencesPermissionEnforcement({ authorizer, kinds }: Owne
       subresource,
       name,
     };
-    const { allowed, reason } = authorizer.authorize(user, attributes);
+    const { allowed, reason } = await authorizer.authorize(user, attributes);
     if (allowed) return;
     throw forbidden(kind, name, `cannot set an ownerRef on a resource you can't delete: ${reason}, <nil>`);
   };
 
-  const requireFinalizers = (
+  const requireFinalizers = async (
     request: AdmissionRequest,
     { apiVersion, kind: name, name: owner }: OwnerReference,
-  ): void => {
+  ): Promise<void> => {
     const { user, kind, namespace } = request;
     const slash = apiVersion.indexOf('/');
     const owning = kinds.findKind(apiVersion.slice(0, Math.max(0, slash)), apiVersion.slice(slash + 1), name);
@@ -67,7 +67,7 @@ export function ownerReferencesPermissionEnforcement({ authorizer, kinds }: Owne
       throw forbidden(kind, request.name, `cannot set blockOwnerDeletion in this case because ${why}`);
     }
     const { group, version, plural: resource } = owning;
-    const { allowed, reason } = authorizer.authorize(user, {
+    const { allowed, reason } = await authorizer.authorize(user, {
       ...{
         isResource: true,
         path: '',
@@ -86,18 +86,22 @@ export function ownerReferencesPermissionEnforcement({ authorizer, kinds }: Owne
     throw forbidden(kind, request.name, `cannot set blockOwnerDeletion if ${why}: ${reason}, <nil>`);
   };
 
+  const check = async (request: AdmissionRequest): Promise<void> => {
+    if (request.operation === 'UPDATE') await requireDelete(request);
+    const blocking = newlyBlocking(request);
+    if (blocking.length === 0 || (await authorizer.authorize(request.user, ANYTHING)).allowed) return;
+    for (const owner of blocking) await requireFinalizers(request, owner);
+  };
+
   return {
     name: 'OwnerReferencesPermissionEnforcement',
     validate(request) {
-      const { operation, kind, subresource, object, old, user } = request;
+      const { operation, kind, subresource, object, old } = request;
       if (operation !== 'CREATE' && operation !== 'UPDATE') return;
       // Upstream leaves pods/status out, which cannot change owners.
       if (apiVersionOf(kind) === 'v1' && kind.plural === 'pods' && subresource === 'status') return;
       if (semanticallyEqual(ownersOf(object), ownersOf(old))) return;
-      if (operation === 'UPDATE') requireDelete(request);
-      const blocking = newlyBlocking(request);
-      if (blocking.length === 0 || authorizer.authorize(user, ANYTHING).allowed) return;
-      for (const owner of blocking) requireFinalizers(request, owner);
+      return check(request);
     },
   };
 }

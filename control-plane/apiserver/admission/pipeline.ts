@@ -39,8 +39,8 @@ class WriteContext {
   readonly dryRun: boolean;
   readonly admission: AdmissionChain;
   readonly warn: (message: string) => void;
-  /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
-  readonly authorizeCreate: () => void;
+  /** For an update that would create its object: throws, or rejects with, a 403 StatusError unless the user may create it, too. */
+  readonly authorizeCreate: () => void | Promise<void>;
   /** The name by which fields are owned that this changes. */
   readonly manager: string;
   /** Undefined for the server's own writes. */
@@ -53,7 +53,7 @@ class WriteContext {
     dryRun: boolean,
     admission: AdmissionChain,
     warn: (message: string) => void,
-    authorizeCreate: () => void,
+    authorizeCreate: () => void | Promise<void>,
     manager: string,
     origin?: AdmissionOrigin,
   ) {
@@ -150,12 +150,25 @@ export class Pipeline {
     exchange: Exchange,
     serve: (request: AuthorizedRequest) => void | Promise<void>,
   ): void | Promise<void> {
-    const { gate, fairness, auditor } = this.#options;
+    const { gate, auditor } = this.#options;
     auditor?.received(exchange, user);
-    exchange.user = impersonatedUser(gate.authorizer, user, exchange.request);
-    if (exchange.user !== user) exchange.audit?.impersonated(exchange.user);
+    const acting = impersonatedUser(gate.authorizer, user, exchange.request);
+    if (acting instanceof Promise) return acting.then((known) => this.#runAuthorized(known, exchange, serve, true));
+    return this.#runAuthorized(acting, exchange, serve, false);
+  }
+
+  #runAuthorized(
+    user: User,
+    exchange: Exchange,
+    serve: (request: AuthorizedRequest) => void | Promise<void>,
+    isImpersonated: boolean,
+  ): void | Promise<void> {
+    const { gate, fairness } = this.#options;
+    exchange.user = user;
+    if (isImpersonated) exchange.audit?.impersonated(user);
     return fairness.run(exchange, () => {
-      authorize(gate, exchange.user, exchange.info, exchange.audit);
+      const pending = authorize(gate, user, exchange.info, exchange.audit);
+      if (pending) return pending.then(() => serve(exchange as AuthorizedRequest));
       return serve(exchange as AuthorizedRequest);
     });
   }
@@ -164,7 +177,7 @@ export class Pipeline {
   writeContext(request: AuthorizedRequest, dryRun: boolean): WriteContext {
     const { gate, admission } = this.#options;
     const { user, info, warn } = request;
-    const authorizeCreate = (): void => authorize(gate, user, { ...info, verb: 'create' });
+    const authorizeCreate = (): void | Promise<void> => authorize(gate, user, { ...info, verb: 'create' });
     return new WriteContext(user, dryRun, admission, warn, authorizeCreate, managerOf(request), request);
   }
 
@@ -204,7 +217,8 @@ export class Pipeline {
     const { info, user } = request;
     if (info.query.has('dryRun')) throw badRequest('dryRun is not supported');
     const options = subresource.readOptions(info.query, info.rest);
-    if (info.verb !== 'create' && subresource.takesCreate(options)) authorize(gate, user, { ...info, verb: 'create' });
+    if (info.verb !== 'create' && subresource.takesCreate(options))
+      await authorize(gate, user, { ...info, verb: 'create' });
     const attributes = admissionRequest(request, 'CONNECT', kind, info.name, subresource, options, false);
     await admit(admission, 'mutate', attributes);
     await admit(admission, 'validate', attributes);

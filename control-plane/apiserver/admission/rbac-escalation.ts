@@ -40,11 +40,13 @@ export interface RbacEscalationOptions {
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
  */
 export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOptions): AdmissionPlugin {
-  const may = (user: User, verb: string, resource: string, namespace: string, name: string): boolean =>
-    authorizer.authorize(user, {
+  const may = async (user: User, verb: string, resource: string, namespace: string, name: string): Promise<boolean> => {
+    const { allowed } = await authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb, name, namespace },
       ...{ group: RBAC_GROUP, version: '*', resource, subresource: '' },
-    }).allowed;
+    });
+    return allowed;
+  };
 
   /** What is missing of the rules, as the message of a refusal; undefined when nothing is. */
   const lacking = (user: User, namespace: string, wanted: readonly PolicyRule[]): string | undefined => {
@@ -59,9 +61,9 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
     );
   };
 
-  const checkRole = ({ kind, namespace, name, object, old, user }: AdmissionRequest): void => {
+  const checkRole = async ({ kind, namespace, name, object, old, user }: AdmissionRequest): Promise<void> => {
     const role = object as ClusterRole;
-    if (may(user, 'escalate', kind.plural, namespace, name)) return;
+    if (await may(user, 'escalate', kind.plural, namespace, name)) return;
     const why = lacking(user, namespace, role.rules ?? []);
     if (why) throw forbidden(kind, name, why);
     if ((aggregates(role) || aggregates(old)) && lacking(user, '', EVERYTHING)) {
@@ -69,10 +71,10 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
     }
   };
 
-  const checkBinding = ({ kind, namespace, name, object, user }: AdmissionRequest): void => {
+  const checkBinding = async ({ kind, namespace, name, object, user }: AdmissionRequest): Promise<void> => {
     const { roleRef } = object as RoleBinding;
     const role = roleRef.kind === 'ClusterRole' ? clusterRoles : roles;
-    if (may(user, 'bind', role.plural, namespace, roleRef.name)) return;
+    if (await may(user, 'bind', role.plural, namespace, roleRef.name)) return;
     const rules = index.rulesOf(roleRef, namespace);
     if (!rules) throw notFound(role, roleRef.name);
     const why = lacking(user, namespace, rules);
@@ -87,8 +89,7 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
       if (kind.group !== RBAC_GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
       if (user.groups.includes(PRIVILEGED_GROUP)) return;
       if (object && old && changesNothingButCollection(object, old)) return;
-      if (kind.kind === 'Role' || kind.kind === 'ClusterRole') checkRole(request);
-      else checkBinding(request);
+      return kind.kind === 'Role' || kind.kind === 'ClusterRole' ? checkRole(request) : checkBinding(request);
     },
   };
 }

@@ -146,7 +146,7 @@ export class ObjectWriter {
       const wanted = placeNamed(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
       // A resourceVersion means that the client expects the object to exist.
       if (wanted.metadata.resourceVersion) throw notFound(kind, name);
-      context.authorizeCreate();
+      await context.authorizeCreate();
       return this.create(resource, namespace, wanted, context);
     }
     const { object: old, owners: oldOwners } = resource.parseOwned(current.bytes);
@@ -219,7 +219,7 @@ export class ObjectWriter {
       const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
       throw conflict(resource.kind, name, why);
     }
-    context.authorizeCreate();
+    await context.authorizeCreate();
     return this.create(resource, namespace, placed, context, owners);
   }
 

@@ -5,7 +5,7 @@ import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { aggregatedRules } from '../../../control-plane/apiserver/access/authorization/aggregation.ts';
-import type { Attributes } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
+import type { Attributes, Decision } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import {
   describeRules,
   missingRights,
@@ -134,13 +134,19 @@ test('a rule of millions of combinations is compared as a whole, or denied quick
   t.end();
 });
 
+/** Node and RBAC make no request wait for a turn of the event loop. */
+function atOnce(decision: Decision | Promise<Decision>): Decision {
+  if (decision instanceof Promise) throw new Error('the decision is a promise');
+  return decision;
+}
+
 test("the default policy matches upstream's, and bindings take effect and end at once", async (t) => {
   const { core, security } = await startSecurity(t);
   const { api } = core;
   const user = (name: string, ...groups: string[]): User => ({ name, groups: [...groups, 'system:authenticated'] });
   const account = (namespace: string, name: string) =>
     user(`system:serviceaccount:${namespace}:${name}`, 'system:serviceaccounts', `system:serviceaccounts:${namespace}`);
-  const may = (who: User, text: string) => security.authorizer.authorize(who, asked(text));
+  const may = (who: User, text: string) => atOnce(security.authorizer.authorize(who, asked(text)));
   const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
   await createAll(
@@ -237,7 +243,7 @@ test('aggregated roles follow the rules of their parts', async (t) => {
     subjects: [{ apiGroup: GROUP, kind: 'Group', name: 'viewers' }],
   });
   const viewer: User = { name: 'v', groups: ['viewers'] };
-  const may = () => security.authorizer.authorize(viewer, asked('get crontabs.stable.example.com')).allowed;
+  const may = () => atOnce(security.authorizer.authorize(viewer, asked('get crontabs.stable.example.com'))).allowed;
   t.notOk(may());
   await createAll(core, clusterRoles, {
     metadata: { name: 'crontabs', labels: { [`${GROUP}/aggregate-to-view`]: 'true' } },
@@ -286,13 +292,12 @@ test('the default policy is reconciled at start, except for additions and opted-
   t.equal(api.get(clusterRoles, '', 'edit')?.metadata?.resourceVersion, before, 'no write without a change');
 });
 
-test('tens of thousands of impersonation headers are parsed in linear time', (t) => {
+test('tens of thousands of impersonation headers are parsed in linear time', async (t) => {
   const rawHeaders = ['Impersonate-User', 'ann'];
   for (let index = 0; index < 60_000; index++) rawHeaders.push('Impersonate-Group', `g${index}`);
   const request = { headers: { 'impersonate-user': 'ann' }, rawHeaders };
   const startedAt = performance.now();
-  const { groups } = impersonatedUser({ authorize: () => ({ allowed: true, reason: '' }) }, ADMIN, request);
+  const { groups } = await impersonatedUser({ authorize: () => ({ allowed: true, reason: '' }) }, ADMIN, request);
   t.ok(performance.now() - startedAt < 2_000);
   t.equal(groups.length, 60_001);
-  t.end();
 });

@@ -20,7 +20,7 @@ const deviceOf = (driver: string, device = 'a') => ({ driver, pool: 'p', device 
 const claimOf = (status: ResourceClaimStatus) => ({ metadata: { namespace: 'apps', name: 'c' }, status });
 
 /** The rights that were asked for, as `verb subresource namespace/name`, and the message of the refusal. */
-function asked(old: ResourceClaimStatus, now: ResourceClaimStatus, rights: readonly string[], node?: string) {
+async function asked(old: ResourceClaimStatus, now: ResourceClaimStatus, rights: readonly string[], node?: string) {
   const seen: string[] = [];
   const authorize = (_: unknown, { verb, resource, subresource, namespace, name }: Attributes) => {
     seen.push(`${verb} ${resource}/${subresource} ${namespace}/${name}`);
@@ -33,7 +33,7 @@ function asked(old: ResourceClaimStatus, now: ResourceClaimStatus, rights: reado
     user: { name: 'system:serviceaccount:kube-system:driver', groups: [], ...(extra && { extra }) },
   };
   try {
-    void deviceStatusPermission({ authorize }).validate?.(request);
+    await deviceStatusPermission({ authorize }).validate?.(request);
     return { seen };
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
@@ -41,44 +41,45 @@ function asked(old: ResourceClaimStatus, now: ResourceClaimStatus, rights: reado
   }
 }
 
-t.test('an allocation and its consumers need the right to bind claims', (t) => {
+t.test('an allocation and its consumers need the right to bind claims', async (t) => {
   const reserved = { allocation: allocation('n1'), reservedFor: [{ resource: 'pods', name: 'p', uid: 'u' }] };
-  t.strictSame(asked({}, reserved, ['update binding']), { seen: ['update resourceclaims/binding /'] });
-  t.strictSame(asked(reserved, reserved, []), { seen: [] });
+  t.strictSame(await asked({}, reserved, ['update binding']), { seen: ['update resourceclaims/binding /'] });
+  t.strictSame(await asked(reserved, reserved, []), { seen: [] });
   const who = 'User "system:serviceaccount:kube-system:driver" cannot update';
   const why = `${who} resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope: no rule`;
   t.equal(
-    asked(reserved, {}, []).message,
+    (await asked(reserved, {}, [])).message,
     `ResourceClaim.resource.k8s.io "c" is invalid: status.allocation: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="update" permission: resourceclaims.resource.k8s.io is forbidden: ${why}`,
   );
-  t.end();
 });
 
-t.test('what is said of devices needs the right to their driver, for claims of the own node or of any', (t) => {
+t.test('what is said of devices needs the right to their driver, for claims of the own node or of any', async (t) => {
   const base = { allocation: allocation('n1') };
   const said = { ...base, devices: [deviceOf('d.io')] };
   const [associated, arbitrary] = ['associated-node:update', 'arbitrary-node:update'] as const;
   const of = (verb: string, driver = 'd.io') => `${verb} resourceclaims/driver apps/${driver}`;
-  t.strictSame(asked(base, said, [`${associated} driver`], 'n1').message, undefined);
-  t.strictSame(asked(base, said, [`${arbitrary} driver`], 'n1').message, undefined);
-  t.strictSame(asked(base, said, [`${arbitrary} driver`], 'n2'), { seen: [of(arbitrary)] });
-  t.match(asked(base, said, [`${associated} driver`], 'n2').message, /verb="\[arbitrary-node:update\]" permission/);
-  t.match(asked(base, said, []).message, /status\.devices: Forbidden: .*"resourceclaims\/driver"/);
+  t.strictSame((await asked(base, said, [`${associated} driver`], 'n1')).message, undefined);
+  t.strictSame((await asked(base, said, [`${arbitrary} driver`], 'n1')).message, undefined);
+  t.strictSame(await asked(base, said, [`${arbitrary} driver`], 'n2'), { seen: [of(arbitrary)] });
+  t.match(
+    (await asked(base, said, [`${associated} driver`], 'n2')).message,
+    /verb="\[arbitrary-node:update\]" permission/,
+  );
+  t.match((await asked(base, said, [])).message, /status\.devices: Forbidden: .*"resourceclaims\/driver"/);
   for (const nodes of [[], ['n1', 'n2']]) {
     const wide = { allocation: allocation(...nodes) };
     t.strictSame(
-      asked(wide, { ...wide, ...said, ...wide }, [], 'n1').seen,
+      (await asked(wide, { ...wide, ...said, ...wide }, [], 'n1')).seen,
       [of(arbitrary)],
       'a claim of several nodes',
     );
   }
   const two = { ...base, devices: [deviceOf('b.io'), deviceOf('a.io')] };
-  t.strictSame(asked(two, base, [`${arbitrary} driver`]).seen, [of(arbitrary, 'a.io'), of(arbitrary, 'b.io')]);
-  t.strictSame(asked(two, two, []).seen, []);
+  t.strictSame((await asked(two, base, [`${arbitrary} driver`])).seen, [of(arbitrary, 'a.io'), of(arbitrary, 'b.io')]);
+  t.strictSame((await asked(two, two, [])).seen, []);
   const other = { ...base, devices: [{ ...deviceOf('b.io'), data: { is: 'up' } }, deviceOf('a.io')] };
-  t.strictSame(asked(two, other, []).seen, [of(arbitrary, 'b.io')]);
-  t.strictSame(asked(two, {}, ['update binding']).message, undefined, 'it goes with the allocation');
-  t.end();
+  t.strictSame((await asked(two, other, [])).seen, [of(arbitrary, 'b.io')]);
+  t.strictSame((await asked(two, {}, ['update binding'])).message, undefined, 'it goes with the allocation');
 });
 
 t.test('the verb of a patch is that of the right', async (t) => {

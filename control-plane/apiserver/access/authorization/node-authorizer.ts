@@ -7,7 +7,15 @@ import {
   SelectorError,
 } from '../../../../api/machinery/selectors.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
-import { ALLOWED, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
+import {
+  ALLOWED,
+  NO_OPINION,
+  type Attributes,
+  type Authorizer,
+  type Decision,
+  type ResolvedRules,
+  type RuleResolver,
+} from './authorizer.ts';
 import type { NodeObjects } from './node-objects.ts';
 import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';
@@ -16,8 +24,11 @@ import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 const READ_VERBS = new Set(['get', 'list', 'watch']);
 const OWN_OBJECT_VERBS = new Set(['get', 'create', 'update', 'patch', 'delete']);
 
+const NO_RULES: ResolvedRules = { rules: [], errors: [] };
+const UNLISTED_RULES: ResolvedRules = { rules: [], errors: ['node authorizer does not support user rule resolution'] };
+
+/** As upstream: others may allow it nevertheless. */
 const denied = (reason: string): Decision => ({ allowed: false, reason });
-const NO_OPINION = denied('');
 
 /** The value that a field selector requires of the field; undefined when it requires none. */
 function selectedValue({ fieldSelector = '' }: Attributes, field: string): string | undefined {
@@ -50,7 +61,7 @@ const nameOf = (attributes: Attributes): string =>
  * The Node authorizer: an agent may read what the pods bound to its node need, and report their status and its own. Its writes
  * are checked further by NodeRestriction. https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
-export class NodeAuthorizer implements Authorizer {
+export class NodeAuthorizer implements Authorizer, RuleResolver {
   readonly #graph: PodGraph;
   readonly #objects: NodeObjects;
   readonly #rules: readonly PolicyRule[];
@@ -67,6 +78,11 @@ export class NodeAuthorizer implements Authorizer {
     if (node === undefined) return NO_OPINION;
     if (node === '') return denied(`unknown node for user ${JSON.stringify(user.name)}`);
     return (attributes.isResource && this.#decide(node, attributes)) || this.#byRules(attributes);
+  }
+
+  /** What a node may do depends on its pods and cannot be listed. */
+  rulesFor(user: User): ResolvedRules {
+    return nodeNameOf(user) === undefined ? NO_RULES : UNLISTED_RULES;
   }
 
   #byRules(attributes: Attributes): Decision {

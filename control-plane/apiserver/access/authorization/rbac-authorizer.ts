@@ -1,22 +1,21 @@
 import type { User } from '../../http/user.ts';
-import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import {
+  NO_OPINION,
+  type Attributes,
+  type Authorizer,
+  type Decision,
+  type ResolvedRules,
+  type RuleResolver,
+} from './authorizer.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { RbacIndex } from './rbac-index.ts';
 import type { PolicyRule, RoleRef } from '../../../../api/types/rbac/v1.gen.ts';
 
-export interface ResolvedRules {
-  readonly rules: readonly PolicyRule[];
-  /** Missing roles of bindings, in upstream's wording. */
-  readonly errors: readonly string[];
-}
-
 const missingRole = (role: RoleRef): string =>
   `${role.kind.toLowerCase()}.rbac.authorization.k8s.io ${JSON.stringify(role.name)} not found`;
 
-const DENIED: Decision = { allowed: false, reason: '' };
-
 /** Role-based access control: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ */
-export class RbacAuthorizer implements Authorizer {
+export class RbacAuthorizer implements Authorizer, RuleResolver {
   readonly #index: RbacIndex;
 
   constructor(index: RbacIndex) {
@@ -32,7 +31,7 @@ export class RbacAuthorizer implements Authorizer {
       return false;
     });
     if (grant) return grant.decision;
-    if (!missing) return DENIED;
+    if (!missing) return NO_OPINION;
     const { errors } = this.rulesFor(user, attributes.namespace);
     return { allowed: false, reason: `RBAC: ${errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`}` };
   }

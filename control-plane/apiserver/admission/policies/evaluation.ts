@@ -14,6 +14,7 @@ import type { Authorizer } from '../../access/authorization/authorizer.ts';
 import { serviceAccountGroups, serviceAccountUserName, type User } from '../../http/user.ts';
 import type { VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
+import { Decisions } from './pending-decision.ts';
 import { namespaceOf } from '../webhooks/matching.ts';
 import { requestAttributes, typedObject } from '../webhooks/review.ts';
 
@@ -135,18 +136,24 @@ function shownNamespace({ metadata, ...more }: KubeObject): object {
   return { ...more, metadata: { ...metadata, managedFields: undefined, ownerReferences: undefined } };
 }
 
-/** What the user of a request may do, and service accounts. */
-export const authorizeFor =
-  (authorizer: Authorizer, user: User): Authorize =>
-  ({ verb, path, ...resource }, account) => {
+/** What the user of a request may do, and service accounts. For evaluations within `evaluateDecided`. */
+export function authorizeFor(authorizer: Authorizer, user: User): Authorize {
+  const decisions = new Decisions();
+  return (check, account) => {
+    const { verb, path, ...resource } = check;
     const asker: User = account
       ? {
           name: serviceAccountUserName(account.namespace, account.name),
           groups: serviceAccountGroups(account.namespace),
         }
       : user;
-    return authorizer.authorize(asker, {
+    const attributes = {
       ...{ group: '', resource: '', subresource: '', namespace: '', name: '', version: '*', ...resource },
       ...{ isResource: path === undefined, path: path ?? '', verb },
-    });
+    };
+    return decisions.of(
+      () => JSON.stringify([asker.name, attributes]),
+      () => authorizer.authorize(asker, attributes),
+    );
   };
+}

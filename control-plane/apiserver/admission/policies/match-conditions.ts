@@ -7,6 +7,7 @@ import type { Authorizer } from '../../access/authorization/authorizer.ts';
 import type { ConditionsOwner, MatchConditionMetrics } from '../metrics.ts';
 import type { MatchConditions } from '../webhooks/dispatcher.ts';
 import { Activation, authorizeFor, OutOfBudgetError, type Inputs } from './evaluation.ts';
+import { evaluateDecided } from './pending-decision.ts';
 
 export type CompiledConditions = readonly Compiled[];
 
@@ -68,7 +69,7 @@ function evaluated(
 /** Evaluates the conditions of webhooks. Compiled ones are kept as long as their configuration is not replaced. */
 export function webhookConditions(authorizer: Authorizer, metrics: MatchConditionMetrics): MatchConditions {
   const compiled = new WeakMap<readonly MatchCondition[], CompiledConditions>();
-  return ({ webhook, conditions, type }, request, asked) => {
+  return async ({ webhook, conditions, type }, request, asked) => {
     const known = compiled.get(conditions) ?? compileConditions(conditions, false);
     compiled.set(conditions, known);
     const inputs = {
@@ -79,7 +80,7 @@ export function webhookConditions(authorizer: Authorizer, metrics: MatchConditio
       authorizer: authorizeFor(authorizer, request.user),
     };
     const owner: ConditionsOwner = { name: webhook.name, kind: 'webhook', type };
-    const { matches, error } = evaluateConditions(known, inputs, owner, metrics);
+    const { matches, error } = await evaluateDecided(() => evaluateConditions(known, inputs, owner, metrics));
     if (error !== undefined && webhook.failurePolicy !== 'Ignore') throw forbidden(request.kind, request.name, error);
     if (!matches) metrics.excluded(owner, request.operation);
     return matches;

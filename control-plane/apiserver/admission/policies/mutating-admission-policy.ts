@@ -16,6 +16,7 @@ import { authorizeFor, type Inputs } from './evaluation.ts';
 import { evaluateConditions } from './match-conditions.ts';
 import { compileMutatingPolicy, mutate, type CompiledMutatingPolicy } from './mutator.ts';
 import { MutationError } from './patches.ts';
+import { evaluateDecided } from './pending-decision.ts';
 import { PolicyList } from './policy-list.ts';
 import { isExemptFromPolicies, PolicyMatcher, type MatchedBinding } from './policy-matcher.ts';
 import { Turn } from './turn.ts';
@@ -107,11 +108,14 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer, metrics }: Pol
     const fail = (why: string): void => failures.add(hook.policy, bound.binding, why, 'Invalid');
     const inputsNow = async (): Promise<Inputs> => ({ ...seen, asked: await forms.of(kind), params });
     const policy = hook.compiled();
-    const { matches, error } = evaluateConditions(
-      policy.conditions,
-      await inputsNow(),
-      { name: hook.name, kind: 'policy', type: 'validate' },
-      metrics.conditions,
+    const conditionInputs = await inputsNow();
+    const { matches, error } = await evaluateDecided(() =>
+      evaluateConditions(
+        policy.conditions,
+        conditionInputs,
+        { name: hook.name, kind: 'policy', type: 'validate' },
+        metrics.conditions,
+      ),
     );
     if (error !== undefined) fail(error);
     if (!matches) return false;
@@ -126,7 +130,8 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer, metrics }: Pol
         metrics.mutatingPolicies.mutated(hook.name, bound.name, failure, (performance.now() - startedAt) / 1000);
       try {
         const inputs = await inputsNow();
-        const mutated = mutate(policy, mutation, fieldTypeFor(request, inputs.asked), inputs);
+        const type = fieldTypeFor(request, inputs.asked);
+        const mutated = await evaluateDecided(() => mutate(policy, mutation, type, inputs));
         if (mutated) {
           await replaceObject(request, inputs.asked, mutated);
           forms.forget();

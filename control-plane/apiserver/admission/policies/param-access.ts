@@ -41,36 +41,48 @@ export function paramAccess({ api, kinds, authorizer }: ParamAccessOptions): Adm
     return { resource: { group, version, resource: found?.plural ?? ALL }, unresolved };
   };
 
-  const may = (user: User, verb: string, { resource }: Target, namespace: string, name: string): boolean =>
-    authorizer.authorize(user, { ...resource, isResource: true, path: '', verb, subresource: '', namespace, name })
-      .allowed;
+  const may = async (
+    user: User,
+    verb: string,
+    { resource }: Target,
+    namespace: string,
+    name: string,
+  ): Promise<boolean> => {
+    const attributes = { ...resource, isResource: true, path: '', verb, subresource: '', namespace, name };
+    return (await authorizer.authorize(user, attributes)).allowed;
+  };
 
   /** Why the user may not make the policy; undefined when they may. */
-  const policyProblem = (user: User, paramKind: ParamKind): string | undefined => {
-    if (may(user, 'get', targetOf(paramKind), ALL, ALL)) return undefined;
+  const policyProblem = async (user: User, paramKind: ParamKind): Promise<string | undefined> => {
+    if (await may(user, 'get', targetOf(paramKind), ALL, ALL)) return undefined;
     const { apiVersion = '', kind = '' } = paramKind;
     return `user ${shownUser(user)} must have "get" permission on all objects of the referenced paramKind (kind=${kind}, apiVersion=${apiVersion})`;
   };
 
-  const bindingProblem = (
+  const bindingProblem = async (
     user: User,
     policies: Kind<PolicyObject>,
     policyName: string,
     { name = '', namespace = '' }: ParamRef,
-  ): string | undefined => {
+  ): Promise<string | undefined> => {
     const verb = name === '' ? 'list' : 'get';
     const policy = api.get(policies, '', policyName);
     const paramKind = policy?.spec?.paramKind;
     const any = { group: ALL, version: ALL, resource: ALL };
     const unresolved = policy ? undefined : `unable to get policy ${policyName}`;
     const target = paramKind ? targetOf(paramKind) : { resource: any, unresolved };
-    if (may(user, verb, target, namespace, name)) return undefined;
+    if (await may(user, verb, target, namespace, name)) return undefined;
     const lacks = `user ${shownUser(user)} does not have "${verb}" permission`;
     if (target.unresolved === undefined) return `${lacks} on the object referenced by paramRef`;
     return `${target.unresolved} to determine minimum required permissions and ${lacks} for all groups, versions and resources`;
   };
 
-  const refuse = ({ kind, name }: AdmissionRequest, path: string, problem: string | undefined): void => {
+  const refuse = async (
+    { kind, name }: AdmissionRequest,
+    path: string,
+    asked: Promise<string | undefined>,
+  ): Promise<void> => {
+    const problem = await asked;
     if (problem !== undefined) throw invalidObject(kind, name, [forbidden(path, problem)]);
   };
 
@@ -93,7 +105,7 @@ export function paramAccess({ api, kinds, authorizer }: ParamAccessOptions): Adm
       if (!policies || !spec?.paramRef) return;
       const { paramRef, policyName = '' } = spec;
       if (before?.policyName === policyName && deepEqual(before.paramRef, paramRef)) return;
-      refuse(request, 'spec.paramRef', bindingProblem(user, policies, policyName, paramRef));
+      return refuse(request, 'spec.paramRef', bindingProblem(user, policies, policyName, paramRef));
     },
   };
 }

@@ -9,6 +9,7 @@ import type {
 import { Activation, OutOfBudgetError, type ComposedVariables, type Inputs, type Result } from './evaluation.ts';
 import { compileConditions, evaluateConditions, type CompiledConditions } from './match-conditions.ts';
 import type { MatchConditionMetrics } from '../metrics.ts';
+import { evaluateDecided } from './pending-decision.ts';
 import type { Turn } from './turn.ts';
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
@@ -78,7 +79,15 @@ export function compileValidatingPolicy({ spec = {} }: ValidatingAdmissionPolicy
 const NOTHING: Verdict = { decisions: [], annotations: [], annotationErrors: [] };
 
 /** @param inputs with the authorizer */
-export async function evaluatePolicy(
+export const evaluatePolicy = (
+  name: string,
+  policy: CompiledValidatingPolicy,
+  inputs: Inputs,
+  turn: Turn,
+  metrics: MatchConditionMetrics,
+): Promise<Verdict> => evaluateDecided(() => verdictOf(name, policy, inputs, turn, metrics));
+
+async function verdictOf(
   name: string,
   policy: CompiledValidatingPolicy,
   inputs: Inputs,

@@ -29,8 +29,12 @@ export interface ConditionedHook {
   readonly type: WebhookType;
 }
 
-/** Whether all conditions hold, in CEL. Throws a StatusError when one cannot be evaluated and the policy is to fail. */
-export type MatchConditions = (hook: ConditionedHook, request: AdmissionRequest, asked: VersionedRequest) => boolean;
+/** Whether all conditions hold, in CEL. Rejects with a StatusError when one cannot be evaluated and the policy is to fail. */
+export type MatchConditions = (
+  hook: ConditionedHook,
+  request: AdmissionRequest,
+  asked: VersionedRequest,
+) => boolean | Promise<boolean>;
 
 export interface WebhookOptions {
   readonly api: Pick<LocalApi, 'get' | 'subscribe'>;
@@ -115,7 +119,8 @@ export class Dispatcher {
     const { matchConditions: conditions = [] } = webhook;
     if (conditions.length > 0) {
       const { matchConditions: areMet } = this.#options;
-      if (!areMet({ webhook, conditions, type: this.type }, request, await reviewed.in(kind))) return undefined;
+      const asked = await reviewed.in(kind);
+      if (!(await areMet({ webhook, conditions, type: this.type }, request, asked))) return undefined;
     }
     return { hook, kind };
   }

@@ -1,9 +1,9 @@
 /** The reviews of authorization.k8s.io/v1: what a user may do. */
 import { badRequest } from '../../../../api/machinery/status-error.ts';
-import type { Attributes, Authorizer } from '../../access/authorization/authorizer.ts';
-import type { RbacAuthorizer } from '../../access/authorization/rbac-authorizer.ts';
+import type { Attributes, Authorizer, RuleResolver } from '../../access/authorization/authorizer.ts';
+import { fieldSelectorText, labelSelectorText } from '../../access/authorization/review-selectors.ts';
 import type { AdmittedCreate } from '../../admission/pipeline.ts';
-import { nodeNameOf, type User } from '../../http/user.ts';
+import type { User } from '../../http/user.ts';
 import type { ActionResult, Handlers } from '../handlers.ts';
 import type {
   LocalSubjectAccessReview,
@@ -24,15 +24,6 @@ interface Asked {
   readonly nonResourceAttributes?: NonResourceAttributes;
 }
 
-/** The text of a field selector, given as text or as requirements. */
-function fieldSelectorText({ fieldSelector }: ResourceAttributes): string {
-  if (fieldSelector?.rawSelector) return fieldSelector.rawSelector;
-  return (fieldSelector?.requirements ?? [])
-    .filter(({ operator, values }) => operator === 'In' && values?.length === 1)
-    .map(({ key, values }) => `${key}=${values?.[0] ?? ''}`)
-    .join(',');
-}
-
 function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked): Attributes {
   const nothing = { group: '', version: '', resource: '', subresource: '', namespace: '', name: '' };
   if (!resourceAttributes) {
@@ -48,10 +39,12 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked): Att
     namespace = '',
     name = '',
   } = resourceAttributes;
-  const fieldSelector = fieldSelectorText(resourceAttributes);
+  const fieldSelector = fieldSelectorText(resourceAttributes.fieldSelector);
+  const labelSelector = labelSelectorText(resourceAttributes.labelSelector);
   return {
     ...{ isResource: true, path: '', verb, group, version, resource, subresource, namespace, name },
     ...(fieldSelector && { fieldSelector }),
+    ...(labelSelector && { labelSelector }),
   };
 }
 
@@ -62,11 +55,9 @@ const subjectOf = ({ user, groups, uid, extra }: SubjectAccessReviewSpec): User 
   extra,
 });
 
-/** What kubectl's `auth can-i --list` shows. Nodes' rules depend on their pods and cannot be listed. */
-function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): SubjectRulesReviewStatus {
-  const { rules, errors } = rbac.rulesFor(user, namespace);
-  const isNode = nodeNameOf(user) !== undefined;
-  const problems = [...errors, ...(isNode ? ['node authorizer does not support user rule resolution'] : [])];
+/** What kubectl's `auth can-i --list` shows. */
+function rulesStatus(resolver: RuleResolver, user: User, namespace: string): SubjectRulesReviewStatus {
+  const { rules, errors: problems } = resolver.rulesFor(user, namespace);
   return {
     resourceRules: rules
       .filter((rule) => rule.resources?.length)
@@ -80,10 +71,10 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): Subje
 }
 
 /** The actions of authorization.k8s.io. */
-export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer) {
-  const decide = (user: User, asked: Asked): SubjectAccessReviewStatus => {
-    const { allowed, reason } = authorizer.authorize(user, attributesOf(asked));
-    return { allowed, ...(reason && { reason }) };
+export function accessReviewActions(authorizer: Authorizer & RuleResolver) {
+  const decide = async (user: User, asked: Asked): Promise<SubjectAccessReviewStatus> => {
+    const { allowed, denied, reason, error } = await authorizer.authorize(user, attributesOf(asked));
+    return { allowed, ...(denied && { denied }), ...(reason && { reason }), ...(error && { evaluationError: error }) };
   };
   const answer = (body: object, status: object): ActionResult => ({
     code: CREATED,
@@ -91,14 +82,14 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
   });
 
   // A LocalSubjectAccessReview is one of these whose attributes are in its namespace.
-  const reviewSubject = ({ object }: AdmittedCreate): ActionResult => {
+  const reviewSubject = async ({ object }: AdmittedCreate): Promise<ActionResult> => {
     const review = object as SubjectAccessReview | LocalSubjectAccessReview;
-    return answer(review, decide(subjectOf(review.spec), review.spec));
+    return answer(review, await decide(subjectOf(review.spec), review.spec));
   };
 
-  const reviewSelf = ({ request, object }: AdmittedCreate): ActionResult => {
+  const reviewSelf = async ({ request, object }: AdmittedCreate): Promise<ActionResult> => {
     const review = object as SelfSubjectAccessReview;
-    return answer(review, decide(request.user, review.spec));
+    return answer(review, await decide(request.user, review.spec));
   };
 
   const reviewRules = ({ request, object }: AdmittedCreate): ActionResult => {
@@ -106,7 +97,7 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
     const namespace = review.spec.namespace ?? '';
     if (namespace === '') throw badRequest('no namespace on request');
     // As upstream, the answer does not say what was asked.
-    return answer({ ...review, metadata: {}, spec: {} }, rulesStatus(rbac, request.user, namespace));
+    return answer({ ...review, metadata: {}, spec: {} }, rulesStatus(authorizer, request.user, namespace));
   };
 
   return {
