@@ -28,6 +28,11 @@ import {
   authenticationHelp,
   authenticationRules,
 } from './apiserver/access/authentication/settings.ts';
+import {
+  authorizationDefaults,
+  authorizationHelp,
+  authorizationRules,
+} from './apiserver/access/authorization/settings.ts';
 import { auditDefaults, auditHelp, auditRules } from './apiserver/audit/settings.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
@@ -65,6 +70,7 @@ export const defaultServerConfig = {
   loadBalancerReservedPorts: ['22', '2379-2380', '6443', '8472', '10249-10259'] as readonly string[],
   tokenAuthFile: '',
   ...authenticationDefaults,
+  ...authorizationDefaults,
   ...auditDefaults,
   encryptionProviderConfig: '',
   allowPrivileged: false,
@@ -126,6 +132,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   loadBalancerReservedPorts: 'ports that no such Service may have on the nodes',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   ...authenticationHelp,
+  ...authorizationHelp,
   ...auditHelp,
   encryptionProviderConfig:
     'file that says what is encrypted in the store, apiserver.config.k8s.io/v1 EncryptionConfiguration (docs/encryption.md); read again when it changes',
@@ -286,6 +293,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
   ...authenticationRules,
+  ...authorizationRules,
   ...auditRules,
   disable: addonsProblem,
   loadBalancerPools: poolsProblem,

@@ -15,13 +15,22 @@ export interface ReloadedFileOptions {
   readonly what: string;
   /** Called with the first content, and with each that differs from the one before. Throws, or rejects with, what is wrong with it. */
   readonly use: (text: string) => void | Promise<void>;
+  /** Told each time that a later content has been used, or why it could not be. */
+  readonly reread?: (failure?: unknown) => void;
   readonly logger: Logger;
   /** Aborted: changes are ignored from then on. */
   readonly signal: AbortSignal;
 }
 
 /** Rejects when the first content cannot be used. Later ones that cannot be used are logged, and what was before goes on. */
-export async function followFile({ file, what, use, logger, signal }: ReloadedFileOptions): Promise<void> {
+export async function followFile({
+  file,
+  what,
+  use,
+  reread: told,
+  logger,
+  signal,
+}: ReloadedFileOptions): Promise<void> {
   const read = async (): Promise<string> => (await readConfigurationFile(file, `${what} ${file}`)).toString();
   let used = await read();
   await use(used);
@@ -37,8 +46,10 @@ export async function followFile({ file, what, use, logger, signal }: ReloadedFi
       await use(text);
       used = text;
       logger.info({ file }, `${what} has been read again`);
+      told?.();
     } catch (error) {
       logger.error({ err: error, file }, `${what} cannot be used; the one before goes on`);
+      told?.(error);
     }
   };
   let timer: NodeJS.Timeout | undefined;

@@ -21,6 +21,8 @@ import { readBundle } from './access/issued-by.ts';
 import { openOutsideAuthentication } from './access/authentication/outside.ts';
 import { serviceAccountIssuerUrl } from './access/authentication/service-account-issuer.ts';
 import type { AuthenticationSettings } from './access/authentication/settings.ts';
+import { ConfiguredAuthorizers } from './access/authorization/configured.ts';
+import type { AuthorizationSettings } from './access/authorization/settings.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
 import { encryptionHandler } from './documents/encryption.ts';
@@ -55,6 +57,7 @@ export interface ApiServerOptions {
     | keyof PodSecuritySettings
     | keyof AuditSettings
     | keyof AuthenticationSettings
+    | keyof AuthorizationSettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
   >;
@@ -102,11 +105,13 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     signal: stopping.signal,
   });
   const { proxyAuthorities } = outside;
+  const authorization = await ConfiguredAuthorizers.open(config, { logger, signal: stopping.signal });
   const security = createSecurity({
     api,
     pki,
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     outside,
+    authorization,
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
     enforceOwnerReferences: config.enforceOwnerReferences,
@@ -147,7 +152,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       signal: stopping.signal,
     }),
     paths: [encryptionHandler(store instanceof EncryptedStore ? store : undefined)],
-    metrics: [admissionMetrics.write],
+    metrics: [admissionMetrics.write, authorization.metrics.write],
     auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,

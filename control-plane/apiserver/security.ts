@@ -19,7 +19,8 @@ import type { OutsideAuthentication } from './access/authentication/outside.ts';
 import { TokenAuthenticators } from './access/authentication/token-authenticator.ts';
 import { ClusterRoleAggregation } from './access/authorization/aggregation.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
-import { Authorizers } from './access/authorization/authorizers.ts';
+import { Authorizers, type Link } from './access/authorization/authorizers.ts';
+import type { ConfiguredAuthorizers } from './access/authorization/configured.ts';
 import { componentRoles } from './bootstrap/roles/component-roles.ts';
 import { reconcileDefaultPolicy } from './bootstrap/roles/reconcile.ts';
 import { NodeObjects } from './access/authorization/node-objects.ts';
@@ -42,6 +43,8 @@ export interface SecurityOptions {
   readonly tokenFile: string;
   /** Users that somebody else knows; absent: there are none, and anybody may be anonymous. */
   readonly outside?: OutsideAuthentication;
+  /** Who says what users may do; absent: Node and RBAC. */
+  readonly authorization?: ConfiguredAuthorizers;
   readonly allowPrivileged: boolean;
   readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
@@ -68,6 +71,9 @@ export interface Security {
   bootstrap(advertisedUrl: string): Promise<void>;
 }
 
+const nodeAndRbac = (...authorizers: readonly Link['authorizer'][]): Authorizers =>
+  new Authorizers(authorizers.map((authorizer) => ({ authorizer, counts: { allowed: 0, denied: 0 } })));
+
 export function createSecurity(options: SecurityOptions): Security {
   const { api, pki, clusterDomain } = options;
   const issuerUrl = serviceAccountIssuerUrl(clusterDomain);
@@ -78,10 +84,8 @@ export function createSecurity(options: SecurityOptions): Security {
   const graph = new PodGraph(api);
   const index = new RbacIndex(api);
   const rbac = new RbacAuthorizer(index);
-  const authorizer = new Authorizers([
-    new NodeAuthorizer(graph, new NodeObjects(api, graph), componentRoles()['system:node'] ?? []),
-    rbac,
-  ]);
+  const node = new NodeAuthorizer(graph, new NodeObjects(api, graph), componentRoles()['system:node'] ?? []);
+  const authorizer = options.authorization?.with({ Node: node, RBAC: rbac }) ?? nodeAndRbac(node, rbac);
   const tokens = new TokenAuthenticators([
     new StaticTokenAuthenticator(parseTokenFile(options.tokenFile)),
     new BootstrapTokenAuthenticator(api),

@@ -1,5 +1,5 @@
 /** Authentication and authorization of a request. */
-import { unauthorized } from '../../../api/machinery/status-error.ts';
+import { internalError, unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer, Decision } from './authorization/authorizer.ts';
 import { forbiddenError } from './forbidden-error.ts';
@@ -56,7 +56,10 @@ export function authorize(
   enforce(decision, user, attributes, audit);
 }
 
-function enforce({ allowed, reason }: Decision, user: User, attributes: Attributes, audit?: RequestAudit): void {
+function enforce({ allowed, reason, error }: Decision, user: User, attributes: Attributes, audit?: RequestAudit): void {
   audit?.authorized(allowed, reason);
-  if (!allowed) throw forbiddenError(user, attributes, reason);
+  if (allowed) return;
+  // As upstream: whether the user may is not known. Who has failed, and how, is in the log.
+  if (error !== undefined) throw internalError('the request could not be authorized: an authorizer has failed');
+  throw forbiddenError(user, attributes, reason);
 }

@@ -1,9 +1,9 @@
 /** Calls a webhook that a kubeconfig file names: audit, authentication, authorization. Its answer and the time that it takes are not trusted. */
-import { Agent, request as httpsRequest } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import { Agent } from 'node:https';
 import { readFile } from 'node:fs/promises';
 import { withDeadline } from '../../../client/deadline.ts';
 import type { Kubeconfig } from '../../../client/kubeconfig.ts';
+import { postJson } from './json-post.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 64;
@@ -50,9 +50,10 @@ export class KubeconfigWebhook implements Disposable {
   post(json: string, limitMs: number, signal?: AbortSignal): Promise<string> {
     const what = `Post ${JSON.stringify(this.#url.href)}`;
     return withDeadline({ what, limitMs, ...(signal && { signal }) }, async (callee) => {
-      const response = await this.#send(json, await this.#token(), callee);
-      const text = await bodyOf(response);
-      const code = response.statusCode ?? 0;
+      const token = await this.#token();
+      const headers = { 'user-agent': 'kube-apiserver', ...(token && { authorization: `Bearer ${token}` }) };
+      const target = { agent: this.#agent, url: this.#url, headers, maxAnswerBytes: MAX_ANSWER_BYTES };
+      const { code, text } = await postJson(target, [Buffer.from(json)], callee);
       if (code < 200 || code > 299) throw new WebhookStatusError(code, text);
       return text;
     });
@@ -63,46 +64,7 @@ export class KubeconfigWebhook implements Disposable {
     return tokenFile ? (await readFile(tokenFile, 'utf8')).trim() : token;
   }
 
-  #send(json: string, token: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const outgoing = httpsRequest(this.#url, {
-        method: 'POST',
-        agent: this.#agent,
-        headers: {
-          accept: 'application/json',
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(json),
-          'user-agent': 'kube-apiserver',
-          ...(token && { authorization: `Bearer ${token}` }),
-        },
-        signal,
-      });
-      outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        // A kept connection that the other side closed at the same moment: it has seen nothing of the request.
-        if (outgoing.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted)
-          this.#send(json, token, signal).then(resolve, reject);
-        else reject(error);
-      });
-      outgoing.on('response', resolve);
-      outgoing.end(json);
-    });
-  }
-
   [Symbol.dispose](): void {
     this.#agent.destroy();
   }
-}
-
-async function bodyOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) {
-      response.destroy();
-      throw new Error(`the webhook's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

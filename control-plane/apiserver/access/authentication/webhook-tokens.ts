@@ -4,7 +4,7 @@ import { DecodeError, decoderOf } from '../../../../api/machinery/schema-decoder
 import { TokenReview } from '../../../../api/types/authentication/v1.gen.ts';
 import { KubeconfigWebhook } from '../../http/kubeconfig-webhook.ts';
 import { authenticated, type User } from '../../http/user.ts';
-import { RecentAnswers } from './recent-answers.ts';
+import { RecentAnswers } from '../recent-answers.ts';
 import { InvalidTokenError, type TokenAnswer, type TokenAuthenticator } from './token-authenticator.ts';
 
 /** Upstream's. */

@@ -1,9 +1,9 @@
 /** Calls a webhook over HTTPS. Its host, its answer and the time that it takes are not trusted. */
-import { Agent, request as httpsRequest } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Extent } from '../../../../api/machinery/extent.ts';
 import { DeadlineError, withDeadline } from '../../../../client/deadline.ts';
+import { AnswerTooLongError, hostOf, postJson, type PostAnswer, type PostTarget } from '../../http/json-post.ts';
 import type { WebhookClientConfig } from '../../../../api/types/admissionregistration/v1.gen.ts';
 
 /** Where a service can be reached. */
@@ -76,6 +76,7 @@ export class WebhookClient implements Disposable {
       );
     } catch (error) {
       if (signal?.aborted || error instanceof WebhookCallError) throw error;
+      if (error instanceof AnswerTooLongError) throw new WebhookCallError(error.message, 0, { cause: error });
       const why = error instanceof DeadlineError ? 'context deadline exceeded' : messageOf(error);
       throw new WebhookCallError(`${what}: ${why}`, 0, { cause: error });
     }
@@ -87,7 +88,7 @@ export class WebhookClient implements Disposable {
       const path = service?.path ? (service.path.startsWith('/') ? service.path : `/${service.path}`) : '/';
       const whole = new URL(service ? `https://${host}:${service.port ?? 443}${path}` : (url ?? ''));
       whole.searchParams.set('timeout', `${Math.ceil(limitMs / 1000)}s`);
-      const servername = whole.hostname.replace(/^\[|\]$/g, '');
+      const servername = hostOf(whole);
       if (service) {
         const address = this.#resolve(service.namespace, service.name, service.port ?? 443);
         return { url: whole, servername, ...address };
@@ -99,40 +100,25 @@ export class WebhookClient implements Disposable {
     }
   }
 
-  #post(target: Target, caBundle: string | undefined, review: readonly Buffer[], signal: AbortSignal): Promise<Answer> {
-    const { url, host, port, servername, lookup } = target;
-    return new Promise((resolve, reject) => {
-      const outgoing = httpsRequest({
-        method: 'POST',
-        host,
-        port,
-        path: `${url.pathname}${url.search}`,
+  #post(
+    { url, servername, ...connection }: Target,
+    caBundle: string | undefined,
+    review: readonly Buffer[],
+    signal: AbortSignal,
+  ): Promise<PostAnswer> {
+    const target: PostTarget = {
+      agent: this.#agent,
+      connection,
+      url,
+      headers: { accept: 'application/json, */*', 'user-agent': 'kube-apiserver-admission' },
+      tls: {
         // An address is no name for SNI, but the certificate is verified for it nevertheless.
         ...(/[a-z]/i.test(servername) && !servername.includes(':') && { servername }),
         ...(caBundle && { ca: Buffer.from(caBundle, 'base64') }),
-        ...(lookup && { lookup }),
-        agent: this.#agent,
-        headers: {
-          host: url.host,
-          accept: 'application/json, */*',
-          'content-type': 'application/json',
-          'content-length': review.reduce((sum, { length }) => sum + length, 0),
-          'user-agent': 'kube-apiserver-admission',
-        },
-        signal,
-      });
-      outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        // A kept connection that the other side closed at the same moment: the webhook has seen nothing of the request.
-        if (outgoing.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted)
-          resolve(this.#post(target, caBundle, review, signal));
-        else reject(error);
-      });
-      outgoing.on('response', (response) => {
-        readAnswer(response).then(resolve, reject);
-      });
-      for (const piece of review) outgoing.write(piece);
-      outgoing.end();
-    });
+      },
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    };
+    return postJson(target, review, signal);
   }
 
   [Symbol.dispose](): void {
@@ -140,26 +126,7 @@ export class WebhookClient implements Disposable {
   }
 }
 
-interface Answer {
-  readonly code: number;
-  readonly text: string;
-}
-
-async function readAnswer(response: IncomingMessage): Promise<Answer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) {
-      response.destroy();
-      throw new WebhookCallError(`the webhook's answer is longer than ${MAX_ANSWER_BYTES} bytes`, 0);
-    }
-    chunks.push(chunk);
-  }
-  return { code: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() };
-}
-
-function parseAnswer({ code, text }: Answer): unknown {
+function parseAnswer({ code, text }: PostAnswer): unknown {
   if (code < 200 || code > 206) throw new WebhookCallError(failureOf(code, text.slice(0, MAX_ERROR_CHARS)), code);
   try {
     const parsed: unknown = JSON.parse(text);

@@ -2,7 +2,7 @@
 import { isJsonObject } from '../../../../../api/machinery/own.ts';
 import { authenticated, type User } from '../../../http/user.ts';
 import { peekJws } from '../jws.ts';
-import { RecentAnswers } from '../recent-answers.ts';
+import { RecentAnswers } from '../../recent-answers.ts';
 import { InvalidTokenError, type TokenAnswer, type TokenAuthenticator } from '../token-authenticator.ts';
 import type { Claims, ClaimMapper } from './claim-mapper.ts';
 import type { KeySet } from './key-set.ts';

@@ -1,4 +1,4 @@
-/** Answers about tokens that are good for a while: each is asked for once, however many requests come with the token. */
+/** Answers about tokens, and about what users may do, that are good for a while: each is asked for once, however many requests need it. */
 import { hash } from 'node:crypto';
 
 const MAX_ANSWERS = 4096;
@@ -11,7 +11,7 @@ interface Answer<T> {
 export class RecentAnswers<T> {
   readonly #ttlMs: number;
   readonly #now: () => number;
-  /** Keyed by the hash of the token, oldest first: tokens themselves are not kept. */
+  /** Keyed by the hash of what was asked, oldest first: tokens themselves are not kept, and long questions take no memory. */
   readonly #answers = new Map<string, Answer<T>>();
   readonly #pending = new Map<string, Promise<T>>();
 
