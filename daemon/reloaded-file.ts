@@ -3,6 +3,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from '../client/logger.ts';
 import { readConfigurationFile } from './configuration-file.ts';
+import { SettingValueError } from './setting-rules.ts';
 
 /** The kernel's events say at once; this is for file systems that have none, and folders that are replaced. Upstream has the same. */
 const REREAD_MS = 60_000;
@@ -22,7 +23,7 @@ export interface ReloadedFileOptions {
   readonly signal: AbortSignal;
 }
 
-/** Rejects when the first content cannot be used. Later ones that cannot be used are logged, and what was before goes on. */
+/** Rejects when the first content cannot be used, with SettingValueError that names the file where `use` does. Later ones that cannot be used are logged, and what was before goes on. */
 export async function followFile({
   file,
   what,
@@ -33,7 +34,12 @@ export async function followFile({
 }: ReloadedFileOptions): Promise<void> {
   const read = async (): Promise<string> => (await readConfigurationFile(file, `${what} ${file}`)).toString();
   let used = await read();
-  await use(used);
+  try {
+    await use(used);
+  } catch (error) {
+    if (!(error instanceof SettingValueError)) throw error;
+    throw new SettingValueError(`${what} ${file}: ${error.message}`, { cause: error });
+  }
   let seen = used;
   let last: Promise<void> = Promise.resolve();
   const reread = async (): Promise<void> => {

@@ -15,6 +15,7 @@ import type { PodSecurityOptions } from '../../../control-plane/apiserver/admiss
 import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
 import { WebhookClient } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
 import type { OutsideAuthentication } from '../../../control-plane/apiserver/access/authentication/outside.ts';
+import type { ConfiguredAuthorizers } from '../../../control-plane/apiserver/access/authorization/configured.ts';
 import { readBundle } from '../../../control-plane/apiserver/access/issued-by.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
@@ -45,6 +46,7 @@ export async function startSecurity(
   t: Test,
   podSecurity: Partial<PodSecurityOptions> = {},
   outside?: OutsideAuthentication,
+  authorization?: ConfiguredAuthorizers,
 ): Promise<Fixture> {
   const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
   const stopping = new AbortController();
@@ -67,6 +69,7 @@ export async function startSecurity(
     pki,
     tokenFile: TOKEN_FILE,
     ...(outside && { outside }),
+    ...(authorization && { authorization }),
     allowPrivileged: true,
     enforceOwnerReferences: false,
     podSecurity: { ...UNRESTRICTED_PODS, ...podSecurity },
@@ -102,8 +105,9 @@ export async function startServer(
   t: Test,
   podSecurity?: Partial<PodSecurityOptions>,
   outside?: OutsideAuthentication,
+  authorization?: ConfiguredAuthorizers,
 ): Promise<ServedFixture> {
-  const fixture = await startSecurity(t, podSecurity, outside);
+  const fixture = await startSecurity(t, podSecurity, outside, authorization);
   const proxies = outside?.proxyAuthorities ?? [];
   const { pki, core, security } = fixture;
   const server = await serve({

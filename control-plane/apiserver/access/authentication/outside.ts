@@ -48,7 +48,7 @@ export async function openOutsideAuthentication(
       issuers.replace(configuration.jwt ?? []);
       anonymous = anonymousRule(configuration.anonymous, settings.anonymousAuth);
     };
-    await followFile({ file: authenticationConfig, what, use: named(use, authenticationConfig, what), logger, signal });
+    await followFile({ file: authenticationConfig, what, use, logger, signal });
   } else if (settings.oidcIssuerUrl) issuers.replace([await authenticatorOf(settings)]);
   const webhook = settings.authenticationTokenWebhookConfigFile && (await openWebhook(settings, signal));
   const proxyAuthorities = caFile ? await loadConfiguration(caFile, 'CA of proxies', (pem) => readPem(pem)) : [];
@@ -59,16 +59,6 @@ export async function openOutsideAuthentication(
     proxyAuthorities,
   };
 }
-
-/** The same function, whose SettingValueErrors name the file. */
-const named = (use: (text: string) => void, file: string, what: string) => (text: string) => {
-  try {
-    use(text);
-  } catch (error) {
-    if (!(error instanceof SettingValueError)) throw error;
-    throw new SettingValueError(`${what} ${file}: ${error.message}`, { cause: error });
-  }
-};
 
 function readPem(pem: string): X509Certificate[] {
   try {
