@@ -1,5 +1,6 @@
 /** The `kedge` command. One file per subcommand; the daemons are loaded only when they are run. */
 import { Command } from 'commander';
+import { accessCommand } from './access.ts';
 import { agentCommand } from './agent.ts';
 import { consoleCommand } from './console.ts';
 import { hollowCommand } from './hollow.ts';
@@ -46,6 +47,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
+    .addCommand(accessCommand())
     .addCommand(secretsEncryptCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())
