@@ -44,8 +44,8 @@ async function call<T>(client: ApiClient, method: 'GET' | 'POST'): Promise<T> {
 
 function print({ entries, objects, stale, unreadable }: EncryptionStatus): void {
   for (const { resources, writes, reads } of entries)
-    console.log(`${resources.join(', ')}: written with ${writes}, read with ${reads.join(', ')}`);
-  for (const [way, count] of Object.entries(objects)) console.log(`objects stored with ${way}: ${count}`);
+    console.log(`${resources.join(', ')}: written with ${printable(writes)}, read with ${reads.join(', ')}`);
+  for (const [way, count] of Object.entries(objects)) console.log(`objects stored with ${printable(way)}: ${count}`);
   console.log(`objects to be encrypted again: ${stale.count}`);
   for (const key of stale.first) console.log(`  ${printable(key)}`);
   if (stale.count > stale.first.length) console.log(`  and ${stale.count - stale.first.length} more`);
@@ -92,12 +92,41 @@ export function withNewKey(text: string, name: string, secret: string): string {
   return changed;
 }
 
+/** Who has the keys that are written with: services, by their names, or the file itself. Throws SettingValueError. */
+function keepersOf(text: string): { readonly services: readonly string[]; readonly hasKeys: boolean } {
+  const { resources = [] } = readEncryptionConfiguration(text);
+  const first = resources.flatMap(({ providers = [] }) => providers[0] ?? []);
+  return {
+    services: first.flatMap(({ kms }) => kms?.name ?? []),
+    hasKeys: first.some(({ aesgcm, aescbc, secretbox }) => aesgcm ?? aescbc ?? secretbox),
+  };
+}
+
 async function rotate({ kubeconfig, file }: RotateOptions): Promise<void> {
   await using cluster = await openCluster(kubeconfig);
   const { client } = cluster;
   await call<EncryptionStatus>(client, 'GET');
+  const text = await readFile(file, 'utf8');
+  const { services, hasKeys } = keepersOf(text);
+  if (services.length > 0) console.log(`keys of ${services.join(', ')} are turned in the service itself`);
+  if (hasKeys || services.length === 0) await addKey(client, file, text);
+  await reencrypt(client);
+  const now = await call<EncryptionStatus>(client, 'GET');
+  const used = Object.keys(now.objects);
+  // What a service has stored names the key, too.
+  const isUsed = (way: string): boolean => used.some((one) => one === way || one.startsWith(`${way}:`));
+  const unused = new Set(now.entries.flatMap(({ reads }) => reads.filter((one) => one !== 'identity' && !isUsed(one))));
+  print(now);
+  if (unused.size > 0)
+    console.log(
+      `no object uses ${[...unused].join(', ')} any more: remove them from ${file} in ten minutes, when the history is gone, too`,
+    );
+}
+
+/** Adds a key to the configuration. Resolves when the server writes with it. */
+async function addKey(client: ApiClient, file: string, text: string): Promise<void> {
   const name = `key-${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}`;
-  const changed = withNewKey(await readFile(file, 'utf8'), name, randomBytes(KEY_BYTES).toString('base64'));
+  const changed = withNewKey(text, name, randomBytes(KEY_BYTES).toString('base64'));
   await writeFileAtomically(file, changed, (await stat(file)).mode & 0o777);
   console.log(`added ${name} to ${file}`);
   await withDeadline(
@@ -110,17 +139,6 @@ async function rotate({ kubeconfig, file }: RotateOptions): Promise<void> {
       }
     },
   );
-  await reencrypt(client);
-  const now = await call<EncryptionStatus>(client, 'GET');
-  const used = new Set(Object.keys(now.objects));
-  const unused = new Set(
-    now.entries.flatMap(({ reads }) => reads.filter((one) => one !== 'identity' && !used.has(one))),
-  );
-  print(now);
-  if (unused.size > 0)
-    console.log(
-      `no object uses ${[...unused].join(', ')} any more: remove them from ${file} in ten minutes, when the history is gone, too`,
-    );
 }
 
 /** `kedge secrets-encrypt`: the keys with which objects are encrypted in the store. */

@@ -57,9 +57,9 @@ async function encryptedStore(
 ): Promise<Store> {
   if (!file) return store;
   let encrypted: EncryptedStore | undefined;
-  const use = (configuration: string): void => {
-    if (encrypted) encrypted.reconfigure(configuration);
-    else encrypted = new EncryptedStore({ store, keys, configuration, logger });
+  const use = async (configuration: string): Promise<void> => {
+    if (encrypted) await encrypted.reconfigure(configuration);
+    else encrypted = await EncryptedStore.open({ store, keys, configuration, logger });
   };
   await followFile({ file, what: 'encryption configuration', use, logger, signal });
   return encrypted ?? store;

@@ -14,6 +14,7 @@ const NAMES = [
   'dra-health-v1alpha1',
   'plugin-registration-v1',
   'etcd-v3',
+  'kms-v2',
 ];
 for (const name of NAMES) {
   const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');

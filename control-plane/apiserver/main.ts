@@ -121,6 +121,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const auditor = await openAudit(config, logger);
+  const encrypted = store instanceof EncryptedStore ? store : undefined;
   const nodes = new NodeBackends(api, kubeletIdentity);
   const server = await serve({
     core,
@@ -151,8 +152,9 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     }),
-    paths: [encryptionHandler(store instanceof EncryptedStore ? store : undefined)],
-    metrics: [admissionMetrics.write, authorization.metrics.write],
+    paths: [encryptionHandler(encrypted)],
+    checks: encrypted ? [{ name: 'kms-providers', failure: () => encrypted.kmsFailure }] : [],
+    metrics: [admissionMetrics.write, authorization.metrics.write, ...(encrypted ? [encrypted.writeMetrics] : [])],
     auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,

@@ -10,7 +10,7 @@ import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin, AdmissionTimings } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
-import { healthHandler } from './documents/health.ts';
+import { healthHandler, type Check } from './documents/health.ts';
 import { ApiServerMetrics, type WriteMetrics } from './documents/metrics.ts';
 import { openApiHandler } from './documents/openapi-handlers.ts';
 import type { RemoteDiscovery } from './documents/remote-discovery.ts';
@@ -78,6 +78,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly computed?: readonly ComputedObjects[];
   /** More paths. */
   readonly paths?: readonly PathHandler[];
+  /** More checks of `/livez`, `/readyz` and `/healthz`. */
+  readonly checks?: readonly Check[];
   /** More of `/metrics`. */
   readonly metrics?: readonly WriteMetrics[];
   /** Those of other threads: `elsewhere` of `MetricsSources`. */
@@ -155,7 +157,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();
   const paths = [
-    healthHandler(core.registry, stopping.signal, () => ready),
+    healthHandler(core.registry, stopping.signal, () => ready, options.checks ?? []),
     aggregated.serve,
     discoveryHandler(kinds, aggregated.discovery),
     openApiHandler(kinds, aggregated.openApi),

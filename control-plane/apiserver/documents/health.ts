@@ -6,7 +6,7 @@ import type { Registry } from '../catalogue/registry.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 
-interface Check {
+export interface Check {
   readonly name: string;
   /** The reason of a failure; undefined when the check passes. */
   failure(): string | undefined;
@@ -14,13 +14,20 @@ interface Check {
 
 const ROOTS = ['/healthz', '/livez', '/readyz'] as const;
 
-export function healthHandler(registry: Registry, stopping: AbortSignal, ready: () => boolean): PathHandler {
+/** @param more checks of all three */
+export function healthHandler(
+  registry: Registry,
+  stopping: AbortSignal,
+  ready: () => boolean,
+  more: readonly Check[],
+): PathHandler {
   const alive: Check[] = [
     { name: 'ping', failure: () => undefined },
     {
       name: 'etcd',
       failure: () => registry.lag,
     },
+    ...more,
   ];
   const readiness: Check[] = [
     ...alive,

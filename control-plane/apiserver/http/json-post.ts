@@ -2,6 +2,7 @@
 import { request as httpsRequest, type Agent, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
+import { withDeadline, type Deadline } from '../../../client/deadline.ts';
 
 export interface PostTarget {
   readonly agent: Agent;
@@ -25,8 +26,11 @@ export class AnswerTooLongError extends Error {
   override readonly name = 'AnswerTooLongError';
 }
 
-/** Resolves whatever the status is. Rejects when there is no answer, or AnswerTooLongError. @param json in pieces; `signal` has the deadline */
-export function postJson(target: PostTarget, json: readonly Buffer[], signal: AbortSignal): Promise<PostAnswer> {
+/** Resolves whatever the status is. Rejects with AnswerTooLongError, DeadlineError, or why there is no answer. @param json in pieces */
+export const postJson = (target: PostTarget, json: readonly Buffer[], limit: Deadline): Promise<PostAnswer> =>
+  withDeadline(limit, (signal) => post(target, json, signal));
+
+function post(target: PostTarget, json: readonly Buffer[], signal: AbortSignal): Promise<PostAnswer> {
   const { agent, connection, url, headers, tls, maxAnswerBytes } = target;
   return new Promise((resolve, reject) => {
     const outgoing = httpsRequest({
@@ -49,7 +53,7 @@ export function postJson(target: PostTarget, json: readonly Buffer[], signal: Ab
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       // A kept connection that the other side closed at the same moment: it has seen nothing of the request.
       if (outgoing.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted)
-        postJson(target, json, signal).then(resolve, reject);
+        post(target, json, signal).then(resolve, reject);
       else reject(error);
     });
     outgoing.on('response', (response) => {

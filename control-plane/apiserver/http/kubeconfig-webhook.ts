@@ -53,7 +53,7 @@ export class KubeconfigWebhook implements Disposable {
       const token = await this.#token();
       const headers = { 'user-agent': 'kube-apiserver', ...(token && { authorization: `Bearer ${token}` }) };
       const target = { agent: this.#agent, url: this.#url, headers, maxAnswerBytes: MAX_ANSWER_BYTES };
-      const { code, text } = await postJson(target, [Buffer.from(json)], callee);
+      const { code, text } = await postJson(target, [Buffer.from(json)], { what, limitMs, signal: callee });
       if (code < 200 || code > 299) throw new WebhookStatusError(code, text);
       return text;
     });

@@ -9,7 +9,8 @@ import {
   required as missing,
   type FieldError,
 } from '../../../api/machinery/field-error.ts';
-import { list, optional, required, string, struct } from '../../../api/machinery/schema.ts';
+import { int32, list, optional, required, string, struct } from '../../../api/machinery/schema.ts';
+import { parseDuration } from '../../../api/machinery/duration.ts';
 import { typedConfiguration } from '../../../daemon/typed-configuration.ts';
 import { PROVIDERS, type KeyedProvider } from './providers.ts';
 
@@ -22,8 +23,17 @@ type Keys = { readonly keys?: readonly Key[] };
 
 export type ProviderConfiguration = { readonly [P in KeyedProvider]?: Keys } & {
   readonly identity?: object;
-  readonly kms?: object;
+  readonly kms?: KmsConfiguration;
 };
+
+export interface KmsConfiguration {
+  readonly apiVersion?: string;
+  readonly name?: string;
+  readonly endpoint?: string;
+  readonly timeout?: string;
+}
+
+export const DEFAULT_KMS_TIMEOUT = '3s';
 
 export interface ResourceConfiguration {
   readonly resources?: readonly string[];
@@ -37,6 +47,8 @@ const kmsShape = struct('KMSConfiguration', () => ({
   apiVersion: optional(undefined, string),
   name: optional(undefined, string),
   endpoint: optional(undefined, string),
+  // Of version 1.
+  cachesize: optional(undefined, int32),
   timeout: optional(undefined, string),
 }));
 const providerShape = struct('ProviderConfiguration', () => ({
@@ -69,6 +81,7 @@ export const readEncryptionConfiguration = typedConfiguration<{
     ...(resources.length === 0 ? [missing('resources', 'there must be at least one resource')] : []),
     ...resources.flatMap((one, index) => resourceErrors(one, `resources[${index}]`)),
     ...maskedErrors(resources),
+    ...repeatedPlugins(resources),
   ],
 });
 
@@ -100,12 +113,48 @@ function resourceErrors({ resources = [], providers = [] }: ResourceConfiguratio
 function providerErrors(provider: ProviderConfiguration, path: string): FieldError[] {
   const given = [...PROVIDERS.keys(), 'identity', 'kms'].filter((name) => Object.hasOwn(provider, name));
   if (given.length !== 1)
-    return [invalid(path, given.join(', '), 'a provider must be exactly one of aesgcm, aescbc, secretbox, identity')];
-  if (provider.kms) return [forbidden(`${path}.kms`, 'plugins of key management services are not supported')];
+    return [
+      invalid(path, given.join(', '), 'a provider must be exactly one of aesgcm, aescbc, secretbox, kms, identity'),
+    ];
+  if (provider.kms) return kmsErrors(provider.kms, `${path}.kms`);
   return [...PROVIDERS].flatMap(([name, { keyBytes }]) => {
     const configured = provider[name];
     return configured ? keyErrors(configured.keys ?? [], keyBytes, `${path}.${name}.keys`) : [];
   });
+}
+
+function kmsErrors(
+  { apiVersion = '', name = '', endpoint = '', timeout }: KmsConfiguration,
+  path: string,
+): FieldError[] {
+  // Without one, upstream takes it for v1.
+  if (apiVersion !== 'v2') return [forbidden(`${path}.apiVersion`, 'only plugins of version v2 are supported')];
+  const errors: FieldError[] = [];
+  if (name === '') errors.push(missing(`${path}.name`));
+  // It is in front of what is stored, between colons.
+  else if (name.includes(':'))
+    errors.push(invalid(`${path}.name`, name, `invalid KMS provider name ${name}, must not contain ':'`));
+  if (endpoint === '') errors.push(missing(`${path}.endpoint`));
+  else if (!/^unix:\/\/\/[^?#@]+$/.test(endpoint))
+    errors.push(invalid(`${path}.endpoint`, endpoint, 'must be a socket such as unix:///run/kms.sock'));
+  if (timeout !== undefined && !((parseDuration(timeout) ?? 0) > 0))
+    errors.push(invalid(`${path}.timeout`, timeout, 'timeout should be a positive value'));
+  return errors;
+}
+
+/** As upstream: what is stored names its provider. */
+function repeatedPlugins(resources: readonly ResourceConfiguration[]): FieldError[] {
+  const seen = new Set<string>();
+  return resources.flatMap(({ providers = [] }, at) =>
+    providers.flatMap(({ kms }, index) => {
+      const { name = '' } = kms ?? {};
+      if (name === '' || !seen.has(name)) {
+        seen.add(name);
+        return [];
+      }
+      return [duplicate(`resources[${at}].providers[${index}].kms.name`, name)];
+    }),
+  );
 }
 
 function keyErrors(keys: readonly Key[], lengths: readonly number[], path: string): FieldError[] {

@@ -14,7 +14,11 @@ import {
   type WatchBatch,
   type WriteOptions,
 } from '../store.ts';
+import type { Exposition } from '../../../daemon/metrics/exposition.ts';
 import { readEncryptionConfiguration } from './configuration.ts';
+import type { KmsTimes } from './kms/kms-provider.ts';
+import { KmsProviders } from './kms/kms-providers.ts';
+import { OrderedBatches } from './ordered-batches.ts';
 import { Transformers, type ResourceKeys } from './transformers.ts';
 
 const PAGE = 500;
@@ -49,27 +53,55 @@ export interface EncryptedStoreOptions {
   /** The text of an EncryptionConfiguration. */
   readonly configuration: string;
   readonly logger: Logger;
+  /** For tests: times of plugins of key management services. */
+  readonly kmsTimesMs?: KmsTimes;
 }
+
+/** Values that are decrypted together. Fewer than seeds that a provider keeps. */
+const SLICE = 1024;
 
 export class EncryptedStore implements Store {
   readonly expires: boolean;
   readonly #store: Store;
   readonly #keys: ResourceKeys;
   readonly #logger: Logger;
+  readonly #plugins: KmsProviders;
   #transformers: Transformers;
 
-  /** Throws SettingValueError for a configuration that is wrong. */
-  constructor({ store, keys, configuration, logger }: EncryptedStoreOptions) {
+  private constructor({ store, keys, logger, kmsTimesMs }: EncryptedStoreOptions) {
     this.expires = store.expires ?? false;
     this.#store = store;
     this.#keys = keys;
     this.#logger = logger;
-    this.#transformers = transformersOf(configuration, keys);
+    this.#plugins = new KmsProviders({ logger, timesMs: kmsTimesMs });
+    this.#transformers = new Transformers([], keys);
   }
 
-  /** From now on values are written with the keys of another configuration. Throws SettingValueError; then nothing changes. */
-  reconfigure(configuration: string): void {
-    this.#transformers = transformersOf(configuration, this.#keys);
+  /**
+   * Rejects with SettingValueError for a configuration that is wrong, or when a plugin is not ready. The store that is encrypted is the
+   * caller's to close then.
+   */
+  static async open(options: EncryptedStoreOptions): Promise<EncryptedStore> {
+    const store = new EncryptedStore(options);
+    await store.reconfigure(options.configuration);
+    return store;
+  }
+
+  /** From when it resolves values are written with the keys of another configuration. Rejects with SettingValueError; then nothing changes. */
+  async reconfigure(configuration: string): Promise<void> {
+    const resources = readEncryptionConfiguration(configuration).resources ?? [];
+    const plugins = await this.#plugins.replace(resources);
+    this.#transformers = new Transformers(resources, this.#keys, plugins);
+  }
+
+  /** What is wrong with the plugins of key management services; undefined when nothing is. */
+  get kmsFailure(): string | undefined {
+    return this.#plugins.failure;
+  }
+
+  /** Upstream's metrics of these plugins. */
+  get writeMetrics(): (to: Exposition) => void {
+    return this.#plugins.metrics.write;
   }
 
   latestRevision(options?: CallOptions): number | Promise<number> {
@@ -78,19 +110,19 @@ export class EncryptedStore implements Store {
 
   async get(key: string, options?: CallOptions): Promise<StoredValue | undefined> {
     const stored = await this.#store.get(key, options);
-    return stored && this.#decrypted(stored);
+    return stored && this.#decryptedWhenReady(stored);
   }
 
   async list(prefix: string, options?: ListOptions): Promise<ListResult> {
     const result = await this.#store.list(prefix, options);
-    return { ...result, items: result.items.map((item) => this.#decrypted(item)) };
+    return { ...result, items: await this.#decryptedAll(result.items) };
   }
 
   async put(key: string, value: Buffer, options?: WriteOptions): Promise<number> {
     try {
       return await this.#store.put(key, this.#transformers.of(key).encrypt(key, value), options);
     } catch (error) {
-      throw this.#decryptedConflict(key, error);
+      throw await this.#decryptedConflict(key, error);
     }
   }
 
@@ -98,19 +130,29 @@ export class EncryptedStore implements Store {
     try {
       return await this.#store.delete(key, options);
     } catch (error) {
-      throw this.#decryptedConflict(key, error);
+      throw await this.#decryptedConflict(key, error);
     }
   }
 
-  watch(
+  async watch(
     prefix: string,
     afterRevision: number,
     onBatch: (batch: WatchBatch) => void,
-    options?: CallOptions,
+    options: CallOptions = {},
   ): Promise<void> {
-    const decrypt = ({ events, revision }: WatchBatch): void =>
-      onBatch({ events: events.map((event) => this.#decryptedEvent(event)), revision });
-    return this.#store.watch(prefix, afterRevision, decrypt, options);
+    const order = new OrderedBatches(onBatch);
+    const signal = options.signal ? AbortSignal.any([options.signal, order.failed]) : order.failed;
+    const take = (batch: WatchBatch): void => {
+      const { events, revision } = batch;
+      const decrypt = (): WatchBatch => ({ events: events.map((event) => this.#decryptedEvent(event)), revision });
+      order.take(this.#prepared(events), decrypt);
+    };
+    try {
+      await this.#store.watch(prefix, afterRevision, take, { ...options, signal });
+    } finally {
+      order.end();
+    }
+    order.throwFailure();
   }
 
   requestProgress(): void {
@@ -121,17 +163,20 @@ export class EncryptedStore implements Store {
     return this.#store.compact(revision, options);
   }
 
-  close(): Promise<void> {
-    return this.#store.close();
+  async close(): Promise<void> {
+    this.#plugins[Symbol.dispose]();
+    await this.#store.close();
   }
 
-  /** Reads everything. */
+  /** Reads everything, and asks plugins for their keys first. */
   async status(signal: AbortSignal): Promise<EncryptionStatus> {
+    await this.#plugins.poll();
     const objects = new Map<string, number>();
     const stale: string[] = [];
     const unreadable: { key: string; why: string }[] = [];
     let count = 0;
     for await (const { key, value } of this.#all(signal)) {
+      await this.#transformers.of(key).prepare(value);
       try {
         const { way, isStale } = this.#transformers.of(key).decrypt(key, value);
         objects.set(way, (objects.get(way) ?? 0) + 1);
@@ -150,6 +195,8 @@ export class EncryptedStore implements Store {
   /** Stores again what would be stored in another way now, by compare-and-write. */
   async reencrypt(signal: AbortSignal): Promise<Reencrypted> {
     const until = performance.now() + REENCRYPT_LIMIT_MS;
+    // A key that has been turned in its service a moment ago is one to use.
+    await this.#plugins.poll();
     let count = 0;
     let together: Promise<boolean>[] = [];
     const written = async (): Promise<void> => {
@@ -173,6 +220,7 @@ export class EncryptedStore implements Store {
   async #storeAgain({ key, value, revision }: StoredValue, signal: AbortSignal): Promise<boolean> {
     const transformer = this.#transformers.of(key);
     try {
+      await transformer.prepare(value);
       const { value: plain, isStale } = transformer.decrypt(key, value);
       if (!isStale) return false;
       await this.#store.put(key, transformer.encrypt(key, plain), { revision, signal });
@@ -196,6 +244,38 @@ export class EncryptedStore implements Store {
     }
   }
 
+  async #decryptedWhenReady(stored: StoredValue): Promise<StoredValue> {
+    await this.#transformers.of(stored.key).prepare(stored.value);
+    return this.#decrypted(stored);
+  }
+
+  /** What it takes may be more than a provider keeps at a time. */
+  async #decryptedAll(items: readonly StoredValue[]): Promise<StoredValue[]> {
+    const decrypted: StoredValue[] = [];
+    for (let at = 0; at < items.length; at += SLICE) {
+      const slice = items.slice(at, at + SLICE);
+      const pending = this.#prepared(slice);
+      if (pending) await pending;
+      for (const item of slice) decrypted.push(this.#decrypted(item));
+    }
+    return decrypted;
+  }
+
+  /** Undefined when nothing has to be asked for. */
+  #prepared(
+    items: readonly { readonly key: string; readonly value: Buffer; readonly previous?: Buffer }[],
+  ): Promise<unknown> | undefined {
+    const pending = new Set<Promise<void>>();
+    for (const { key, value, previous } of items) {
+      const transformer = this.#transformers.of(key);
+      const ofValue = transformer.prepare(value);
+      const ofPrevious = previous && transformer.prepare(previous);
+      if (ofValue) pending.add(ofValue);
+      if (ofPrevious) pending.add(ofPrevious);
+    }
+    return pending.size > 0 ? Promise.all(pending) : undefined;
+  }
+
   #decrypted(stored: StoredValue): StoredValue {
     const { key, value } = stored;
     try {
@@ -217,9 +297,9 @@ export class EncryptedStore implements Store {
     };
   }
 
-  #decryptedConflict(key: string, error: unknown): unknown {
+  async #decryptedConflict(key: string, error: unknown): Promise<unknown> {
     if (!(error instanceof ConflictError) || !error.current) return error;
-    return new ConflictError(key, this.#decrypted(error.current), error.revision);
+    return new ConflictError(key, await this.#decryptedWhenReady(error.current), error.revision);
   }
 
   #problem(key: string, error: unknown): string {
@@ -228,6 +308,3 @@ export class EncryptedStore implements Store {
     return why;
   }
 }
-
-const transformersOf = (configuration: string, keys: ResourceKeys): Transformers =>
-  new Transformers(readEncryptionConfiguration(configuration).resources ?? [], keys);

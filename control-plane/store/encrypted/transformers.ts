@@ -1,5 +1,6 @@
 /** What is done to a value on its way to the store and back, by its key: upstream's prefix transformers. */
 import type { ProviderConfiguration, ResourceConfiguration } from './configuration.ts';
+import type { KmsProvider } from './kms/kms-provider.ts';
 import { PROVIDERS, type Cipher } from './providers.ts';
 
 /** What every encrypted value begins with. */
@@ -15,11 +16,14 @@ export interface ResourceKeys {
 
 /** A way to store values. */
 interface Way {
-  /** `aesgcm:key1`, `identity`: for people. */
+  /** `aesgcm:key1`, `kms:vault`, `identity`: for people. */
   readonly name: string;
   /** In front of what it has stored; empty for `identity`. */
   readonly prefix: Buffer;
-  readonly cipher: Cipher | undefined;
+  /** Of a provider with keys in the configuration. */
+  readonly cipher?: Cipher;
+  /** Of a provider whose keys somebody else has. */
+  readonly kms?: KmsProvider;
 }
 
 export interface Decrypted {
@@ -39,7 +43,8 @@ class Transformer {
   }
 
   get writes(): string {
-    return this.#ways[0].name;
+    const [{ name, kms }] = this.#ways;
+    return kms ? `${name}:${kms.keyId}` : name;
   }
 
   get names(): readonly string[] {
@@ -47,22 +52,34 @@ class Transformer {
   }
 
   encrypt(key: string, value: Buffer): Buffer {
-    const [{ prefix, cipher }] = this.#ways;
-    return cipher ? Buffer.concat([prefix, cipher.encrypt(value, Buffer.from(key))]) : value;
+    const [{ prefix, cipher, kms }] = this.#ways;
+    const by = cipher ?? kms;
+    return by ? Buffer.concat([prefix, by.encrypt(value, Buffer.from(key))]) : value;
   }
 
-  /** Throws an Error that says why, and nothing of the value. */
+  /** Resolves when `decrypt` has what it needs from somebody else; undefined when it needs nothing. Does not reject. */
+  prepare(stored: Buffer): Promise<void> | undefined {
+    for (const { kms, prefix } of this.#ways)
+      if (kms && startsWith(stored, prefix)) return kms.prepare(stored.subarray(prefix.length));
+    return undefined;
+  }
+
+  /** After `prepare`. Throws an Error that says why, and nothing of the value. */
   decrypt(key: string, stored: Buffer): Decrypted {
     let problem: string | undefined;
     for (const way of this.#ways) {
-      if (!startsWith(stored, way.prefix) || (!way.cipher && startsWith(stored, ENCRYPTED))) continue;
+      const { name, prefix, cipher, kms } = way;
+      const isPlain = !cipher && !kms;
+      if (!startsWith(stored, prefix) || (isPlain && startsWith(stored, ENCRYPTED))) continue;
       const isStale = way !== this.#ways[0];
-      if (!way.cipher) return { value: stored, way: way.name, isStale };
       try {
-        const value = way.cipher.decrypt(stored.subarray(way.prefix.length), Buffer.from(key));
-        return { value, way: way.name, isStale };
+        const data = stored.subarray(prefix.length);
+        if (cipher) return { value: cipher.decrypt(data, Buffer.from(key)), way: name, isStale };
+        if (!kms) return { value: stored, way: name, isStale };
+        const opened = kms.decrypt(data, Buffer.from(key));
+        return { value: opened.value, way: `${name}:${opened.keyId}`, isStale: isStale || opened.isStale };
       } catch (error) {
-        problem ??= `${way.name}: ${(error as Error).message}`;
+        problem ??= `${name}: ${(error as Error).message}`;
       }
     }
     throw new Error(problem ?? 'no matching prefix found');
@@ -73,17 +90,23 @@ const startsWith = (value: Buffer, prefix: Buffer): boolean =>
   value.length >= prefix.length && value.compare(prefix, 0, prefix.length, 0, prefix.length) === 0;
 
 /** Of resources that no entry names. What has been encrypted is not mistaken for an object. */
-const PLAIN = new Transformer([{ name: 'identity', prefix: Buffer.alloc(0), cipher: undefined }]);
+const IDENTITY: Way = { name: 'identity', prefix: Buffer.alloc(0) };
+const PLAIN = new Transformer([IDENTITY]);
 
 export class Transformers {
   readonly #byResource = new Map<string, Transformer>();
   readonly #resources: readonly { readonly names: readonly string[]; readonly transformer: Transformer }[];
   readonly #keys: ResourceKeys;
 
-  constructor(configuration: readonly ResourceConfiguration[], keys: ResourceKeys) {
+  /** @param plugins by the names of providers `kms` */
+  constructor(
+    configuration: readonly ResourceConfiguration[],
+    keys: ResourceKeys,
+    plugins: ReadonlyMap<string, KmsProvider> = new Map(),
+  ) {
     this.#keys = keys;
     this.#resources = configuration.map(({ resources = [], providers = [] }) => {
-      const [first, ...rest] = providers.flatMap(waysOf);
+      const [first, ...rest] = providers.flatMap((provider) => waysOf(provider, plugins));
       return { names: resources, transformer: first ? new Transformer([first, ...rest]) : PLAIN };
     });
   }
@@ -118,8 +141,10 @@ export class Transformers {
   }
 }
 
-function waysOf(provider: ProviderConfiguration): Way[] {
-  if (provider.identity) return [{ name: 'identity', prefix: Buffer.alloc(0), cipher: undefined }];
+function waysOf(provider: ProviderConfiguration, plugins: ReadonlyMap<string, KmsProvider>): Way[] {
+  if (provider.identity) return [IDENTITY];
+  const kms = plugins.get(provider.kms?.name ?? '');
+  if (kms) return [{ name: `kms:${kms.name}`, prefix: Buffer.from(`k8s:enc:kms:v2:${kms.name}:`), kms }];
   return [...PROVIDERS].flatMap(([provides, { open }]) =>
     (provider[provides]?.keys ?? []).map(({ name = '', secret = '' }) => ({
       name: `${provides}:${name}`,

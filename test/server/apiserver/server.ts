@@ -72,6 +72,7 @@ export interface TestServerOptions {
   readonly limits?: InFlightLimits;
   readonly auditor?: ServeOptions['auditor'];
   readonly console?: ServeOptions['console'];
+  readonly checks?: ServeOptions['checks'];
   /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
 }
@@ -157,6 +158,7 @@ export class TestServer implements AsyncDisposable {
       ...(options.limits && { limits: options.limits }),
       ...(options.auditor && { auditor: options.auditor }),
       ...(options.console && { console: options.console }),
+      ...(options.checks && { checks: options.checks }),
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,
     });

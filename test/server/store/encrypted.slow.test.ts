@@ -55,7 +55,7 @@ async function openStores(t: Test, text: string, options: { readonly callLimitMs
   t.teardown(() => inner.close());
   return {
     inner,
-    store: new EncryptedStore({ store: inner, keys: GROUPED_KEYS, configuration: text, logger }),
+    store: await EncryptedStore.open({ store: inner, keys: GROUPED_KEYS, configuration: text, logger }),
     /** Commits do not finish. */
     stall: () => {
       const { log } = dataDirectory;
@@ -70,7 +70,7 @@ async function openStores(t: Test, text: string, options: { readonly callLimitMs
     reopen: async () => {
       await inner.close();
       inner = await openEmbeddedStore({ path: directory, compaction: false });
-      return new EncryptedStore({ store: inner, keys: GROUPED_KEYS, configuration: text, logger });
+      return EncryptedStore.open({ store: inner, keys: GROUPED_KEYS, configuration: text, logger });
     },
   };
 }
@@ -230,15 +230,24 @@ test('resources are named as upstream has them, with wildcards, and the first en
   t.equal((await inner.get(SECRET))?.value.toString(), '{}');
 });
 
+const plugin = (more: object): object => ({
+  kms: { apiVersion: 'v2', name: 'vault', endpoint: 'unix:///run/kms.sock', ...more },
+});
+
 const WRONG: readonly (readonly [string, RegExp])[] = [
   [configuration(), /resources: Required value/],
   [configuration([[], keyed('aesgcm', 'one')]), /resources\[0\]\.resources: Required/],
   [configuration([['secrets']]), /providers cannot be empty/],
   [configuration([['secrets'], {}]), /exactly one of/],
   [configuration([['secrets'], { ...keyed('aesgcm', 'one'), identity: {} }]), /exactly one of/],
+  [configuration([['secrets'], { kms: { name: 'x' } }]), /kms\.apiVersion: Forbidden: only plugins of version v2/],
+  [configuration([['secrets'], plugin({ name: 'a:b' })]), /kms\.name: .*must not contain ':'/],
+  [configuration([['secrets'], plugin({ endpoint: undefined })]), /kms\.endpoint: Required value/],
+  [configuration([['secrets'], plugin({ endpoint: 'tcp://1.2.3.4:5' })]), /kms\.endpoint: .*must be a socket/],
+  [configuration([['secrets'], plugin({ timeout: '-1s' })]), /kms\.timeout: .*positive/],
   [
-    configuration([['secrets'], { kms: { name: 'x' } }]),
-    /kms: Forbidden: plugins of key management services are not supported/,
+    configuration([['secrets'], plugin({})], [['configmaps'], plugin({})]),
+    /resources\[1\].*kms\.name: Duplicate value/,
   ],
   [configuration([['secrets'], { aesgcm: { keys: [] } }]), /at least one key is required/],
   [
@@ -279,7 +288,7 @@ test('keys turn while the server runs: what uses an old one is known, and stored
   // More than one page of the store.
   await Promise.all(Array.from({ length: 700 }, (_, index) => put(index)));
   await store.put('/registry/core/configmaps/default/c', Buffer.from('{}'));
-  store.reconfigure(configuration([['secrets'], keyed('aesgcm', 'one'), { identity: {} }]));
+  await store.reconfigure(configuration([['secrets'], keyed('aesgcm', 'one'), { identity: {} }]));
   t.match(await store.status(signal), {
     entries: [{ resources: ['secrets'], writes: 'aesgcm:one', reads: ['aesgcm:one', 'identity'] }],
     objects: { identity: 701 },
@@ -287,7 +296,7 @@ test('keys turn while the server runs: what uses an old one is known, and stored
     unreadable: [],
   });
   t.same(await store.reencrypt(signal), { reencrypted: 700, isComplete: true });
-  store.reconfigure(configuration([['secrets'], keyed('aescbc', 'two'), keyed('aesgcm', 'one')]));
+  await store.reconfigure(configuration([['secrets'], keyed('aescbc', 'two'), keyed('aesgcm', 'one')]));
   await store.put('/registry/core/secrets/default/s-0', Buffer.from('{}'));
   t.match(await store.status(signal), {
     objects: { 'aescbc:two': 1, 'aesgcm:one': 699, identity: 1 },
@@ -295,7 +304,7 @@ test('keys turn while the server runs: what uses an old one is known, and stored
   });
   t.same(await store.reencrypt(signal), { reencrypted: 699, isComplete: true });
   t.same(await store.reencrypt(signal), { reencrypted: 0, isComplete: true });
-  t.throws(() => store.reconfigure(configuration([['secrets'], {}])), { name: 'SettingValueError' });
+  await t.rejects(store.reconfigure(configuration([['secrets'], {}])), { name: 'SettingValueError' });
   t.match(await store.status(signal), { objects: { 'aescbc:two': 700 } }, 'a wrong one changes nothing');
   t.equal((await inner.get('/registry/core/configmaps/default/c'))?.value.toString(), '{}');
 });

@@ -2,7 +2,7 @@
 import { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Extent } from '../../../../api/machinery/extent.ts';
-import { DeadlineError, withDeadline } from '../../../../client/deadline.ts';
+import { DeadlineError, type Deadline } from '../../../../client/deadline.ts';
 import { AnswerTooLongError, hostOf, postJson, type PostAnswer, type PostTarget } from '../../http/json-post.ts';
 import type { WebhookClientConfig } from '../../../../api/types/admissionregistration/v1.gen.ts';
 
@@ -71,9 +71,8 @@ export class WebhookClient implements Disposable {
     const target = this.#target(config, limitMs);
     const what = `Post ${JSON.stringify(target.url.href)}`;
     try {
-      return await withDeadline({ what, limitMs, ...(signal && { signal }) }, async (callee) =>
-        parseAnswer(await this.#post(target, config.caBundle, review, callee)),
-      );
+      const limit = { what, limitMs, ...(signal && { signal }) };
+      return parseAnswer(await this.#post(target, config.caBundle, review, limit));
     } catch (error) {
       if (signal?.aborted || error instanceof WebhookCallError) throw error;
       if (error instanceof AnswerTooLongError) throw new WebhookCallError(error.message, 0, { cause: error });
@@ -104,7 +103,7 @@ export class WebhookClient implements Disposable {
     { url, servername, ...connection }: Target,
     caBundle: string | undefined,
     review: readonly Buffer[],
-    signal: AbortSignal,
+    limit: Deadline,
   ): Promise<PostAnswer> {
     const target: PostTarget = {
       agent: this.#agent,
@@ -118,7 +117,7 @@ export class WebhookClient implements Disposable {
       },
       maxAnswerBytes: MAX_ANSWER_BYTES,
     };
-    return postJson(target, review, signal);
+    return postJson(target, review, limit);
   }
 
   [Symbol.dispose](): void {
