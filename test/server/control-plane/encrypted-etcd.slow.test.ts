@@ -51,7 +51,7 @@ async function stored(name: string): Promise<Buffer> {
 const prefixOf = async (name: string): Promise<string> =>
   /^k8s:enc:[a-z]+:v[12]:[^:]+:/.exec((await stored(name)).toString('latin1'))?.[0] ?? '';
 
-t.test('keys of the file are turned, and then a service has them', { timeout: 180_000 }, async (t) => {
+t.test('keys of the file are turned, and then a service has them', { timeout: 300_000 }, async (t) => {
   const plugin = new KmsTestPlugin(path.join(folder, 'kms.sock'));
   await plugin.start();
   t.teardown(() => plugin.stop());
@@ -71,10 +71,19 @@ resources:
 `,
     { mode: 0o600 },
   );
+  const authorization = path.join(folder, 'authorization.yaml');
+  const authorizers = [
+    { type: 'Node', name: 'nodes' },
+    { type: 'RBAC', name: 'roles' },
+  ];
+  await writeFile(
+    authorization,
+    JSON.stringify({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AuthorizationConfiguration', authorizers }),
+  );
   await using server = serverProcess(
     folder,
     ...['--port=0', `--admin-kubeconfig=${admin}`, '--store=etcd', `--etcd-servers=${etcd.url}`],
-    ...['--roles=apiserver', `--encryption-provider-config=${file}`],
+    ...['--roles=apiserver', `--encryption-provider-config=${file}`, `--authorization-config=${authorization}`],
   );
   await eventually('the server to be ready', async () => {
     const said = await server.output();
@@ -114,9 +123,9 @@ resources:
   t.match(turned, /^objects stored with kms:vault:key-2: 2$/m);
   t.ok((await stored('b')).includes('key-2'));
   t.match((await client.request('GET', '/livez?verbose')).body, /^\[\+\]kms-providers ok$/m);
-  t.match(
-    (await client.request('GET', '/metrics')).body,
-    /kms_operations_latency_seconds_count\{provider_name="vault"/,
-  );
+  const metrics = (await client.request('GET', '/metrics')).body;
+  t.match(metrics, /kms_operations_latency_seconds_count\{provider_name="vault"/);
+  t.match(metrics, /^apiserver_authorization_decisions_total\{type="RBAC",name="roles",decision="allowed"\} \d+$/m);
+  t.match(metrics, /^apiserver_authorization_config_controller_last_config_info\{.*\} 1$/m);
   t.match((await client.get(secrets, 'default', 'b')).data, { password: Buffer.from('hunter2').toString('base64') });
 });
