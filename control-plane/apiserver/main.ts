@@ -153,7 +153,9 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       signal: stopping.signal,
     }),
     paths: [encryptionHandler(encrypted)],
-    checks: encrypted ? [{ name: 'kms-providers', failure: () => encrypted.kmsFailure }] : [],
+    checks: encrypted
+      ? [{ name: 'kms-providers', failure: () => (encrypted.kmsFailure === undefined ? undefined : 'reason withheld') }]
+      : [],
     metrics: [admissionMetrics.write, authorization.metrics.write, ...(encrypted ? [encrypted.writeMetrics] : [])],
     auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),

@@ -194,6 +194,18 @@ const SERVER_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp
   [{ controllers: '' }, /^--controllers must leave some controller/],
   [{ nodeMonitorGracePeriodSeconds: '0' }, /^--node-monitor-grace-period-seconds must be greater than 0, not 0$/],
   [{ logLevel: 'foo' }, /^--log-level must be one of/],
+  [{ authorizationMode: 'Node,OPA' }, /^--authorization-mode must list some of ABAC, .*, each once, not "OPA"$/],
+  [{ authorizationMode: 'RBAC,RBAC' }, /^--authorization-mode must list some of .*, each once, not "RBAC"$/],
+  [
+    { authorizationMode: 'AlwaysAllow' },
+    /^--authorization-mode must not have AlwaysAllow unless anonymous-auth is false/,
+  ],
+  [{ authorizationMode: 'RBAC', authorizationConfig: '/x' }, /^--authorization-mode must not be set, since/],
+  [{ authorizationMode: 'ABAC' }, /^--authorization-policy-file must be set, since authorization-mode has ABAC$/],
+  [{ authorizationPolicyFile: '/x' }, /^--authorization-policy-file must be empty, since .* does not have ABAC$/],
+  [{ authorizationMode: 'Webhook' }, /^--authorization-webhook-config-file must be set/],
+  [{ authorizationWebhookVersion: 'v2' }, /^--authorization-webhook-version must be one of/],
+  [{ authorizationWebhookCacheAuthorizedTtl: 'x' }, /^--authorization-webhook-cache-authorized-ttl must be a duration/],
 ];
 
 t.test('every setting with a format rejects other values with one sentence', async (t) => {

@@ -1,6 +1,7 @@
 /** The settings of authorization: upstream's flags by the same names. */
 import { parseDuration } from '../../../../api/machinery/duration.ts';
 import { oneOf, type SettingRule, type SettingRules } from '../../../../daemon/setting-rules.ts';
+import type { AuthenticationSettings } from '../authentication/settings.ts';
 import { AUTHORIZER_TYPES, DEFAULT_AUTHORIZED_TTL, DEFAULT_UNAUTHORIZED_TTL } from './configuration.ts';
 
 /** Upstream's is AlwaysAllow. */
@@ -29,12 +30,20 @@ export const authorizationHelp: Readonly<Record<keyof AuthorizationSettings, str
   authorizationWebhookCacheUnauthorizedTtl: 'likewise those that do not',
 };
 
-function modesProblem(modes: readonly string[], { authorizationConfig }: AuthorizationSettings): string | undefined {
+type Settings = AuthorizationSettings & Pick<AuthenticationSettings, 'anonymousAuth' | 'authenticationConfig'>;
+
+function modesProblem(
+  modes: readonly string[],
+  { authorizationConfig, anonymousAuth, authenticationConfig }: Settings,
+): string | undefined {
   const odd = modes.find((mode, at) => !AUTHORIZER_TYPES.some((known) => known === mode) || modes.indexOf(mode) < at);
   if (odd !== undefined || modes.length === 0) {
     const found = odd === undefined ? '' : `, not ${JSON.stringify(odd)}`;
     return `must list some of ${AUTHORIZER_TYPES.join(', ')}, each once${found}`;
   }
+  // Upstream turns anonymous requests off then; here hosts join with one.
+  if (modes.includes('AlwaysAllow') && anonymousAuth && authenticationConfig === '')
+    return 'must not have AlwaysAllow unless anonymous-auth is false: whoever reaches the port could do everything';
   return authorizationConfig !== '' && modes !== DEFAULT_MODES && modes.join() !== DEFAULT_MODES.join()
     ? 'must not be set, since authorization-config is'
     : undefined;
@@ -54,7 +63,9 @@ const fileOf =
 const ttl = (value: string): string | undefined =>
   (parseDuration(value) ?? -1) >= 0 ? undefined : `must be a duration such as 30s, not ${JSON.stringify(value)}`;
 
-export const authorizationRules: SettingRules<AuthorizationSettings> = {
+export const authorizationRules: {
+  readonly [K in keyof SettingRules<AuthorizationSettings>]: SettingRule<AuthorizationSettings[K], Settings>;
+} = {
   authorizationMode: modesProblem,
   authorizationPolicyFile: fileOf('ABAC'),
   authorizationWebhookConfigFile: fileOf('Webhook'),
