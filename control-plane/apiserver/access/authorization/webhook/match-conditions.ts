@@ -65,7 +65,8 @@ export class MatchConditions {
         const { value } = program.evaluate(variables, budget);
         if (value !== true) return { matches: false };
       } catch (error) {
-        if (!(error instanceof CelRuntimeError)) throw error;
+        // What is nested too deeply may not fit on the stack.
+        if (!(error instanceof CelRuntimeError || error instanceof RangeError)) throw error;
         errors.push(`expression '${expression}' resulted in error: ${error.message}`);
       }
     }
