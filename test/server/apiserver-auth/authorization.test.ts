@@ -136,7 +136,7 @@ async function review(
   more: object = {},
 ): Promise<SubjectAccessReviewStatus> {
   const spec = { user, resourceAttributes, ...more };
-  const { status } = (await admin.create(subjectAccessReviews, { metadata: {}, spec })) as SubjectAccessReview;
+  const { status } = await admin.create<SubjectAccessReview>(subjectAccessReviews, { metadata: {}, spec });
   return status ?? { allowed: false };
 }
 
@@ -251,8 +251,30 @@ test('a webhook allows, denies, or leaves it to others, and its answers are good
     t.match(evaluationError, /"unreachable" has not answered as it should/);
     t.match(await refusal(server.client({ token: 'alice-token' }).request('GET', '/version')), { code: 0 });
     const spec = { user: 'carol', nonResourceAttributes: { verb: 'get', path: '/version' } };
-    const { status } = (await admin.create(subjectAccessReviews, { metadata: {}, spec })) as SubjectAccessReview;
+    const { status } = await admin.create<SubjectAccessReview>(subjectAccessReviews, { metadata: {}, spec });
     t.match(status, { allowed: false, denied: true, evaluationError: /cannot evaluate its match conditions/ });
+  });
+
+  await t.test('requests with bodies, updates that create, watches and connections wait for it', async (t) => {
+    const as = (user: string, method: 'GET' | 'POST' | 'PUT', target: string, body?: object) =>
+      admin.request(method, target, { headers: { 'Impersonate-User': user }, ...(body && { body }) });
+    const maps = '/api/v1/namespaces/default/configmaps';
+    const large = { metadata: { name: 'large' }, data: { text: 'x'.repeat(500_000) } };
+    t.equal((await as('allowed', 'POST', maps, large)).status, 201);
+    const lease = '/apis/coordination.k8s.io/v1/namespaces/default/leases/made';
+    t.equal((await as('allowed', 'PUT', lease, { metadata: { name: 'made' } })).status, 201);
+    const verbs = webhook.asked.flatMap(({ user, resourceAttributes: asked }) =>
+      user === 'allowed' && asked?.resource === 'leases' ? [asked.verb] : [],
+    );
+    t.strictSame(verbs, ['update', 'create']);
+    t.match((await as('allowed', 'GET', `${maps}?watch=1&timeoutSeconds=1`)).body, /^\{"type":"ADDED"/);
+    t.match(await refusal(as('denied', 'GET', maps)), {
+      code: 403,
+      message: /User "denied" cannot list.*: is on leave$/,
+    });
+    t.equal((await refusal(as('nobody', 'PUT', lease, { metadata: { name: 'made' } }))).code, 403);
+    const upgrade = '/api/v1/namespaces/default/pods/p/exec?command=ls&stdout=1';
+    t.equal((await refusal(as('denied', 'POST', upgrade))).code, 403);
   });
 
   await t.test('expressions of policies wait for its answer', async (t) => {
@@ -280,9 +302,9 @@ test('a webhook allows, denies, or leaves it to others, and its answers are good
   });
 
   await t.test('rules of users say that there may be more', async (t) => {
-    const { status } = (await server
+    const { status } = await server
       .client({ token: 'alice-token' })
-      .create(selfSubjectRulesReviews, { metadata: {}, spec: { namespace: 'default' } })) as SelfSubjectRulesReview;
+      .create<SelfSubjectRulesReview>(selfSubjectRulesReviews, { metadata: {}, spec: { namespace: 'default' } });
     t.equal(status?.incomplete, true);
     t.match(status?.evaluationError, /webhook authorizer does not support user rule resolution/);
   });

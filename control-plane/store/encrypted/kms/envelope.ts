@@ -109,7 +109,7 @@ function varint(value: number): Buffer {
 /** Throws an Error for what is none. */
 export function decodeEnvelope(message: Buffer): Envelope {
   let [data, ciphertext, keyId]: [Buffer, Buffer, string] = [Buffer.alloc(0), Buffer.alloc(0), ''];
-  let type = AES_GCM_KEY as number;
+  let type: number = AES_GCM_KEY;
   const annotations = new Map<string, Buffer>();
   for (const { field, bytes, number } of fieldsOf(message)) {
     if (field === TYPE && number !== undefined) type = number;
@@ -124,7 +124,7 @@ export function decodeEnvelope(message: Buffer): Envelope {
   }
   if (type !== AES_GCM_KEY && type !== HKDF_SEED) throw new Error(`unknown encryptedDEKSourceType: ${type}`);
   if (data.length === 0) throw new Error('encrypted data is empty');
-  const source = { type: type as SourceType, ciphertext, keyId, annotations };
+  const source: EncryptedSource = { type, ciphertext, keyId, annotations };
   const problem = sourceProblem(source);
   if (problem !== undefined) throw new Error(problem);
   return { data, source };

@@ -27,17 +27,14 @@ const decode = decoderOf<SubjectAccessReview>(SubjectAccessReview);
 
 /** Fields are always in the same order, so that its JSON is the same for the same question and differs for others. */
 export function reviewSpec({ name, uid, groups, extra = {} }: User, attributes: Attributes): SubjectAccessReviewSpec {
-  const keys = Object.keys(extra).sort();
+  const sorted = Object.entries(extra).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     ...(attributes.isResource
       ? { resourceAttributes: resourceAttributes(attributes) }
       : { nonResourceAttributes: { path: attributes.path, verb: attributes.verb } }),
     user: name,
     groups: [...groups],
-    // A null prototype and sorted keys: they come from outside.
-    ...(keys.length > 0 && {
-      extra: Object.fromEntries(keys.map((key) => [key, [...((Object.hasOwn(extra, key) && extra[key]) || [])]])),
-    }),
+    ...(sorted.length > 0 && { extra: Object.fromEntries(sorted.map(([key, values]) => [key, [...values]])) }),
     ...(uid && { uid }),
   };
 }
