@@ -296,8 +296,9 @@ test('tens of thousands of impersonation headers are parsed in linear time', asy
   const rawHeaders = ['Impersonate-User', 'ann'];
   for (let index = 0; index < 60_000; index++) rawHeaders.push('Impersonate-Group', `g${index}`);
   const request = { headers: { 'impersonate-user': 'ann' }, rawHeaders };
-  const startedAt = performance.now();
+  // What the machine is busy with besides does not count.
+  const before = process.cpuUsage();
   const { groups } = await impersonatedUser({ authorize: () => ({ allowed: true, reason: '' }) }, ADMIN, request);
-  t.ok(performance.now() - startedAt < 2_000);
+  t.ok(process.cpuUsage(before).user < 2_000_000);
   t.equal(groups.length, 60_001);
 });
