@@ -10,7 +10,8 @@ import type { ApiClient } from '../client/api-client.ts';
 import type { Resource } from '../client/resource.ts';
 import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { suggestion } from './nearest.ts';
-import { printable, table } from './node/table.ts';
+import { table } from './node/table.ts';
+import { print, printable, printJson } from './output.ts';
 import { SettingsError } from './settings.ts';
 import { whoCan, type AccessObjects, type Holder, type Question } from './who-can.ts';
 
@@ -152,8 +153,8 @@ async function answer(asked: readonly [string, string, string?], options: Option
   const reader = new Reader(cluster.client, question.namespace ?? '');
   const { holders, dangling } = whoCan(question, await reader.all());
   if (options.output === 'json')
-    return console.log(JSON.stringify({ question, holders, dangling, unread: reader.unread }, null, 2));
-  console.log(holders.length === 0 ? 'nobody, by RBAC' : table(['KIND', 'SUBJECT', 'BY', 'ROLE'], holders.map(rowOf)));
+    return printJson({ question, holders, dangling, unread: reader.unread });
+  print(holders.length === 0 ? 'nobody, by RBAC' : table(['KIND', 'SUBJECT', 'BY', 'ROLE'], holders.map(rowOf)));
   if (reader.unread.length > 0)
     console.error(`there may be others: your rights do not allow to list ${reader.unread.map(printable).join(', ')}`);
   for (const { kind, name } of dangling) console.error(`the role of ${kind} ${printable(name)} does not exist`);
