@@ -12,6 +12,7 @@ import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
+import { UNMANAGED, type DaemonLife } from '../daemon/service-manager.ts';
 import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { createDevices } from './devices/main.ts';
@@ -74,13 +75,19 @@ const API_PATIENCE_MS = 5_000;
  * Runs until `signal` is aborted; containers, volumes and rules stay as they are then. Throws JoinError, ConnectionError or
  * Error with a sentence for the operator when the host cannot be made a node.
  */
-export async function runAgent(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
+export async function runAgent(
+  config: AgentConfig,
+  signal: AbortSignal,
+  logger: Logger,
+  life: DaemonLife = UNMANAGED,
+): Promise<void> {
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
   const taints = [...parseTaints(config.nodeTaints), ...cloudTaints(config)];
 
   // Who this host is, what it is, and what it runs containers with.
+  life.status(`waiting for containerd at ${config.containerdSocket}, and for the identity of this node`);
   const reading = readHostFacts(ownCommand('host-facts'), signal);
   const metrics = new AgentMetrics(nodeNameOf(config));
   const cri = new CriClient(config.containerdSocket, (call, seconds, failed) => metrics.called(call, seconds, failed));
@@ -107,6 +114,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const bindAddress = listenAddress(config.bindAddress, podRanges);
 
   // The Node object and its heartbeat.
+  const registered = Promise.withResolvers<void>();
   const attachments = new Attachments({ client, nodeName: name });
   const node = await createNode({
     ...{
@@ -127,6 +135,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     },
     problems: await applyKernelSettings(familiesOf(podRanges), logger, signal),
     awaitsApi: (await certificates.read('serving')) === undefined,
+    onRegistered: registered.resolve,
+    tell: (sentence) => life.status(sentence),
     volumesInUse: () => attachments.report(),
     deviceAmounts: () => devices.amounts(),
   });
@@ -225,7 +235,13 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     const imported = await importImageArchives(archives, signal);
     // On a first start pods would only fail before there is a network, and miss the Services' variables.
     await settledWithin(API_PATIENCE_MS, [network.configured, serviceCache.services.hasSynced()], signal);
-    await Promise.all([pods.run(), imported ? undefined : retryImageArchives(archives, signal)]);
+    await Promise.all([pods.run(), serving(), imported ? undefined : retryImageArchives(archives, signal)]);
+  };
+  /** Without an api-server, an agent serves when it looks after the pods that are there. */
+  const serving = async (): Promise<void> => {
+    await settledWithin(API_PATIENCE_MS, [registered.promise], signal);
+    life.watch(async () => ((await clusterDns.answers()) ? undefined : 'no answer of the thread of DNS'));
+    if (!signal.aborted) life.ready();
   };
 
   // Node-pressure eviction.

@@ -1,6 +1,7 @@
-/** What both daemons share: logging to stdout, and shutdown on SIGTERM or SIGINT. */
+/** What both daemons share: logging to stdout, shutdown on SIGTERM or SIGINT, and what they tell the service manager. */
 import type { Logger } from 'pino';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
+import { ServiceManager, takeServiceManager, type DaemonLife } from '../daemon/service-manager.ts';
 import { userMessage } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
 
@@ -17,13 +18,15 @@ export function requireRoot(command: string, why: string): void {
 export async function runDaemon(
   name: string,
   settings: Settings & { readonly logLevel: string },
-  body: (signal: AbortSignal, logger: Logger) => Promise<void>,
+  body: (signal: AbortSignal, logger: Logger, life: DaemonLife) => Promise<void>,
 ): Promise<void> {
   const logger = daemonLogger(`kedge-${name}`, settings.logLevel);
+  await using manager = new ServiceManager({ ...takeServiceManager(process.env, process.pid), logger });
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info({ signal }, 'stopping');
+      manager.stopping();
       controller.abort();
       setTimeout(() => {
         logger.error(`shutdown timed out after ${SHUTDOWN_LIMIT_MS} ms`);
@@ -32,10 +35,11 @@ export async function runDaemon(
     });
   }
   try {
-    await body(controller.signal, logger);
+    await body(controller.signal, logger, manager);
   } catch (error) {
     if (controller.signal.aborted) return;
     const sentence = userMessage(error, settings);
+    manager.status(sentence ?? String(error));
     if (sentence !== undefined) logger.fatal(sentence);
     else logger.fatal({ err: error }, 'unexpected error');
     process.exitCode = 1;
@@ -46,9 +50,9 @@ export async function runDaemon(
 
 /** As `runDaemon`, for what comes to an end by itself: a stop is no success, as scripts would go on to what needs all of it done. */
 export const runTask = (...[name, settings, body]: Parameters<typeof runDaemon>): Promise<void> =>
-  runDaemon(name, settings, async (signal, logger) => {
+  runDaemon(name, settings, async (signal, logger, life) => {
     try {
-      await body(signal, logger);
+      await body(signal, logger, life);
     } finally {
       if (signal.aborted) process.exitCode = 1;
     }

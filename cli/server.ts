@@ -12,5 +12,5 @@ export const serverCommand = (): Command =>
   ).action(async (flags: Record<string, unknown>) => {
     const config = await daemonSettings(serverSettings, flags);
     const { runServer } = await import('../control-plane/main.ts');
-    await runDaemon('server', config, (signal, logger) => runServer(config, signal, logger));
+    await runDaemon('server', config, (signal, logger, life) => runServer(config, signal, logger, life));
   });

@@ -1,5 +1,5 @@
 /** Assembles `kedge server`: certificates, store, api-server, and a thread each for the scheduler and the controllers. */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { access as accessFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -8,7 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { StatusError } from '../api/machinery/status-error.ts';
+import { ApiClient } from '../client/api-client.ts';
 import { backoffMs } from '../client/backoff.ts';
+import { ConnectionError } from '../client/connection-error.ts';
 import { guarded } from '../client/guard.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
@@ -23,6 +26,7 @@ import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { reservedPorts } from './reserved-ports.ts';
 import { serverNames } from './pki/server-names.ts';
 import type { PortCertificate } from '../daemon/http-port.ts';
+import { UNMANAGED, type DaemonLife } from '../daemon/service-manager.ts';
 import { RoleMetrics, type ThreadRole } from './role-metrics.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
 
@@ -32,16 +36,24 @@ const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 /** Backoff between restarts of a failed role. */
 const RESTART = { initialMs: 1_000, maxMs: 60_000 };
+const READY_RETRY = { initialMs: 50, maxMs: 1_000 };
+const READY_LIMIT_MS = 5_000;
 /** Size of a thread's young generation: threads allocate little between events, and a larger one is only resident memory. */
 const THREAD_YOUNG_GENERATION_MB = 4;
 
 /** Runs `kedge server` until the signal is aborted. */
-export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
+export async function runServer(
+  config: ServerConfig,
+  signal: AbortSignal,
+  logger: Logger,
+  life: DaemonLife = UNMANAGED,
+): Promise<void> {
   const roles = new Set(config.roles);
   const scheduler = roles.has('scheduler') ? await schedulerSettings(config) : undefined;
   if (roles.has('controllers')) await checkInventory(config);
   await using stack = new AsyncDisposableStack();
   const metrics = new RoleMetrics(logger);
+  life.status(config.store === 'etcd' ? `waiting for etcd at ${config.etcdServers.join(', ')}` : 'opening the store');
   const access = roles.has('apiserver') ? await runApiServer(config, metrics, signal, logger, stack) : undefined;
   if (!access) collectWhenIdle(signal);
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
@@ -49,6 +61,14 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, logge
     keepRunning(() => roleOptions(role, config, access, scheduler), access, metrics, signal, logger),
   );
   for (const role of threads) await openRolePort(role, config, access, metrics, logger, stack);
+  if (access) await untilReady(access, signal);
+  life.onReload(async () => access?.renew());
+  life.watch(async () => {
+    const hung = await metrics.hung();
+    return hung.length === 0 ? undefined : `no answer of the thread of: ${hung.join(', ')}`;
+  });
+  life.status(`${config.roles.join(', ')} running${access ? `, ${access.server}/readyz is ok` : ''}`);
+  life.ready();
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.all([stopped, ...running]);
 }
@@ -60,6 +80,24 @@ interface Access {
   pki: ClusterPki;
   /** Emits `renewed` after a renewal. */
   readonly changes: EventEmitter;
+  /** Renews what is due and reads the operator's own files again. Rejects when the files are wrong; what was before goes on. */
+  readonly renew: () => Promise<void>;
+}
+
+/** Resolves when the server answers as its clients ask, which is when others may be told that it does. */
+async function untilReady({ server, pki }: Access, signal: AbortSignal): Promise<void> {
+  const { certificate: cert, key } = pki.admin;
+  await using client = new ApiClient({ server, ca: pki.ca.certificate, cert, key, maxConnections: 1 });
+  for (let failures = 1; !signal.aborted; failures++) {
+    try {
+      await client.request('GET', '/readyz', { signal, timeoutMs: READY_LIMIT_MS, accept: '*/*' });
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof StatusError || error instanceof ConnectionError)) throw error;
+      await delay(backoffMs(READY_RETRY, failures), undefined, { signal }).catch(() => undefined);
+    }
+  }
 }
 
 async function runApiServer(
@@ -107,29 +145,40 @@ async function runApiServer(
   stack.defer(() => server.close());
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
   const shownHost = host.includes(':') ? `[${host}]` : host;
-  const access: Access = { server: `https://${shownHost}:${server.port}`, pki, changes: new EventEmitter() };
+  const changes = new EventEmitter();
+  const writeAdminKubeconfig = (url: string, { ca, admin }: ClusterPki): Promise<void> =>
+    writeKubeconfig(config.adminKubeconfig, {
+      ...{ server: url, caCertificate: ca.certificate, user: 'admin' },
+      credentials: admin,
+    });
+  // One after the other: both write files.
+  let lastRenewal = Promise.resolve();
+  const renewNow = async (): Promise<void> => {
+    const renewed = await openPki(await pkiOptions());
+    // Reread the operator's own files, too.
+    kubeletIdentity = await readKubeletIdentity(config, renewed);
+    frontProxyClient = renewed.frontProxyClient;
+    if (isDeepStrictEqual(renewed, access.pki)) return;
+    access.pki = renewed;
+    server.setCertificate(renewed.serving.certificate, renewed.serving.key);
+    changes.emit('renewed');
+    await writeAdminKubeconfig(access.server, renewed);
+    logger.info({ until: new X509Certificate(renewed.serving.certificate).validToDate }, 'certificates renewed');
+  };
+  const access: Access = {
+    ...{ server: `https://${shownHost}:${server.port}`, pki, changes },
+    renew: () => {
+      const renewal = lastRenewal.then(renewNow);
+      lastRenewal = renewal.catch(() => undefined);
+      return renewal;
+    },
+  };
   const renewal = setInterval(() => {
-    pkiOptions()
-      .then(openPki)
-      .then(async (renewed) => {
-        // Reread the operator's own files, too.
-        kubeletIdentity = await readKubeletIdentity(config, renewed);
-        frontProxyClient = renewed.frontProxyClient;
-        if (isDeepStrictEqual(renewed, access.pki)) return;
-        access.pki = renewed;
-        server.setCertificate(renewed.serving.certificate, renewed.serving.key);
-        access.changes.emit('renewed');
-      })
-      .catch((error: Error) => logger.error({ err: error }, 'failed to renew certificates'));
+    access.renew().catch((error: Error) => logger.error({ err: error }, 'failed to renew certificates'));
   }, CERTIFICATE_CHECK_MS);
   stack.defer(() => clearInterval(renewal));
 
-  await writeKubeconfig(config.adminKubeconfig, {
-    server: access.server,
-    caCertificate: pki.ca.certificate,
-    user: 'admin',
-    credentials: pki.admin,
-  });
+  await writeAdminKubeconfig(access.server, pki);
   if (config.portFile) await writeFile(config.portFile, String(server.port));
   logger.info(
     { address: config.bindAddress, port: server.port, kubeconfig: config.adminKubeconfig },

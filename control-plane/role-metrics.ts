@@ -45,6 +45,14 @@ export class RoleMetrics {
     return (await this.#ask(role, 'ping')) !== undefined;
   }
 
+  /** The roles whose threads run and do not answer in time; does not reject. */
+  async hung(): Promise<ThreadRole[]> {
+    const roles = [...this.#threads.keys()];
+    const answers = await Promise.all(roles.map((role) => this.answers(role)));
+    // One that has ended meanwhile is restarted.
+    return roles.filter((role, index) => !answers[index] && this.#threads.has(role));
+  }
+
   #ask(role: ThreadRole, message: 'metrics' | 'ping'): Promise<RoleReport | undefined> {
     const question = `${role} ${message}`;
     const asked = this.#asked.get(question);

@@ -1,4 +1,8 @@
-/** The logger of a daemon and its threads: one JSON object per line on stdout. */
+/**
+ * The logger of a daemon and its threads: one JSON object per line on stdout. Where that is the journal, each line begins with its priority,
+ * which the journal takes for its own: `journalctl -p warning` (sd-daemon(3)).
+ */
+import { fstatSync } from 'node:fs';
 import { destination, pino, stdSerializers, stdTimeFunctions, type Logger } from 'pino';
 
 /** A rejected patch quotes the whole object: a megabyte, and what is in it is not for the log. */
@@ -30,9 +34,30 @@ function messageOf(error: Error): string {
 const serialized = (error: Error): unknown =>
   shortened({ ...stdSerializers.err(error), ...(error instanceof Error && { message: messageOf(error) }) });
 
+const STDOUT = 1;
+/** Priorities of syslog(3), by pino's levels. */
+const PRIORITIES: Readonly<Record<number, number>> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
+
+/** systemd says which file the journal's is, since output may have been redirected since: systemd.exec(5), `JOURNAL_STREAM`. */
+function isJournal(stream: string | undefined): boolean {
+  if (!stream) return false;
+  const { dev, ino } = fstatSync(STDOUT, { bigint: true });
+  return stream === `${dev}:${ino}`;
+}
+
+/** For pino, which tells it the level of each line by this symbol. */
+const withPriorities = (to: { write(line: string): unknown }) => ({
+  [Symbol.for('pino.metadata')]: true,
+  lastLevel: 30,
+  write(line: string): void {
+    to.write(`<${PRIORITIES[this.lastLevel] ?? 6}>${line}`);
+  },
+});
+
 /** Levels are logged by name, times in RFC 3339 with milliseconds. */
-export const daemonLogger = (name: string, level: string): Logger =>
-  pino(
+export function daemonLogger(name: string, level: string): Logger {
+  const stdout = destination({ fd: STDOUT, sync: true });
+  return pino(
     {
       level,
       base: { name },
@@ -40,5 +65,6 @@ export const daemonLogger = (name: string, level: string): Logger =>
       serializers: { err: serialized },
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination({ fd: 1, sync: true }),
+    isJournal(process.env['JOURNAL_STREAM']) ? withPriorities(stdout) : stdout,
   );
+}

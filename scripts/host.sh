@@ -99,7 +99,8 @@ began() {
 start() {
   if with_systemd; then
     systemctl enable --quiet "$1"
-    if [ "$1" = kedge-containerd ]; then systemctl start "$1"; else systemctl restart "$1"; fi
+    # Whoever starts a daemon waits for what it does, and says in its words why it does not: see wait_for.
+    if [ "$1" = kedge-containerd ]; then systemctl start "$1"; else systemctl restart --no-block "$1"; fi
     return
   fi
   if pid=$(running "$1"); then

@@ -23,6 +23,10 @@ export interface LocalNodeOptions extends DescribeOptions {
   readonly volumesInUse: () => readonly string[];
   /** Of the resources of device plugins. */
   readonly deviceAmounts: () => NodeObservation['devices'];
+  /** Called when the api-server has the Node. */
+  readonly onRegistered: () => void;
+  /** Told how the node is, in a sentence. */
+  readonly tell: (sentence: string) => void;
   readonly cri: CriClient;
   readonly client: ApiClient;
   readonly events: EventRecorder;
@@ -76,6 +80,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
   });
   const registration = new NodeRegistration({
     ...{ client, description, labels, annotations, taints, logger },
+    tell: options.tell,
     observe: (signal) => observer.observe(signal),
     record: (reason, message) => record('Normal', reason, message),
   });
@@ -83,6 +88,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
   const heartbeat = new Heartbeat({ client, nodeName: name, nodeUid: () => registration.uid, logger });
   const register = async (signal: AbortSignal): Promise<void> => {
     await registration.register(signal);
+    options.onRegistered();
     await registration.run(signal);
   };
   return {

@@ -29,6 +29,8 @@ export interface NodeRegistrationOptions {
   readonly observe: (signal: AbortSignal) => Promise<NodeObservation>;
   /** An event about the Node, such as `NodeReady`. */
   readonly record: (reason: string, message: string) => void;
+  /** Told how the node is, in a sentence. */
+  readonly tell?: (sentence: string) => void;
   /** Calls `see` with each state of the Node until the signal is aborted. Default: a watch of its own. */
   readonly follow?: FollowNode;
   readonly logger: Logger;
@@ -88,6 +90,7 @@ export class NodeRegistration {
         signal.throwIfAborted();
         const retryMs = Math.round(backoffMs(RETRY, failures));
         outage.failed(error, { node: description.name, retryMs }, 'failed to register node');
+        this.#tellFailure('cannot be registered', error);
         await delay(retryMs, undefined, { signal });
       }
     }
@@ -133,7 +136,13 @@ export class NodeRegistration {
     this.#reported = status;
     this.#isUncertain = false;
     this.#reportedAtMs = Date.now();
+    this.#options.tell?.(readinessSentence(description.name, status));
     for (const listener of this.#reportListeners) listener(status);
+  }
+
+  #tellFailure(what: string, error: unknown): void {
+    const { tell, description } = this.#options;
+    tell?.(`node ${description.name} ${what}, its pods run on: ${(error as Error).message}`);
   }
 
   /** Keeps the status up to date until the signal is aborted. After `register`. */
@@ -204,6 +213,7 @@ export class NodeRegistration {
         if (signal.aborted) return;
         waitMs = backoffMs(RETRY, ++failures);
         outage.failed(error, { ...about, retryMs: Math.round(waitMs) }, 'failed to update node status');
+        this.#tellFailure('cannot report its status', error);
       }
       const waited = new AbortController();
       const pause = delay(waitMs, undefined, { signal: AbortSignal.any([signal, waited.signal]) });
@@ -249,5 +259,12 @@ export class NodeRegistration {
 
 /** Addresses are merged by their type, of which a node may have two of one: the list is replaced, as by the kubelet. */
 const REPLACE_LIST = { $patch: 'replace' };
+
+function readinessSentence(name: string, { conditions = [] }: NodeStatus): string {
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  return ready?.status === 'True'
+    ? `node ${name} is Ready`
+    : `node ${name} is not Ready: ${ready?.message ?? 'nothing is known yet'} (kedge why node)`;
+}
 
 const revisionOf = (node: Node | undefined): number => Number(node?.metadata?.resourceVersion ?? 0);

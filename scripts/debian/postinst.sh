@@ -7,5 +7,5 @@ here=/usr/lib/kedge/scripts
 unpack_node again
 if with_systemd; then
   systemctl daemon-reload
-  for unit in kedge-server kedge-agent; do systemctl try-restart "$unit"; done
+  for unit in kedge-server kedge-agent; do systemctl try-restart --no-block "$unit"; done
 fi

@@ -2,6 +2,7 @@
  * The cluster's DNS on this node: follows the Services, gives the host the address of the cluster's DNS, and tells the thread that serves
  * it what there is. The Service `kube-system/kube-dns` says whether the agents serve it at all, and where.
  */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -10,6 +11,7 @@ import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { backoffMs } from '../../../client/backoff.ts';
+import { withDeadline } from '../../../client/deadline.ts';
 import { Informer, objectKey } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
@@ -45,6 +47,7 @@ const MAX_PROBLEMS = 10;
 /** How often it is looked for what others have removed. */
 const CHECK_INTERVAL_MS = 60_000;
 const RETRY = { initialMs: 1_000, maxMs: 30_000 };
+const ANSWER_LIMIT_MS = 2_000;
 /** A megabyte: the thread answers, and keeps little. */
 const THREAD_YOUNG_GENERATION_MB = 1;
 
@@ -92,6 +95,23 @@ export class ClusterDnsServer {
       () => undefined,
     );
     await Promise.all([this.#keepAddresses(signal), this.#configMaps.run(signal), synced]);
+  }
+
+  /** Whether the thread answers in time, or is about to be started again; does not reject. */
+  async answers(): Promise<boolean> {
+    const thread = this.#thread;
+    if (!thread) return true;
+    try {
+      await withDeadline({ what: 'an answer of the thread of DNS', limitMs: ANSWER_LIMIT_MS }, (signal) => {
+        const answered = once(thread, 'message', { signal });
+        this.#tell({ kind: 'ping' });
+        return answered;
+      });
+      return true;
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'DNS does not answer');
+      return this.#thread !== thread;
+    }
   }
 
   #configure({ settings, problems }: ReadSettings): void {

@@ -44,6 +44,8 @@ export type DnsMessage =
   | { readonly kind: 'settings'; readonly settings: DnsSettings }
   /** The addresses to serve; each is the host's when this is said. */
   | { readonly kind: 'serve'; readonly addresses: readonly string[] }
+  /** It is to answer, with anything. */
+  | { readonly kind: 'ping' }
   | { readonly kind: 'stop' };
 
 const RETRY = { initialMs: 500, maxMs: 30_000 };
@@ -71,6 +73,7 @@ export async function runDnsThread(options: DnsThreadOptions): Promise<void> {
       for (const { namespace, name, service } of message.changes) zone.set(namespace, name, service);
     else if (message.kind === 'synced') resolver.setSynced();
     else if (message.kind === 'settings') resolver.setSettings(message.settings);
+    else if (message.kind === 'ping') parentPort?.postMessage('pong');
     else if (message.kind === 'stop') stopping.abort();
     else {
       own = message.addresses;
