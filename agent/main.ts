@@ -27,6 +27,7 @@ import { importImageArchives, retryImageArchives } from './images/image-archives
 import { RecentEvents } from './inspect/recent-events.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
+import { ClusterCas } from './join/cluster-cas.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
 import { clusterNetwork } from './join/cluster-network.ts';
 import { listenAddress, networkOfHost, nodeAddresses } from './join/node-families.ts';
@@ -97,6 +98,7 @@ export async function runAgent(
     waitForRuntime(cri, logger, signal),
   ]);
   const { name, certificates, identity } = membership;
+  const cas = new ClusterCas(identity.ca, certificates, logger);
   await using client = new ApiClient({
     server: config.server,
     ...clientCredentials(identity.ca, identity.client),
@@ -257,7 +259,7 @@ export async function runAgent(
   // The node API and statistics.
   const nodeApi = {
     ...{ config: { ...config, bindAddress }, membership: { ...membership, addresses } },
-    ...{ client, cri, pods: workers, metrics, logger },
+    ...{ client, cas, cri, pods: workers, metrics, logger },
     state: node.api,
     statistics: new NodeStatistics({
       ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },
@@ -310,6 +312,7 @@ export async function runAgent(
     recordFile: clusterDnsRecord(dataDir),
   });
 
+  life.onReload(() => Promise.resolve(cas.wake()));
   logger.info({ node: name, addresses, runtime: node.description.runtimeVersion, proxyMode }, 'agent started');
   try {
     await Promise.all([
@@ -336,7 +339,8 @@ export async function runAgent(
           ),
       serveNodeApi(nodeApi, signal),
       serveLocalApi(localApi, signal),
-      keepIdentityRenewed(client, membership, metrics, logger, signal),
+      keepIdentityRenewed(client, membership, cas, metrics, logger, signal),
+      cas.run(client, signal),
     ]);
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { accessCommand } from './access.ts';
 import { agentCommand } from './agent.ts';
+import { certsCommand } from './certs.ts';
 import { consoleCommand } from './console.ts';
 import { hollowCommand } from './hollow.ts';
 import { ingressCommand } from './ingress.ts';
@@ -48,6 +49,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
     .addCommand(accessCommand())
+    .addCommand(certsCommand())
     .addCommand(secretsEncryptCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())

@@ -19,6 +19,7 @@ import type { ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
+import { certificateMetrics } from './pki/certificate-metrics.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { checkSameCluster, existingCluster, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
@@ -87,7 +88,7 @@ interface Access {
 /** Resolves when the server answers as its clients ask, which is when others may be told that it does. */
 async function untilReady({ server, pki }: Access, signal: AbortSignal): Promise<void> {
   const { certificate: cert, key } = pki.admin;
-  await using client = new ApiClient({ server, ca: pki.ca.certificate, cert, key, maxConnections: 1 });
+  await using client = new ApiClient({ server, ca: pki.bundle, cert, key, maxConnections: 1 });
   for (let failures = 1; !signal.aborted; failures++) {
     try {
       await client.request('GET', '/readyz', { signal, timeoutMs: READY_LIMIT_MS, accept: '*/*' });
@@ -122,11 +123,12 @@ async function runApiServer(
       extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
     }),
   });
-  const pki = await openPki(await pkiOptions());
+  const pki = await openPki({ ...(await pkiOptions()), mayReplaceCa: true });
   if (shared) await checkSameCluster(config, shared, pki, logger);
   const { store, keys, dataFile } = shared ?? (await openStore(config, signal, logger));
   if (!shared) stack.defer(() => store.close());
   collectWhenIdle(signal, dataFile);
+  let current = pki;
   let kubeletIdentity = await readKubeletIdentity(config, pki);
   let frontProxyClient = pki.frontProxyClient;
   if (!kubeletIdentity.ca) logger.warn({}, 'kubelet serving certificates are not verified');
@@ -138,7 +140,7 @@ async function runApiServer(
     store,
     keys,
     console: await consoleDirectory(config, logger),
-    metricsElsewhere: metrics.text,
+    metricsElsewhere: async () => certificateMetrics(current) + (await metrics.text()),
     logger,
     signal,
   });
@@ -146,9 +148,9 @@ async function runApiServer(
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
   const shownHost = host.includes(':') ? `[${host}]` : host;
   const changes = new EventEmitter();
-  const writeAdminKubeconfig = (url: string, { ca, admin }: ClusterPki): Promise<void> =>
+  const writeAdminKubeconfig = (url: string, { bundle, admin }: ClusterPki): Promise<void> =>
     writeKubeconfig(config.adminKubeconfig, {
-      ...{ server: url, caCertificate: ca.certificate, user: 'admin' },
+      ...{ server: url, caCertificate: bundle, user: 'admin' },
       credentials: admin,
     });
   // One after the other: both write files.
@@ -159,7 +161,7 @@ async function runApiServer(
     kubeletIdentity = await readKubeletIdentity(config, renewed);
     frontProxyClient = renewed.frontProxyClient;
     if (isDeepStrictEqual(renewed, access.pki)) return;
-    access.pki = renewed;
+    access.pki = current = renewed;
     server.setCertificate(renewed.serving.certificate, renewed.serving.key);
     changes.emit('renewed');
     await writeAdminKubeconfig(access.server, renewed);
@@ -239,7 +241,7 @@ async function roleOptions(
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
-    return { ...common, server: access.server, credentials: { ca: access.pki.ca.certificate, cert, key } };
+    return { ...common, server: access.server, credentials: { ca: access.pki.bundle, cert, key } };
   }
   const { server, ca, cert, key, token, tokenFile } = await loadKubeconfig(config.kubeconfig);
   return { ...common, server, credentials: { ca, cert, key, token, tokenFile } };
@@ -272,9 +274,9 @@ async function openRolePort(
   stack.defer(() => void access?.changes.off('renewed', renew));
 }
 
-const certificateOf = ({ pki: { ca, serving } }: Access): PortCertificate => ({
+const certificateOf = ({ pki: { bundle, serving } }: Access): PortCertificate => ({
   ...{ cert: serving.certificate, key: serving.key },
-  ca: ca.certificate,
+  ca: bundle,
 });
 
 /** Restarts a role whose thread has failed; the other roles are not affected. */

@@ -5,6 +5,7 @@ import { own } from '../api/machinery/own.ts';
 import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 import type { Logger } from '../client/logger.ts';
 import { followFile } from '../daemon/reloaded-file.ts';
+import { readBundle } from './apiserver/access/issued-by.ts';
 import { CLIENT_CA, CLIENT_CA_CONFIG_MAP } from './apiserver/bootstrap/extension-authentication.ts';
 import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from './apiserver/catalogue/key-layout.ts';
 import { StoredObjects, UndecodableError } from './apiserver/storage/cache/stored-objects.ts';
@@ -104,14 +105,15 @@ export async function existingCluster(
 export async function checkSameCluster(
   config: StoreSettings,
   { store, keys }: OpenedStore,
-  { directory, ca }: Pick<ClusterPki, 'directory' | 'ca'>,
+  { directory, bundle: ours }: Pick<ClusterPki, 'directory' | 'bundle'>,
   logger: Logger,
 ): Promise<void> {
   const stored = await store.get(`${keys.prefixOf(configMaps)}kube-system/${CLIENT_CA_CONFIG_MAP}`);
   if (!stored) return;
   const { data = {} } = publishedIn(stored, logger) ?? {};
   const bundle = own(data, CLIENT_CA) ?? '';
-  if (bundle === '' || bundle.includes(ca.certificate.trim())) return;
+  // One that has just been rotated has the one before beside it.
+  if (bundle === '' || readBundle(ours).some((ca) => bundle.includes(ca.toString().trim()))) return;
   throw new PkiError(
     `${path.join(directory, 'ca.crt')} is not the CA of the cluster in etcd at ${config.etcdServers.join(', ')}; ` +
       `copy the files of one of its servers to ${directory}, or use another etcd or etcd-prefix`,

@@ -12,7 +12,7 @@ import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
-import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
+import { readAuthority, readBundleOf, readServiceAccountKey } from './pki/cluster-pki.ts';
 
 /** A role's options, passed to its thread by structured clone. */
 export interface RoleOptions {
@@ -144,7 +144,7 @@ async function runRole(
     signal,
     onMetrics,
     selection: options.controllers,
-    rootCa: ca.certificate,
+    rootCa: await readBundleOf(options.pkiDirectory),
     // Loaded on demand, when the first node joins: it takes 12 MB.
     sign: async (request, { usages, durationSeconds }) => {
       const { signCertificateRequest } = await import('./pki/signing.ts');

@@ -18,11 +18,12 @@ export async function fetchClusterCa(server: string, hash: string, signal: Abort
   const problem = caHashProblem(hash);
   if (problem !== undefined) throw new JoinError(`ca-hash ${problem}`);
   const text = await readClusterInfo(server, signal);
-  const ca = certificateIn(server, text);
-  const found = publicKeyHash(ca);
-  if (found !== hash)
+  const authorities = publishedBy(server, text);
+  // Only that one is known to be the cluster's; those beside it are learned from the server that it vouches for.
+  const ca = authorities.find((authority) => publicKeyHash(authority) === hash);
+  if (!ca)
     throw new JoinError(
-      `the CA of ${server} has the hash ${found}, not ${hash}: it is another cluster, or the connection is intercepted`,
+      `the CA of ${server} has the hash ${authorities.map(publicKeyHash).join(' or ')}, not ${hash}: it is another cluster, or the connection is intercepted`,
     );
   const now = Date.now();
   if (ca.validFromDate.getTime() > now)
@@ -54,14 +55,24 @@ interface ClusterInfo {
   readonly clusters?: readonly { readonly cluster?: { readonly 'certificate-authority-data'?: string } }[];
 }
 
-function certificateIn(server: string, kubeconfig: string): X509Certificate {
-  const info = parse(kubeconfig) as ClusterInfo | null;
-  const data = info?.clusters?.[0]?.cluster?.['certificate-authority-data'];
+function publishedBy(server: string, kubeconfig: string): X509Certificate[] {
   try {
-    return new X509Certificate(Buffer.from(data ?? '', 'base64'));
+    return authoritiesIn(kubeconfig, 'kubeconfig');
   } catch (error) {
     throw new JoinError(`ConfigMap kube-public/cluster-info of ${server} has no valid CA certificate`, {
       cause: error,
     });
   }
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM bundle, or of the one in a kubeconfig, in their order. Throws an Error when there are none. */
+export function authoritiesIn(text: string, form: 'pem' | 'kubeconfig' = 'pem'): X509Certificate[] {
+  const info = form === 'kubeconfig' ? (parse(text) as ClusterInfo | null) : undefined;
+  const data = info?.clusters?.[0]?.cluster?.['certificate-authority-data'];
+  const pem = form === 'pem' ? text : Buffer.from(data ?? '', 'base64').toString();
+  const found = (pem.match(CERTIFICATE) ?? []).map((certificate) => new X509Certificate(certificate));
+  if (found.length === 0) throw new Error('it has no CA certificate');
+  return found;
 }

@@ -7,9 +7,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IpAddress } from '../../api/domain/address.ts';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
-import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
+import { PUBLIC_KEY_HASH, publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import type { Credentials } from '../../client/transport.ts';
 import { readTextIfThere } from '../host/files.ts';
+import { authoritiesIn } from './cluster-ca.ts';
 import { JoinError } from './join-error.ts';
 import type { Purpose } from './issuance.ts';
 
@@ -79,6 +80,25 @@ export class NodeCertificates {
     await writeFileAtomically(join(this.directory, 'ca.crt'), pem, PUBLIC_MODE);
   }
 
+  /** The same cluster has other CAs. The hashes of those before still name it: settings have the one that this host has joined with. */
+  async replaceCas(pem: string): Promise<void> {
+    const hashes = new Set([...(await this.#hashes()), ...authoritiesIn(pem).map(publicKeyHash)]);
+    await writeFileAtomically(this.#hashFile, [...hashes, ''].join('\n'), PUBLIC_MODE);
+    await this.writeCa(pem);
+  }
+
+  get #hashFile(): string {
+    return join(this.directory, 'ca-hashes');
+  }
+
+  /** Of all CAs that the cluster is known to have or have had. */
+  async #hashes(): Promise<string[]> {
+    const [ca, before] = [await this.ca(), await readTextIfThere(this.#hashFile)];
+    return [...(ca === undefined ? [] : authoritiesIn(ca).map(publicKeyHash)), ...(before ?? '').trim().split('\n')].filter(
+      (hash) => PUBLIC_KEY_HASH.test(hash),
+    );
+  }
+
   /** Undefined when there is none. Throws JoinError for a file that cannot be used. */
   async read(purpose: Purpose): Promise<CertifiedKey | undefined> {
     const path = this.#pathOf(purpose);
@@ -117,10 +137,9 @@ export class NodeCertificates {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Whether the CA on disk has the hash; an empty hash matches any. */
+  /** Whether a CA of the cluster that this host has joined has the hash; an empty hash matches any. */
   async isOfCluster(hash: string): Promise<boolean> {
-    const ca = await this.ca();
-    return ca !== undefined && (hash === '' || publicKeyHash(ca) === hash);
+    return (await this.ca()) !== undefined && (hash === '' || (await this.#hashes()).includes(hash));
   }
 }
 

@@ -4,6 +4,7 @@ import { backoffMs } from '../../client/backoff.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
+import type { ClusterCas } from './cluster-cas.ts';
 import { clientCertificate, renew } from './join.ts';
 import type { Membership } from './join-cluster.ts';
 import { clientCredentials, type CertifiedKey } from './node-certificates.ts';
@@ -28,20 +29,29 @@ const RETRY = { initialMs: 5_000, maxMs: 10 * 60_000 };
 const renewalTime = ({ validFromMs, validToMs }: CertifiedKey, random = Math.random()): number =>
   validFromMs + (validToMs - validFromMs) * (EARLIEST + (LATEST - EARLIEST) * random);
 
-/** Renews before each expiry until the signal is aborted. `apply` puts the new certificate into use. */
+/**
+ * Renews before each expiry until the signal is aborted, and when the certificate's CA is being replaced. `apply` puts the new certificate
+ * into use; it is called with the current one again when the CAs have changed.
+ */
 export async function keepRenewed(
   purpose: string,
   current: CertifiedKey,
   renew: (signal: AbortSignal) => Promise<CertifiedKey>,
   apply: (renewed: CertifiedKey) => void | Promise<void>,
+  cas: Pick<ClusterCas, 'changed' | 'isOutgoing' | 'onChange'>,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   let pair = current;
-  let dueMs = renewalTime(pair);
+  const timeOf = (): number => (cas.isOutgoing(pair) ? Date.now() : renewalTime(pair));
+  let dueMs = timeOf();
+  cas.onChange(() => apply(pair));
   for (let failures = 0; !signal.aborted;) {
     const waitMs = Math.min(Math.max(0, dueMs - Date.now()), MAX_TIMER_MS);
-    await delay(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+    const waited = new AbortController();
+    const pause = delay(waitMs, undefined, { signal: AbortSignal.any([signal, waited.signal]), ref: false });
+    await Promise.race([pause.catch(() => undefined), cas.changed.then(() => (dueMs = timeOf()))]);
+    waited.abort();
     if (signal.aborted) return;
     if (Date.now() < dueMs) continue;
     try {
@@ -62,6 +72,7 @@ export async function keepRenewed(
 export async function keepIdentityRenewed(
   client: ApiClient,
   { name, certificates, identity }: Membership,
+  cas: ClusterCas,
   metrics: RenewalMetrics,
   logger: Logger,
   signal: AbortSignal,
@@ -72,7 +83,8 @@ export async function keepIdentityRenewed(
     identity.client,
     (asking) =>
       metrics.renewing('client', renew(client, 'client', certificates, clientCertificate(name), logger, asking)),
-    (renewed) => client.replaceCredentials(clientCredentials(identity.ca, renewed)),
+    (renewed) => client.replaceCredentials(clientCredentials(cas.bundle, renewed)),
+    cas,
     logger,
     signal,
   );

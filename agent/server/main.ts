@@ -4,6 +4,7 @@ import { subjectAccessReviews, tokenReviews } from '../../client/resources.gen.t
 import type { Logger } from '../../client/logger.ts';
 import type { AgentConfig } from '../config.ts';
 import type { CriClient } from '../cri/client.ts';
+import type { ClusterCas } from '../join/cluster-cas.ts';
 import {
   obtainServingCertificate,
   pendingApproval,
@@ -24,6 +25,8 @@ import type { SubjectAccessReview } from '../../api/types/authorization/v1.gen.t
 export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
   readonly config: AgentConfig;
   readonly membership: Membership;
+  /** Of whom clients have certificates. */
+  readonly cas: ClusterCas;
   readonly client: ApiClient;
   readonly cri: CriClient;
   /** Reports whether the API is served. */
@@ -35,11 +38,12 @@ export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
 /** Serves until the signal is aborted, as soon as there is a certificate to serve with. */
 export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal): Promise<void> {
   const { config, membership, client, cri, state, pods, statistics, metrics, logger } = options;
-  const { name, addresses, certificates, identity } = membership;
+  const { name, addresses, certificates } = membership;
   const setProblem = (problem: ServingCertificateProblem): void => state.setProblem(problem);
   const serving = await obtainServingCertificate(client, certificates, name, addresses, logger, signal, setProblem);
-  const { ca } = identity;
-  const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
+  const certificate = (pair: CertifiedKey): ServingCertificate => ({
+    ...{ cert: pair.certificate, key: pair.key, ca: options.cas.bundle },
+  });
   const server = new NodeServer({
     nodeName: name,
     address: config.bindAddress,
@@ -69,6 +73,7 @@ export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal)
         server.replaceCertificate(certificate(renewed));
         state.served(renewed.validToMs);
       },
+      options.cas,
       logger,
       signal,
     );

@@ -128,7 +128,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
     ...(proxyAuthorities.length > 0 && {
-      authorities: { clients: readBundle(pki.ca.certificate), proxies: proxyAuthorities },
+      authorities: { clients: readBundle(pki.bundle), proxies: proxyAuthorities },
     }),
     admission: security.admission,
     admissionTimings: admissionMetrics,
@@ -138,7 +138,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     tls: {
       cert: pki.serving.certificate,
       key: pki.serving.key,
-      clientCA: [pki.ca.certificate, ...proxyAuthorities.map(String)].join('\n'),
+      clientCA: [pki.bundle, ...proxyAuthorities.map(String)].join('\n'),
     },
     address: listenAddress(config),
     port: config.port,
@@ -180,7 +180,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       addresses: () => servers.renew(),
       port: server.port,
       serviceCIDR,
-      clientCa: pki.ca.certificate,
+      clientCa: pki.bundle,
       frontProxyCa: pki.frontProxyCa.certificate,
       localPathClass: config.localPathClass,
       clusterDns: config.clusterDns,

@@ -38,7 +38,7 @@ import type { Handlers, PodAction } from './verbs/handlers.ts';
 
 export interface SecurityOptions {
   readonly api: LocalApi;
-  readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'ca'>;
+  readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'bundle'>;
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
   /** Users that somebody else knows; absent: there are none, and anybody may be anonymous. */
@@ -136,7 +136,7 @@ export function createSecurity(options: SecurityOptions): Security {
     async bootstrap(advertisedUrl) {
       await reconcileDefaultPolicy(api);
       await aggregation.settled();
-      await publishClusterInfo(api, advertisedUrl, pki.ca.certificate);
+      await publishClusterInfo(api, advertisedUrl, pki.bundle);
     },
   };
 }

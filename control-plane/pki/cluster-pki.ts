@@ -1,13 +1,15 @@
 /**
  * The cluster's keys and certificates, in one folder with kubeadm's file names: created at the first start, validated and
  * reused afterwards. One CA signs server and client certificates. The control plane's certificates are renewed before they
- * expire; the CA and the service account key are never changed, and never created for a cluster that already exists.
+ * expire. The CA is replaced when that is asked for (`ca-rotation.ts`), the service account key never; neither is created for a cluster
+ * that already exists.
  * https://kubernetes.io/docs/setup/best-practices/certificates/
  */
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
+import { carryOutRotation, readTrust, type Trust } from './ca-rotation.ts';
 import {
   KEY_MODE,
   PkiError,
@@ -34,13 +36,18 @@ export interface PkiOptions {
   readonly serverNames: readonly string[];
   /** Where the cluster's objects are, for messages; undefined when the cluster is new. */
   readonly store?: string;
+  /** Whether the CA may be replaced now, if that has been asked for: at the start of a server, which hands it to all that need it. */
+  readonly mayReplaceCa?: boolean;
   /** Milliseconds since the epoch. */
   readonly now?: number;
 }
 
 export interface ClusterPki {
   readonly directory: string;
+  /** The CA that signs. */
   readonly ca: KeyPair;
+  /** PEM: the CAs that are trusted; the one that signs is the first. */
+  readonly bundle: string;
   /** `sha256:...` of the CA's public key. */
   readonly caHash: string;
   /** The api-server's serving certificate. */
@@ -58,12 +65,20 @@ export interface ClusterPki {
   readonly serviceAccountKey: string;
 }
 
+/** The files of the certificates that are signed here for this server. */
+const LEAVES = [
+  ...['apiserver', 'apiserver-kubelet-client', 'front-proxy-client'],
+  ...['admin', 'controller-manager', 'scheduler'],
+];
+
 interface Leaf {
   readonly file: string;
   readonly commonName: string;
   readonly organizations?: readonly string[];
   readonly names?: readonly string[];
   readonly usage: 'client auth' | 'server auth';
+  /** PEM of what goes along with it. */
+  readonly chain?: string;
 }
 
 async function openAuthority(
@@ -116,8 +131,11 @@ const canonicalName = (name: string): string =>
 const sameNames = (left: readonly string[], right: readonly string[]): boolean =>
   JSON.stringify([...left].map(canonicalName).sort()) === JSON.stringify([...right].map(canonicalName).sort());
 
-function isFit(certificate: X509Certificate, leaf: Leaf, ca: X509Certificate, now: number): boolean {
+function isFit(pem: string, leaf: Leaf, ca: X509Certificate, now: number): boolean {
+  const certificate = new X509Certificate(pem);
   return (
+    pem.trim().endsWith((leaf.chain ?? '').trim()) &&
+    (pem.match(/-----BEGIN CERTIFICATE-----/g) ?? []).length === (leaf.chain ? 2 : 1) &&
     certificate.validToDate.getTime() - now > RENEWED_BEFORE_END_MS &&
     certificate.verify(ca.publicKey) &&
     (!leaf.names || sameNames(namesIn(certificate), leaf.names))
@@ -127,11 +145,11 @@ function isFit(certificate: X509Certificate, leaf: Leaf, ca: X509Certificate, no
 async function openLeaf(directory: string, leaf: Leaf, ca: KeyPair, now: number): Promise<KeyPair> {
   const [certificatePath, keyPath] = [join(directory, `${leaf.file}.crt`), join(directory, `${leaf.file}.key`)];
   const there = await readKeyPair(certificatePath, keyPath);
-  if (there && isFit(new X509Certificate(there.certificate), leaf, new X509Certificate(ca.certificate), now)) {
+  if (there && isFit(there.certificate, leaf, new X509Certificate(ca.certificate), now)) {
     return there;
   }
   const { issueCertificate } = await import('./signing.ts');
-  const made = await issueCertificate(ca, {
+  const issued = await issueCertificate(ca, {
     commonName: leaf.commonName,
     organizations: leaf.organizations,
     names: leaf.names,
@@ -139,6 +157,7 @@ async function openLeaf(directory: string, leaf: Leaf, ca: KeyPair, now: number)
     lifetimeMs: LIFETIME_MS,
     now,
   });
+  const made = { ...issued, certificate: issued.certificate + (leaf.chain ?? '') };
   await writeKeyPair(certificatePath, keyPath, made);
   return made;
 }
@@ -176,20 +195,23 @@ async function openServiceAccountKey(directory: string, store: string | undefine
  * Opens the PKI; creates what is missing and renews what is about to expire. A running server calls it once a day: it costs a
  * few file reads when nothing is to be renewed. Throws PkiError.
  */
-export async function openPki({ directory, serverNames, store, now = Date.now() }: PkiOptions): Promise<ClusterPki> {
+export async function openPki(options: PkiOptions): Promise<ClusterPki> {
+  const { directory, serverNames, store, mayReplaceCa = false, now = Date.now() } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await carryOutRotation(directory, LEAVES, mayReplaceCa, now);
   const ca = await openAuthority(directory, now, store);
+  const { bundle, chain } = await readTrust(directory, ca.certificate);
   // No identity of the cluster hangs on this one: it is made anew when it is missing.
   const frontProxyCa = await openAuthority(directory, now, undefined, 'front-proxy-ca', 'front-proxy-ca');
   const leaf = (file: string, commonName: string, ...organizations: string[]): Promise<KeyPair> =>
-    openLeaf(directory, { file, commonName, organizations, usage: 'client auth' }, ca, now);
+    openLeaf(directory, { file, commonName, organizations, usage: 'client auth', chain }, ca, now);
   return {
     directory,
-    ca,
+    ...{ ca, bundle },
     caHash: publicKeyHash(ca.certificate),
     serving: await openLeaf(
       directory,
-      { file: 'apiserver', commonName: 'kube-apiserver', names: serverNames, usage: 'server auth' },
+      { file: 'apiserver', commonName: 'kube-apiserver', names: serverNames, usage: 'server auth', chain },
       ca,
       now,
     ),
@@ -215,6 +237,10 @@ export async function readAuthority(directory: string): Promise<KeyPair> {
   if (!pair) throw new PkiError(`${join(directory, 'ca.crt')} is missing: there is no cluster CA on this host`);
   return pair;
 }
+
+/** Reads the CAs of a PKI folder that are trusted, PEM; the one that signs is the first. Throws PkiError when there are none. */
+export const readBundleOf = async (directory: string): Promise<Trust['bundle']> =>
+  (await readTrust(directory, (await readAuthority(directory)).certificate)).bundle;
 
 /** Reads the key that signs service account tokens. Throws PkiError when it does not exist. */
 export async function readServiceAccountKey(directory: string): Promise<string> {

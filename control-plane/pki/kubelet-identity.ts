@@ -24,7 +24,7 @@ export type KubeletSettings = Pick<
 /** Throws PkiError when the settings contradict each other or a file is invalid. */
 export async function readKubeletIdentity(
   settings: KubeletSettings,
-  pki: Pick<ClusterPki, 'ca' | 'kubeletClient'>,
+  pki: Pick<ClusterPki, 'bundle' | 'kubeletClient'>,
 ): Promise<KubeletIdentity> {
   const {
     kubeletClientCertificate: certificatePath,
@@ -41,7 +41,7 @@ export async function readKubeletIdentity(
   const cert = certificatePath ? await readCertificate(certificatePath) : pki.kubeletClient.certificate;
   const key = keyPath ? await readPem(keyPath) : pki.kubeletClient.key;
   if (keyPath) checkPair(certificatePath, cert, keyPath, key);
-  const ca = caPath ? await readCertificate(caPath) : pki.ca.certificate;
+  const ca = caPath ? await readCertificate(caPath) : pki.bundle;
   return { cert, key, ca: verify ? ca : undefined };
 }
 

@@ -1,6 +1,6 @@
 /** PEM files of the PKI folder: read with actionable errors, written atomically. */
 import { X509Certificate, createPrivateKey, type KeyObject } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 
@@ -43,12 +43,13 @@ export async function writeAtomically(path: string, text: string, mode: number):
       cause: error,
     });
   }
-  const folder = await open(dirname(path));
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(path));
+}
+
+/** Returns once the folder's entries will survive a crash. */
+export async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path);
+  await folder.sync();
 }
 
 export function parseCertificate(pem: string, path: string): X509Certificate {
@@ -82,8 +83,10 @@ export async function readKeyPair(certificatePath: string, keyPath: string): Pro
   return { certificate, key };
 }
 
-/** Writes the key first: a crash in between leaves a missing certificate, never a certificate without its key. */
+/** A crash in between leaves a missing certificate, never one that does not belong to its key. */
 export async function writeKeyPair(certificatePath: string, keyPath: string, pair: KeyPair): Promise<void> {
+  await rm(certificatePath, { force: true });
+  await syncFolder(dirname(certificatePath));
   await writeAtomically(keyPath, pair.key, KEY_MODE);
   await writeAtomically(certificatePath, pair.certificate, CERTIFICATE_MODE);
 }

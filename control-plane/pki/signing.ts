@@ -172,6 +172,33 @@ export async function createAuthority(commonName: string, now: number, keyPem?: 
   return { certificate: pem(certificate), key: pkcs8(key) };
 }
 
+/**
+ * The subject and key of a CA, signed by another one: who trusts that one only verifies by it what the CA signs. Valid for as long as both.
+ * @param certificate PEM of the CA
+ */
+export async function crossSign(certificate: string, by: KeyPair, now: number): Promise<string> {
+  const [own, issuer] = [new X509Certificate(certificate), new X509Certificate(by.certificate)];
+  const key = createPrivateKey(by.key);
+  const algorithm = algorithmOf(key);
+  const made = await X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: own.subjectName,
+    issuer: issuer.subjectName,
+    notBefore: new Date(now - BACKDATED_MS),
+    notAfter: new Date(Math.min(own.notAfter.getTime(), issuer.notAfter.getTime())),
+    publicKey: own.publicKey,
+    signingKey: key.toCryptoKey(algorithm, false, ['sign']),
+    signingAlgorithm: algorithm,
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign, true),
+      await SubjectKeyIdentifierExtension.create(own.publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+    ],
+  });
+  return pem(made);
+}
+
 /** Issues a certificate of the CA for a new key (ECDSA P-256). */
 export async function issueCertificate(authority: KeyPair, template: CertificateTemplate): Promise<KeyPair> {
   const key = newKey();

@@ -12,6 +12,7 @@ import { ApiClient } from '../../../client/api-client.ts';
 import { clientCertificate, obtainIdentity, obtainServingCertificate, renew } from '../../../agent/join/join.ts';
 import { checkNameIsFree } from '../../../agent/join/name-check.ts';
 import { clientCredentials, NodeCertificates } from '../../../agent/join/node-certificates.ts';
+import { ClusterCas } from '../../../agent/join/cluster-cas.ts';
 import { keepRenewed } from '../../../agent/join/rotation.ts';
 import { Heartbeat } from '../../../agent/node/heartbeat.ts';
 import { NodeRegistration } from '../../../agent/node/node-registration.ts';
@@ -134,6 +135,7 @@ test('a certificate is renewed before it expires, and the client switches to the
       await client.replaceCredentials(clientCredentials(first.ca, pair));
       renewed.resolve(pair.certificate);
     },
+    new ClusterCas(first.ca, certificates, logger),
     logger,
     stop.signal,
   );

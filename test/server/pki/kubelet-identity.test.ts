@@ -20,7 +20,7 @@ test("the api-server connects to nodes with the cluster's client certificate or 
   const now = Date.now();
   const ca = await createAuthority('ours', now);
   const pki = {
-    ca,
+    bundle: ca.certificate,
     kubeletClient: await issueCertificate(ca, { commonName: 'api', usages: [], lifetimeMs: 60_000, now }),
   };
   const other = await createAuthority('theirs', now);

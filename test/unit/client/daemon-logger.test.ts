@@ -62,3 +62,28 @@ t.test('an error says once what its causes say', async (t) => {
   );
   t.match(logged[0]?.stack, /caused by: Error: no such file/);
 });
+
+t.test('in the journal each line begins with its priority, and nowhere else', async (t) => {
+  const script = `
+    import { daemonLogger } from ${JSON.stringify(LOGGER)};
+    import { fstatSync } from 'node:fs';
+    const { dev, ino } = fstatSync(1, { bigint: true });
+    process.env.JOURNAL_STREAM = process.argv[1] === 'journal' ? \`\${dev}:\${ino}\` : '1:1';
+    const logger = daemonLogger('kedge-agent', 'debug');
+    for (const level of ['debug', 'info', 'warn', 'error', 'fatal']) logger.child({ pod: 'a' })[level]('said');`;
+  const lines = (where: string): string[] =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script, where], { encoding: 'utf8' })
+      .stdout.trim()
+      .split('\n');
+  t.strictSame(
+    lines('journal').map((line) => [line.slice(0, 3), (JSON.parse(line.slice(3)) as { level: string }).level]),
+    [
+      ['<7>', 'debug'],
+      ['<6>', 'info'],
+      ['<4>', 'warn'],
+      ['<3>', 'error'],
+      ['<2>', 'fatal'],
+    ],
+  );
+  t.ok(lines('file').every((line) => line.startsWith('{')));
+});
