@@ -5,6 +5,7 @@ import { request } from 'node:https';
 import { arch, release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { withDeadline } from '../../../client/deadline.ts';
+import { readCertificateFiles } from '../../../daemon/certificate-files.ts';
 import type { AgentConfig } from '../../config.ts';
 import { fileExists, namesIn, readTextIfThere } from '../../host/files.ts';
 import { readMemory } from '../../host/meters.ts';
@@ -40,6 +41,7 @@ import { judgeMemory } from './memory.ts';
 import { judgeModules, NEEDED_MODULES, USEFUL_MODULES } from './modules.ts';
 import { judgePorts, type WantedPort } from './ports.ts';
 import { judgePrograms, PROGRAMS } from './programs.ts';
+import { judgeServerCertificates, SERVER_PKI } from './server-certificates.ts';
 import { judgeRuntime, type RuntimeFacts } from './runtime.ts';
 import { judgeSysctls, SYSCTLS } from './sysctls.ts';
 
@@ -97,13 +99,15 @@ const CHECKS: readonly (readonly [string, Check])[] = [
   ['installations', checkInstallations],
   [
     'certificates',
-    async ({ pki, agent }) =>
-      judgeCertificates({
+    async ({ pki, agent }) => [
+      ...judgeCertificates({
         directory: pki,
         nowMs: Date.now(),
         agentRuns: agent.runs,
         certificates: await certificates(pki),
       }),
+      ...judgeServerCertificates(await readCertificateFiles(SERVER_PKI), Date.now()),
+    ],
   ],
   [
     'node',
