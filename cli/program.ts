@@ -25,6 +25,7 @@ import { secretsEncryptCommand } from './secrets-encrypt.ts';
 import { serverCommand } from './server.ts';
 import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
+import { upgradeCommand } from './upgrade.ts';
 import { versionCommand } from './version.ts';
 
 /** Runs the command line. A failure is printed to stderr and sets the exit code. */
@@ -46,6 +47,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())
+    .addCommand(upgradeCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
     .addCommand(accessCommand())

@@ -20,8 +20,8 @@ still_listed() {
 left=$(still_listed)
 "$here/down.sh"
 if with_systemd; then
-  for unit in $units; do systemctl disable --quiet "$unit" 2>/dev/null || true; done
-  for unit in $units; do rm -f "/etc/systemd/system/$unit.service"; done
+  for unit in $units kedge-upgrade; do systemctl disable --quiet "$unit" 2>/dev/null || true; done
+  for unit in $units kedge-upgrade; do rm -f "/etc/systemd/system/$unit.service"; done
   systemctl daemon-reload
 fi
 # Unmount what is below first, deepest first.
@@ -29,7 +29,7 @@ awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) 
   sort -r | while read -r mount_point; do umount --internal-only --no-canonicalize --lazy "$mount_point"; done
 own_directories=$(tac "$made" 2>/dev/null || true)
 rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" /var/lib/cni/networks/kedge
-$packaged || rm -rf --one-file-system "$prefix" "$prefix.new" "$prefix.old"
+$packaged || rm -rf --one-file-system "$prefix" "$prefix.new" "$prefix.old" "$versions"
 # Remove shared directories that Kedge has created, unless others have files in them by now.
 for directory in $own_directories; do
   [ ! -d "$directory" ] || mountpoint -q "$directory" || [ -n "$(find "$directory" ! -type d -print -quit)" ] ||

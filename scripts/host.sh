@@ -11,6 +11,8 @@ data=/var/lib/kedge
 runtime=/run/kedge
 logs=/var/log/kedge
 kubeconfig=$config/admin.kubeconfig
+# $prefix is a link to one of the versions, which lie beside each other; kedge upgrade knows the same places.
+versions=$prefix-versions
 units='kedge-containerd kedge-server kedge-agent'
 # Directories that Kedge's pods, containerd and its shims, the CNI plugins and CSI drivers share with other programs; parents first.
 # install.sh records in $made which of them Kedge has created.

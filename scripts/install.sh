@@ -39,20 +39,52 @@ install_files() {
     "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
 }
 
-# copy_program: to $prefix, with the command and the units.
+# copy_program: to a folder of its own beside the versions that are there, with the command and the units. What runs meanwhile, or starts,
+# finds a complete version: the old one, then the new one.
 copy_program() {
-  # Installed beside the old version and swapped by rename, so that a daemon that starts meanwhile finds a complete version.
-  rm -rf "$prefix.new" "$prefix.old"
-  cp -a "$checkout/dist" "$prefix.new"
-  cp -a "$checkout/systemd" "$prefix.new/systemd"
-  [ ! -d "$prefix" ] || mv "$prefix" "$prefix.old"
-  mv "$prefix.new" "$prefix"
-  rm -rf "$prefix.old"
-  ln -sfn "$prefix/kedge" /usr/local/bin/kedge
-  if with_systemd; then
-    for unit in $units; do install -m 0644 "$checkout/systemd/$unit.service" /etc/systemd/system/; done
-    systemctl daemon-reload
+  version=$(sed -n 's/.*"version":"\([^"]*\)".*/\1/p' "$checkout/dist/package.json")
+  build=$(cd "$checkout/dist" && find . -type f ! -path ./bin/node | LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum | sha256sum | cut -c 1-8)
+  id=$version-$build
+  mkdir -p "$versions"
+  if [ ! -d "$versions/$id" ]; then
+    rm -rf "$versions/.installing"
+    cp -a "$checkout/dist" "$versions/.installing"
+    cp -a "$checkout/systemd" "$versions/.installing/systemd"
+    sync -f "$versions/.installing"
+    mv "$versions/.installing" "$versions/$id"
   fi
+  old=$(current_version)
+  [ "$old" = "$id" ] || {
+    [ -z "$old" ] || point "$versions/previous" "$old"
+    # Before there were versions, $prefix was a folder: the command does without it for as long as it is none.
+    if [ -d "$prefix" ] && [ ! -L "$prefix" ]; then
+      point /usr/local/bin/kedge "$versions/$id/kedge"
+      rm -rf "$prefix"
+    fi
+    point "$prefix" "$(basename "$versions")/$id"
+  }
+  point /usr/local/bin/kedge "$prefix/kedge"
+  for folder in "$versions"/*-????????; do
+    case $(basename "$folder") in
+    "$id" | "$(basename "$(readlink "$versions/previous" || true)")") ;;
+    *) rm -rf "$folder" ;;
+    esac
+  done
+  if with_systemd; then
+    for unit in $units kedge-upgrade; do install -m 0644 "$checkout/systemd/$unit.service" /etc/systemd/system/; done
+    systemctl daemon-reload
+    # At a boot it ends what was cut short.
+    systemctl enable --quiet kedge-upgrade
+  fi
+}
+
+# current_version: prints the version that runs, if there are versions.
+current_version() { [ ! -L "$prefix" ] || basename "$(readlink "$prefix")"; }
+
+# point LINK TARGET: replaces a link; there is no moment without it.
+point() {
+  ln -sfn "$2" "$1.new"
+  mv -T "$1.new" "$1"
 }
 
 # join PACKAGE: joins this host to $server's cluster, then records that in agent.yaml, whose other settings are kept. The token is

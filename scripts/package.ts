@@ -19,6 +19,8 @@ const DEBIAN_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', a
 const SCRIPTS = ['clean-host', 'containerd-config', 'down', 'host', 'install', 'prepare-host'];
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE', 'SECURITY.md', 'docs', 'examples'];
 const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-server'];
+/** Debian's package is upgraded by Debian's tools. */
+const UPGRADE_UNIT = 'kedge-upgrade';
 /** What scripts/prepare-host.sh installs for a node, or what the packages of Docker and Kubernetes have instead. */
 const DEPENDS = [
   ...[
@@ -69,6 +71,7 @@ async function packTarball(work: string, name: string, folder: string): Promise<
   await stageProgram(path.join(stage, 'dist'), 'scripts/install.sh');
   await stageScripts(path.join(stage, 'scripts'));
   await stageUnits(path.join(stage, 'systemd'));
+  await cp(path.join(root, `systemd/${UPGRADE_UNIT}.service`), path.join(stage, 'systemd', `${UPGRADE_UNIT}.service`));
   for (const document of DOCUMENTS)
     await cp(path.join(root, document), path.join(stage, document), { recursive: true });
   const file = path.join(folder, `${name}.tar.gz`);

@@ -1,0 +1,60 @@
+/** The units of systemd that this host runs Kedge with. https://www.freedesktop.org/software/systemd/man/latest/systemctl.html */
+import { readlink } from 'node:fs/promises';
+import { hasCode } from './files.ts';
+import { run } from './run.ts';
+
+const LIMIT_MS = 30_000;
+
+export interface UnitState {
+  /** `active`, `activating`, `failed`, ... */
+  readonly active: string;
+  /** `enabled`, `disabled`, ...; empty for a unit that is not there. */
+  readonly enabled: string;
+  /** 0 while there is none. */
+  readonly mainPid: number;
+  /** What the daemon says of itself. */
+  readonly status: string;
+}
+
+const PROPERTIES = ['ActiveState', 'UnitFileState', 'MainPID', 'StatusText'];
+
+export async function unitState(unit: string, signal: AbortSignal): Promise<UnitState> {
+  const args = ['show', '--property', PROPERTIES.join(','), '--', unit];
+  const { stdout } = await run('systemctl', args, { timeoutMs: LIMIT_MS, signal });
+  const values = new Map(
+    stdout.split('\n').map((line): [string, string] => {
+      const at = line.indexOf('=');
+      return [line.slice(0, Math.max(0, at)), line.slice(at + 1)];
+    }),
+  );
+  const value = (name: string): string => values.get(name) ?? '';
+  return {
+    ...{ active: value('ActiveState'), enabled: value('UnitFileState'), status: value('StatusText') },
+    mainPid: Number(value('MainPID')),
+  };
+}
+
+/** Does not wait until it has started: that may take for ever. */
+export async function restartUnit(unit: string, signal: AbortSignal): Promise<void> {
+  await run('systemctl', ['restart', '--no-block', '--', unit], { timeoutMs: LIMIT_MS, signal });
+}
+
+/** Waits until a unit that comes to an end has done so; throws ProgramError when it fails. */
+export async function runUnit(unit: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  await run('systemctl', ['start', '--', unit], { timeoutMs, signal });
+}
+
+/** After unit files have changed. */
+export async function reloadUnits(signal: AbortSignal): Promise<void> {
+  await run('systemctl', ['daemon-reload'], { timeoutMs: LIMIT_MS, signal });
+}
+
+/** The program that a process runs; undefined when there is no such process. */
+export async function programOf(pid: number): Promise<string | undefined> {
+  try {
+    return await readlink(`/proc/${pid}/exe`);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
+}
