@@ -30,7 +30,10 @@ interface Files {
 
 const withFiles = (command: Command): Command =>
   command
-    .option('--server-config <file>', `YAML file of the server's settings (default: ${SERVER_CONFIG} where it is there)`)
+    .option(
+      '--server-config <file>',
+      `YAML file of the server's settings (default: ${SERVER_CONFIG} where it is there)`,
+    )
     .option('--agent-config <file>', `YAML file of the agent's settings (default: ${AGENT_CONFIG} where it is there)`);
 
 async function existing(file: string): Promise<string | undefined> {
@@ -83,7 +86,8 @@ interface RotateFlags extends Files {
 
 async function rotate(flags: RotateFlags): Promise<void> {
   requireRoot('certs rotate', 'replaces keys');
-  if (flags.ca && flags.dropCa) throw new SettingsError('--ca and --drop-ca are two steps, with time for all nodes between them');
+  if (flags.ca && flags.dropCa)
+    throw new SettingsError('--ca and --drop-ca are two steps, with time for all nodes between them');
   const step: RotationStep = flags.ca ? 'ca' : flags.dropCa ? 'drop-ca' : 'leaves';
   const directory = await serverPki(flags);
   try {
@@ -135,7 +139,10 @@ export const certsCommand = (): Command =>
           'renew the certificates of the server now; it renews them by itself a month before they expire, as agents do theirs',
         ),
       )
-        .option('--ca', 'make a new CA, beside which the present one is trusted until it is dropped; restarts the server')
+        .option(
+          '--ca',
+          'make a new CA, beside which the present one is trusted until it is dropped; restarts the server',
+        )
         .option('--drop-ca', 'trust the CA before the present one no longer; restarts the server')
         .action(rotate),
     );

@@ -16,9 +16,8 @@ import { SettingsError } from './settings.ts';
 const LINK = '/usr/local/lib/kedge';
 const DEBIAN = '/usr/lib/kedge/';
 const UNIT = 'kedge-upgrade.service';
-/** `HEALTHY_SECONDS` there and back, and the time to restart. */
-const ROUNDS = 2;
-const RESTARTS_MS = 120_000;
+/** Besides the time that the new version is given: to go back. */
+const BACK_MS = 300_000;
 const HEALTHY_SECONDS = 120;
 
 interface UpgradeFlags {
@@ -42,7 +41,10 @@ async function upgrade(flags: UpgradeFlags): Promise<void> {
   if (flags.to !== undefined && flags.back) throw new SettingsError('--to and --back are two different ways');
   if (await versions.record())
     throw new HostError(`another upgrade is being carried out: journalctl -u ${UNIT} says what it does`);
-  const to = flags.to === undefined ? await previousOf(versions) : await unpackPackage(flags.to, flags.checksum, versions, stop.signal);
+  const to =
+    flags.to === undefined
+      ? await previousOf(versions)
+      : await unpackPackage(flags.to, flags.checksum, versions, stop.signal);
   if (to === current) return console.log(`kedge: ${to} runs already`);
   stop.signal.throwIfAborted();
   console.log(`kedge: from ${current} to ${to}`);
@@ -50,13 +52,14 @@ async function upgrade(flags: UpgradeFlags): Promise<void> {
   await versions.setCarrier(current);
   await versions.setRecord({ from: current, to, healthySeconds });
   // By systemd, whatever becomes of this process: it may be a session that ends with its connection.
-  const limitMs = ROUNDS * healthySeconds * 1000 + RESTARTS_MS;
+  const limitMs = 2 * healthySeconds * 1000 + BACK_MS;
   const failed = await runUnit(UNIT, limitMs, stop.signal).then(
     () => undefined,
     (error: Error) => error,
   );
   const outcome = await versions.outcome();
-  if (!outcome) throw new HostError(`the upgrade has not come to an end: journalctl -u ${UNIT} says why`, { cause: failed });
+  if (!outcome)
+    throw new HostError(`the upgrade has not come to an end: journalctl -u ${UNIT} says why`, { cause: failed });
   report(outcome);
 }
 
@@ -81,7 +84,9 @@ async function tell(versions: Versions, current: string): Promise<void> {
 /** Debian's package is upgraded by Debian's tools; and without systemd nobody restarts what is killed. */
 async function requireManagedHost(): Promise<void> {
   if ((await realpath(process.argv[1] ?? '')).startsWith(DEBIAN))
-    throw new HostError('this is the Debian package: apt install ./kedge_VERSION_ARCH.deb upgrades it, also to an older one');
+    throw new HostError(
+      'this is the Debian package: apt install ./kedge_VERSION_ARCH.deb upgrades it, also to an older one',
+    );
   if (!(await isSystemdRunning()))
     throw new HostError('kedge upgrade needs systemd: unpack the package and run its scripts/install.sh instead');
 }
@@ -100,17 +105,24 @@ async function previousOf(versions: Versions): Promise<string> {
 }
 
 function secondsOf(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new SettingsError(`--healthy-within must be seconds such as ${HEALTHY_SECONDS}, not "${text}"`);
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw new SettingsError(`--healthy-within must be seconds such as ${HEALTHY_SECONDS}, not "${text}"`);
   return Number(text);
 }
 
 /** `kedge upgrade`: another version of the program on this host; pods run on. */
 export const upgradeCommand = (): Command =>
   new Command('upgrade')
-    .description('install another version beside the present one and switch to it, or back when it is not well; pods run on')
+    .description(
+      'install another version beside the present one and switch to it, or back when it is not well; pods run on',
+    )
     .option('--to <file>', 'package to upgrade to: kedge-VERSION-linux-ARCH.tar.gz, with its .sha256 beside it')
     .option('--checksum <sha256>', 'checksum of the package, instead of the file beside it')
     .option('--back', 'go back to the version before')
-    .option('--healthy-within <seconds>', 'how long the new version may take until all is well', String(HEALTHY_SECONDS))
+    .option(
+      '--healthy-within <seconds>',
+      'how long the new version may take until all is well',
+      String(HEALTHY_SECONDS),
+    )
     .option('--carry-out', 'carry out what has been begun: for the unit kedge-upgrade')
     .action(upgrade);

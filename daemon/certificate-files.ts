@@ -35,9 +35,7 @@ const BEGIN = '-----BEGIN CERTIFICATE-----';
 const nameIn = (distinguishedName: string): string => distinguishedName.split('\n').join(', ');
 
 /** In the order of their files; empty when there is no such folder. A file with several certificates is one entry for each. */
-export async function readCertificateFiles(
-  directory: string,
-): Promise<(CertificateFile | KeyFile | UnreadableFile)[]> {
+export async function readCertificateFiles(directory: string): Promise<(CertificateFile | KeyFile | UnreadableFile)[]> {
   const found: (CertificateFile | KeyFile | UnreadableFile)[] = [];
   for (const entry of (await namesIn(directory)).sort()) {
     const file = path.join(directory, entry);

@@ -1,6 +1,5 @@
 /** The units of systemd that this host runs Kedge with. https://www.freedesktop.org/software/systemd/man/latest/systemctl.html */
-import { readlink } from 'node:fs/promises';
-import { hasCode } from './files.ts';
+import { readTextIfThere } from './files.ts';
 import { run } from './run.ts';
 
 const LIMIT_MS = 30_000;
@@ -49,12 +48,7 @@ export async function reloadUnits(signal: AbortSignal): Promise<void> {
   await run('systemctl', ['daemon-reload'], { timeoutMs: LIMIT_MS, signal });
 }
 
-/** The program that a process runs; undefined when there is no such process. */
-export async function programOf(pid: number): Promise<string | undefined> {
-  try {
-    return await readlink(`/proc/${pid}/exe`);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
-    throw error;
-  }
+/** The words that a process was started with; undefined when there is no such process. */
+export async function commandOf(pid: number): Promise<string[] | undefined> {
+  return (await readTextIfThere(`/proc/${pid}/cmdline`))?.split('\0');
 }

@@ -94,9 +94,10 @@ export class NodeCertificates {
   /** Of all CAs that the cluster is known to have or have had. */
   async #hashes(): Promise<string[]> {
     const [ca, before] = [await this.ca(), await readTextIfThere(this.#hashFile)];
-    return [...(ca === undefined ? [] : authoritiesIn(ca).map(publicKeyHash)), ...(before ?? '').trim().split('\n')].filter(
-      (hash) => PUBLIC_KEY_HASH.test(hash),
-    );
+    return [
+      ...(ca === undefined ? [] : authoritiesIn(ca).map(publicKeyHash)),
+      ...(before ?? '').trim().split('\n'),
+    ].filter((hash) => PUBLIC_KEY_HASH.test(hash));
   }
 
   /** Undefined when there is none. Throws JoinError for a file that cannot be used. */

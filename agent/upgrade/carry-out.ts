@@ -15,15 +15,21 @@ export interface UpgradeHost {
   installUnits(folder: string): Promise<void>;
   restart(unit: string): Promise<void>;
   state(unit: string): Promise<UnitState>;
-  /** The file that a process runs. */
-  program(pid: number): Promise<string | undefined>;
+  /** The words that a process was started with. */
+  command(pid: number): Promise<readonly string[] | undefined>;
   /** Why a daemon that runs does not do its work; undefined when it does. */
   unhealthy(unit: string): Promise<string | undefined>;
 }
 
-const LOOK_MS = 250;
-/** A daemon that ends soon after its start is not well: it has to be so for as long. */
-const SETTLED_MS = 3_000;
+export interface Pace {
+  readonly lookMs: number;
+  /** A daemon that ends soon after its start is not well: it has to be so for as long. */
+  readonly settledMs: number;
+}
+
+const PACE: Pace = { lookMs: 250, settledMs: 3_000 };
+/** The version before has run here: if it takes longer than this, something else is wrong. */
+const BACK_LIMIT_MS = 120_000;
 
 /** Resolves with how it ended; undefined when there was none to carry out. Rejects when the host does not let it. */
 export async function carryOut(
@@ -31,6 +37,7 @@ export async function carryOut(
   host: UpgradeHost,
   logger: Logger,
   signal: AbortSignal,
+  pace = PACE,
 ): Promise<UpgradeOutcome | undefined> {
   const record = await versions.record();
   if (!record) return undefined;
@@ -39,14 +46,16 @@ export async function carryOut(
   const limitMs = healthySeconds * 1000;
   if (reason === undefined) {
     logger.info({ from, to }, 'switching');
-    reason = await putInPlace(to, limitMs, versions, host, signal);
+    reason = await putInPlace(to, { limitMs, ...pace }, versions, host, signal);
     if (reason !== undefined) {
       logger.warn({ from, to, reason }, 'the new version is not well, going back');
       // From now on this is what is carried out, whatever happens.
       await versions.setRecord({ ...record, reason });
     }
   }
-  const trouble = reason === undefined ? undefined : await putInPlace(from, limitMs, versions, host, signal);
+  const backMs = Math.max(limitMs, BACK_LIMIT_MS);
+  const trouble =
+    reason === undefined ? undefined : await putInPlace(from, { limitMs: backMs, ...pace }, versions, host, signal);
   if (reason === undefined) await versions.setPrevious(from);
   const outcome = { from, to, ...(reason !== undefined && { reason }), ...(trouble !== undefined && { trouble }) };
   await versions.finish(outcome);
@@ -58,7 +67,7 @@ export async function carryOut(
 /** Makes a version the one that runs; resolves with why it does not do its work, undefined when it does. */
 async function putInPlace(
   id: string,
-  limitMs: number,
+  { limitMs, ...pace }: Pace & { readonly limitMs: number },
   versions: Versions,
   host: UpgradeHost,
   signal: AbortSignal,
@@ -69,7 +78,7 @@ async function putInPlace(
   for (const unit of units) await host.restart(unit);
   const deadline = performance.now() + limitMs;
   for (const unit of units) {
-    const why = await untilWell(unit, versions.pathOf(id), deadline, host, signal);
+    const why = await untilWell(unit, versions.pathOf(id), { deadline, ...pace }, host, signal);
     if (why !== undefined) return why;
   }
   return undefined;
@@ -78,7 +87,7 @@ async function putInPlace(
 async function untilWell(
   unit: string,
   folder: string,
-  deadline: number,
+  { deadline, lookMs, settledMs }: Pace & { readonly deadline: number },
   host: UpgradeHost,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -87,14 +96,14 @@ async function untilWell(
     signal.throwIfAborted();
     const { active, mainPid, status } = await host.state(unit);
     let why = active === 'active' ? undefined : `${unit} is ${active}${status === '' ? '' : `: ${status}`}`;
-    if (why === undefined && !(await host.program(mainPid))?.startsWith(`${folder}/`))
+    if (why === undefined && !(await host.command(mainPid))?.some((word) => word.startsWith(`${folder}/`)))
       why = `${unit} does not run the program in ${folder}`;
     why ??= await host.unhealthy(unit);
     const now = performance.now();
     if (why !== undefined) wellSince = undefined;
     else if (wellSince?.pid !== mainPid) wellSince = { pid: mainPid, at: now };
-    else if (now - wellSince.at >= SETTLED_MS) return undefined;
+    else if (now - wellSince.at > settledMs) return undefined;
     if (now > deadline && wellSince === undefined) return why ?? `${unit} does not stay up`;
-    await delay(LOOK_MS, undefined, { signal });
+    await delay(lookMs, undefined, { signal });
   }
 }

@@ -40,7 +40,9 @@ export async function unpackPackage(
   for await (const chunk of bytesOf(handle)) found.update(chunk);
   const digest = found.digest('hex');
   if (digest !== expected)
-    throw new HostError(`${file} has the checksum sha256:${digest}, not sha256:${expected}: it is damaged, or another file`);
+    throw new HostError(
+      `${file} has the checksum sha256:${digest}, not sha256:${expected}: it is damaged, or another file`,
+    );
   const incoming = await versions.makeIncoming();
   try {
     const again = createHash('sha256');
@@ -64,7 +66,8 @@ async function checksumOf(file: string, given: string | undefined): Promise<stri
   if (text === undefined)
     throw new HostError(`${file}.sha256 is missing: put it beside the package, or say --checksum sha256:...`);
   const [, digest] = SHA256.exec(text.trim()) ?? [];
-  if (digest === undefined) throw new HostError(`the checksum must be sha256: and 64 hexadecimal digits, or as sha256sum prints it`);
+  if (digest === undefined)
+    throw new HostError(`the checksum must be sha256: and 64 hexadecimal digits, or as sha256sum prints it`);
   return digest;
 }
 
@@ -90,7 +93,9 @@ async function unpack(archive: AsyncIterable<Buffer>, to: string): Promise<void>
       const [folder = ''] = entry.name.split('/', 1);
       top ??= folder;
       if (folder !== top || !folder.startsWith('kedge-') || !folder.endsWith(wanted))
-        throw new HostError(`the package is not one of Kedge for this host: it has ${JSON.stringify(folder)}, not kedge-VERSION${wanted}`);
+        throw new HostError(
+          `the package is not one of Kedge for this host: it has ${JSON.stringify(folder)}, not kedge-VERSION${wanted}`,
+        );
       const name = entry.name.slice(folder.length + 1);
       for (const [from, at] of PARTS)
         if (name.startsWith(from)) await write(entry, path.join(to, at, name.slice(from.length)));
@@ -149,6 +154,8 @@ async function checkRuns(folder: string, signal: AbortSignal): Promise<void> {
   try {
     await run(path.join(folder, 'kedge'), ['version'], { timeoutMs: VERSION_LIMIT_MS, signal });
   } catch (error) {
-    throw new HostError(`the program in the package does not run on this host: ${(error as Error).message}`, { cause: error });
+    throw new HostError(`the program in the package does not run on this host: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

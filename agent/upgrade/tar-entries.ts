@@ -53,7 +53,9 @@ export async function* tarEntries(source: AsyncIterable<Buffer>, limits: TarLimi
     longName = undefined;
     if (++entries > limits.entries) throw new HostError(`the package has more than ${limits.entries} files`);
     if (type !== FOLDER && !FILES.has(type))
-      throw new HostError(`the package has ${FORBIDDEN[type] ?? 'an entry of an unknown type'}: ${JSON.stringify(shown)}`);
+      throw new HostError(
+        `the package has ${FORBIDDEN[type] ?? 'an entry of an unknown type'}: ${JSON.stringify(shown)}`,
+      );
     const name = safeName(shown);
     const isFolder = type === FOLDER;
     total += size;
@@ -72,7 +74,8 @@ function safeName(shown: string): string {
   const isSafe =
     name.length <= MAX_NAME &&
     segments.every(
-      (segment) => /^[\x20-\x7e]{1,255}$/.test(segment) && segment.length <= MAX_SEGMENT && segment !== '.' && segment !== '..',
+      (segment) =>
+        /^[\x20-\x7e]{1,255}$/.test(segment) && segment.length <= MAX_SEGMENT && segment !== '.' && segment !== '..',
     );
   if (isSafe && !name.includes('\\')) return name;
   throw new HostError(`the package has a file with a name that is not allowed: ${JSON.stringify(shown.slice(0, 100))}`);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { namesIn } from '../host/files.ts';
-import { programOf, reloadUnits, restartUnit, unitState } from '../host/service-units.ts';
+import { commandOf, reloadUnits, restartUnit, unitState } from '../host/service-units.ts';
 import { readLocally } from '../inspect/local-agent.ts';
 import type { UpgradeHost } from './carry-out.ts';
 
@@ -32,7 +32,7 @@ export const upgradeHost = (agentDataDir: string, signal: AbortSignal): UpgradeH
   },
   restart: (unit) => restartUnit(unit, signal),
   state: (unit) => unitState(unit, signal),
-  program: programOf,
+  command: commandOf,
   async unhealthy(unit) {
     // A server is active when it has answered at /readyz.
     if (unit !== AGENT) return undefined;

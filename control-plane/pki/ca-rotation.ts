@@ -10,7 +10,15 @@
 import { mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
-import { CERTIFICATE_MODE, KEY_MODE, PkiError, readIfThere, readKeyPair, syncFolder, writeAtomically } from './pem-files.ts';
+import {
+  CERTIFICATE_MODE,
+  KEY_MODE,
+  PkiError,
+  readIfThere,
+  readKeyPair,
+  syncFolder,
+  writeAtomically,
+} from './pem-files.ts';
 
 /** `leaves`: all but the CAs. `ca`: a new CA beside the one before. `drop-ca`: the one before is trusted no longer. */
 export type RotationStep = 'leaves' | 'ca' | 'drop-ca';
@@ -28,7 +36,9 @@ const FILES = [PREVIOUS, CROSS, 'ca.key', 'ca.crt'] as const;
 /** Asks for a step; what was asked for before and has not been carried out is replaced. Throws PkiError. */
 export async function requestRotation(directory: string, step: RotationStep): Promise<void> {
   if ((await readIfThere(join(directory, 'ca.crt'))) === undefined)
-    throw new PkiError(`${directory} has no CA: certificates are rotated on the host of a server, after its first start`);
+    throw new PkiError(
+      `${directory} has no CA: certificates are rotated on the host of a server, after its first start`,
+    );
   const hasPrevious = (await readIfThere(join(directory, PREVIOUS))) !== undefined;
   if (step === 'ca' && hasPrevious)
     throw new PkiError('the CA before the present one is still trusted: drop it first (kedge certs rotate --drop-ca)');

@@ -1,33 +1,53 @@
 /** The units under a real systemd: what `systemctl status` and the journal say of a server, and what becomes of one that hangs. */
 import path from 'node:path';
 import t from 'tap';
-import { run } from '../../agent/host/run.ts';
+import { run, type ProgramError, type RunResult } from '../../agent/host/run.ts';
 import { canRunSystemd, FOLDER, SystemdHost } from '../support/systemd-host.ts';
 import { eventually } from '../support/wait.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
-t.setTimeout(3 * 60_000);
 if (!(await canRunSystemd())) t.bailout('systemd and a mounted cgroup v2 are needed');
 const stack = new AsyncDisposableStack();
 t.teardown(() => stack.disposeAsync());
+t.setTimeout(4 * 60_000);
 const host = stack.use(await SystemdHost.create(`systemd-${process.pid}`, ROOT));
 const UNIT = 'kedge-server.service';
 
+/** As scripts/install.sh makes it, of what a server needs. Versions share one Node.js, for it to be quick. */
 await host.sh(
-  `mkdir -p /etc/kedge /usr/local/bin
-   ln -s "$1/dist/kedge" /usr/local/bin/kedge
-   printf 'data-dir: /var/lib/kedge/server\\nadvertise-address: 192.0.2.1\\ndisable: [ingress]\\n' >/etc/kedge/server.yaml
-   cp "$1/systemd/kedge-server.service" /etc/systemd/system/
-   systemctl daemon-reload`,
+  `mkdir -p /etc/kedge /usr/local/bin /usr/local/lib/kedge-versions/0.1.0-00000000
+   cd /usr/local/lib
+   cd kedge-versions/0.1.0-00000000
+   mkdir bin
+   printf '#!/bin/sh\\nexec %s/dist/bin/node "$@"\\n' "$1" >bin/node
+   chmod +x bin/node
+   cp -a "$1"/dist/kedge "$1"/dist/kedge.mjs "$1"/dist/chunks "$1"/dist/node_modules "$1"/dist/package.json "$1"/systemd .
+   rm chunks/*.map
+   cd /usr/local/lib
+   ln -s kedge-versions/0.1.0-00000000 kedge
+   ln -s /usr/local/lib/kedge/kedge /usr/local/bin/kedge
+   printf 'data-dir: /var/lib/kedge/server\nadvertise-address: 192.0.2.1\ndisable: [ingress]\n' >/etc/kedge/server.yaml
+   cp "$1"/systemd/kedge-server.service "$1"/systemd/kedge-upgrade.service /etc/systemd/system/
+   systemctl daemon-reload
+   systemctl enable --quiet kedge-server kedge-upgrade`,
   FOLDER,
 );
 
 t.test('a server is started when it is ready, and says what it does', async (t) => {
   await host.run('systemctl', ['start', UNIT]);
-  await host.run('kubectl', ['--kubeconfig=/etc/kedge/admin.kubeconfig', '--cache-dir=/tmp/cache', 'get', '--raw', '/readyz']);
+  await host.run('kubectl', [
+    '--kubeconfig=/etc/kedge/admin.kubeconfig',
+    '--cache-dir=/tmp/cache',
+    'get',
+    '--raw',
+    '/readyz',
+  ]);
   t.equal(await host.property(UNIT, 'ActiveState'), 'active');
-  t.match(await host.property(UNIT, 'StatusText'), /^apiserver, scheduler, controllers running, https:\/\/127\.0\.0\.1:6443\/readyz is ok$/);
+  t.match(
+    await host.property(UNIT, 'StatusText'),
+    /^apiserver, scheduler, controllers running, https:\/\/127\.0\.0\.1:6443\/readyz is ok$/,
+  );
 });
 
 /** What systemd has logged of the unit, and what the unit has, as the journal has it. */
@@ -85,6 +105,86 @@ t.test('a server that hangs is restarted by the watchdog', async (t) => {
   t.equal(await host.property(UNIT, 'NRestarts'), '1');
 });
 
+/** Makes a package of a version as scripts/package.ts does; `change` may change its files. Prints its path. */
+const pack = (version: string, change = ':'): Promise<string> =>
+  host
+    .sh(
+      `name=kedge-$1-linux-$2
+     mkdir -p "/tmp/$name"
+     cp -a /usr/local/lib/kedge-versions/0.1.0-00000000 "/tmp/$name/dist"
+     mv "/tmp/$name/dist/systemd" "/tmp/$name/systemd"
+     cd "/tmp/$name"
+     sed -i "s/0\\.1\\.0/$1/" dist/package.json
+     ${change}
+     tar -C /tmp --owner=0 --group=0 -cf - "$name" | gzip -1 >"/tmp/$name.tar.gz"
+     cd /tmp
+     sha256sum "$name.tar.gz" >"$name.tar.gz.sha256"
+     rm -r "/tmp/$name"
+     echo "/tmp/$name.tar.gz"`,
+      version,
+      process.arch,
+    )
+    .then((words) => words.trim());
+/** The folder of the version that the server runs. */
+const running = async (): Promise<string> =>
+  /versions\/([^/]+)\/kedge\.mjs/.exec(
+    await host.sh('tr "\\0" " " <"/proc/$(systemctl show --property MainPID --value "$1")/cmdline"', UNIT),
+  )?.[1] ?? '';
+const answers = (): Promise<RunResult> =>
+  host.run('kubectl', [
+    '--kubeconfig=/etc/kedge/admin.kubeconfig',
+    '--cache-dir=/tmp/cache',
+    'get',
+    '--raw',
+    '/readyz',
+  ]);
+const upgrade = (...args: string[]) => host.run('kedge', ['upgrade', ...args]).catch((error: ProgramError) => error);
+const versions = (): Promise<string> => host.sh('ls -A /usr/local/lib/kedge-versions');
+
+t.test('a package that is damaged is refused before anything is changed', async (t) => {
+  const file = await pack('0.1.5');
+  await host.sh('printf x >>"$1"', file);
+  const before = await versions();
+  t.match(await upgrade('--to', file), {
+    exitCode: 1,
+    stderr: /has the checksum sha256:\S+, not sha256:\S+: it is damaged/,
+  });
+  await host.sh('rm "$1.sha256"', file);
+  t.match(await upgrade('--to', file), { exitCode: 1, stderr: /\.sha256 is missing/ });
+  t.equal(await versions(), before);
+});
+
+t.test('an upgrade whose process is killed is ended by systemd, and the new version runs', async (t) => {
+  const file = await pack('0.2.0');
+  const upgrading = upgrade('--to', file);
+  await eventually('the switch', async () => (await host.sh('readlink /usr/local/lib/kedge')).includes('0.2.0-'));
+  await host.sh('kill -9 "$(systemctl show --property MainPID --value kedge-upgrade)"');
+  await upgrading;
+  await eventually('the upgrade to end', async () => (await versions()).includes('last-upgrade.json'));
+  t.match(await running(), /^0\.2\.0-[0-9a-f]{8}$/);
+  t.equal((await answers()).stdout, 'ok');
+  t.match((await host.run('kedge', ['upgrade'])).stdout, /^kedge: 0\.2\.0-\S+ runs, and 0\.1\.0-00000000 ran before$/m);
+  t.notMatch(await versions(), /upgrade\.json(?<!last-upgrade\.json)|incoming/, 'nothing is left half done');
+});
+
+t.test('the version before runs again when that is asked for', async (t) => {
+  t.match(await upgrade('--back'), { stdout: /0\.1\.0-00000000 runs; kedge upgrade --back goes back to 0\.2\.0-/ });
+  t.equal(await running(), '0.1.0-00000000');
+});
+
+t.test('a version that does not become healthy gives way to the one before, and it is said why', async (t) => {
+  const broken = `printf '#!/bin/sh\\n[ "$1" = version ]\\n' >dist/kedge`;
+  const file = await pack('0.3.0', broken);
+  t.match(await upgrade('--to', file, '--healthy-within', '3'), {
+    exitCode: 1,
+    stderr:
+      /^kedge: 0\.3\.0-\S+ was not well, so that 0\.1\.0-00000000 runs again, which is well\. The reason: kedge-server\.service is /,
+  });
+  t.equal(await running(), '0.1.0-00000000');
+  t.equal((await answers()).stdout, 'ok');
+  t.notMatch(await versions(), '0.3.0', 'only the last two are kept');
+});
+
 t.test('a server that is stopped ends in time, with success', async (t) => {
   await host.run('systemctl', ['stop', UNIT]);
   t.equal(await host.property(UNIT, 'Result'), 'success');
@@ -98,7 +198,7 @@ t.test("the exposure of the server's unit stays low", async (t) => {
 });
 
 t.test('units have no mistakes that systemd ignores', async (t) => {
-  const files = ['server', 'agent', 'containerd'].map((name) => `${FOLDER}/systemd/kedge-${name}.service`);
+  const files = ['server', 'agent', 'containerd', 'upgrade'].map((name) => `${FOLDER}/systemd/kedge-${name}.service`);
   const { stderr } = await host.run('systemd-analyze', ['verify', '--man=no', ...files]);
   t.equal(stderr, '');
 });

@@ -11,9 +11,22 @@ import { eventually } from './wait.ts';
 
 /** Without these, a systemd in a namespace manages what is the machine's. */
 const MASKED = [
-  ...['systemd-udevd', 'systemd-udev-trigger', 'systemd-logind', 'systemd-timesyncd', 'systemd-sysctl', 'systemd-networkd'],
+  ...[
+    'systemd-udevd',
+    'systemd-udev-trigger',
+    'systemd-logind',
+    'systemd-timesyncd',
+    'systemd-sysctl',
+    'systemd-networkd',
+  ],
   ...['systemd-modules-load', 'systemd-update-utmp', 'systemd-binfmt', 'systemd-remount-fs', 'systemd-random-seed'],
-  ...['systemd-pcrphase', 'systemd-pcrphase-sysinit', 'systemd-sysusers', 'systemd-tmpfiles-setup', 'systemd-tmpfiles-setup-dev'],
+  ...[
+    'systemd-pcrphase',
+    'systemd-pcrphase-sysinit',
+    'systemd-sysusers',
+    'systemd-tmpfiles-setup',
+    'systemd-tmpfiles-setup-dev',
+  ],
 ].map((name) => `${name}.service`);
 const MASKED_MOUNTS = [
   ...['dev-hugepages.mount', 'dev-mqueue.mount', 'sys-fs-fuse-connections.mount', 'sys-kernel-debug.mount'],
@@ -72,7 +85,10 @@ until find "$own" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.1; don
 
 /** Whether systemd and cgroup v2 are there to make one. */
 export async function canRunSystemd(): Promise<boolean> {
-  const { stdout } = await run('sh', ['-c', '[ -x /lib/systemd/systemd ] && grep -c " - cgroup2 " /proc/self/mountinfo || true']);
+  const { stdout } = await run('sh', [
+    '-c',
+    '[ -x /lib/systemd/systemd ] && grep -c " - cgroup2 " /proc/self/mountinfo || true',
+  ]);
   return Number(stdout) > 0;
 }
 

@@ -24,7 +24,9 @@ export function judgeServerCertificates(
   for (const entry of files) {
     if ('key' in entry) continue;
     if ('error' in entry) {
-      findings.push(failure(`${entry.file} cannot be read: ${entry.error}`, 'a certificate', 'restore it from a backup'));
+      findings.push(
+        failure(`${entry.file} cannot be read: ${entry.error}`, 'a certificate', 'restore it from a backup'),
+      );
       continue;
     }
     // Of a chain, the first is the certificate itself.

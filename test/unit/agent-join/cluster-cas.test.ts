@@ -15,7 +15,9 @@ import { Log } from '../../support/log.ts';
 import { eventually } from '../../support/wait.ts';
 
 const now = Date.now();
-const [before, after, stranger] = await Promise.all(['before', 'after', 'stranger'].map((name) => createAuthority(name, now)));
+const [before, after, stranger] = await Promise.all(
+  ['before', 'after', 'stranger'].map((name) => createAuthority(name, now)),
+);
 
 async function nodePair(certificates: NodeCertificates, by: typeof before) {
   const { certificate, key } = await issueCertificate(by!, {
@@ -50,44 +52,51 @@ async function joined(t: Test) {
   return { certificates, cas, log, stop, publish, run: () => cas.run({ get }, stop.signal) };
 }
 
-t.test('a node learns a new CA, gets certificates of it at once, and forgets the one before when that is dropped', async (t) => {
-  const { certificates, cas, stop, publish, run } = await joined(t);
-  const running = run();
-  const applied: string[] = [];
-  const first = await nodePair(certificates, before);
-  const renewing = keepRenewed(
-    'client',
-    first,
-    () => nodePair(certificates, after),
-    ({ certificate }) => void applied.push(`${new X509Certificate(certificate).issuer} ${cas.bundle.split('BEGIN').length - 1}`),
-    cas,
-    new Log(),
-    stop.signal,
-  );
-  await publish(() => before!.certificate);
-  t.strictSame(applied, [], 'nothing changes with what is known');
-  await publish(() => after!.certificate + before!.certificate);
-  await eventually('the renewal', () => applied.length === 2);
-  t.strictSame(applied, ['CN=before 2', 'CN=after 2'], 'the new CA is trusted before there is a certificate of it');
-  t.equal(await certificates.ca(), after!.certificate + before!.certificate);
-  await publish(() => after!.certificate);
-  t.equal(await certificates.ca(), after!.certificate);
-  t.equal(applied.at(-1), 'CN=after 1');
-  t.equal(await certificates.isOfCluster(publicKeyHash(before!.certificate)), true, 'settings still have its hash');
-  t.equal(await certificates.isOfCluster(publicKeyHash(stranger!.certificate)), false);
-  stop.abort();
-  await Promise.all([running, renewing]);
-});
+t.test(
+  'a node learns a new CA, gets certificates of it at once, and forgets the one before when that is dropped',
+  async (t) => {
+    const { certificates, cas, stop, publish, run } = await joined(t);
+    const running = run();
+    const applied: string[] = [];
+    const first = await nodePair(certificates, before);
+    const renewing = keepRenewed(
+      'client',
+      first,
+      () => nodePair(certificates, after),
+      ({ certificate }) =>
+        void applied.push(`${new X509Certificate(certificate).issuer} ${cas.bundle.split('BEGIN').length - 1}`),
+      cas,
+      new Log(),
+      stop.signal,
+    );
+    await publish(() => before!.certificate);
+    t.strictSame(applied, [], 'nothing changes with what is known');
+    await publish(() => after!.certificate + before!.certificate);
+    await eventually('the renewal', () => applied.length === 2);
+    t.strictSame(applied, ['CN=before 2', 'CN=after 2'], 'the new CA is trusted before there is a certificate of it');
+    t.equal(await certificates.ca(), after!.certificate + before!.certificate);
+    await publish(() => after!.certificate);
+    t.equal(await certificates.ca(), after!.certificate);
+    t.equal(applied.at(-1), 'CN=after 1');
+    t.equal(await certificates.isOfCluster(publicKeyHash(before!.certificate)), true, 'settings still have its hash');
+    t.equal(await certificates.isOfCluster(publicKeyHash(stranger!.certificate)), false);
+    stop.abort();
+    await Promise.all([running, renewing]);
+  },
+);
 
-t.test('what is published is not believed when no CA in it is known, and what cannot be read changes nothing', async (t) => {
-  const { certificates, log, publish, run } = await joined(t);
-  void run();
-  await publish(() => stranger!.certificate);
-  await publish(() => 'nonsense');
-  await publish(() => {
-    throw new StatusError({ code: 403, reason: 'Forbidden', message: 'no' });
-  });
-  t.equal(await certificates.ca(), before!.certificate);
-  t.equal(await certificates.isOfCluster(publicKeyHash(stranger!.certificate)), false);
-  t.ok(log.lines.some(({ message }) => message === 'failed to read the CAs of the cluster'));
-});
+t.test(
+  'what is published is not believed when no CA in it is known, and what cannot be read changes nothing',
+  async (t) => {
+    const { certificates, log, publish, run } = await joined(t);
+    void run();
+    await publish(() => stranger!.certificate);
+    await publish(() => 'nonsense');
+    await publish(() => {
+      throw new StatusError({ code: 403, reason: 'Forbidden', message: 'no' });
+    });
+    t.equal(await certificates.ca(), before!.certificate);
+    t.equal(await certificates.isOfCluster(publicKeyHash(stranger!.certificate)), false);
+    t.ok(log.lines.some(({ message }) => message === 'failed to read the CAs of the cluster'));
+  },
+);

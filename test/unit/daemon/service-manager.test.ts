@@ -21,7 +21,12 @@ function managed(t: Test, watchdogMs?: number) {
 }
 
 t.test('what the service manager has said is for this process alone, and not for programs that it starts', (t) => {
-  const environment = { NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '90000000', WATCHDOG_PID: '7', PATH: '/bin' };
+  const environment = {
+    NOTIFY_SOCKET: '/run/systemd/notify',
+    WATCHDOG_USEC: '90000000',
+    WATCHDOG_PID: '7',
+    PATH: '/bin',
+  };
   const other = { ...environment };
   t.equal(takeServiceManager(environment, 7).watchdogMs, 90_000);
   t.strictSame(environment, { PATH: '/bin' });

@@ -1,6 +1,15 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
@@ -23,9 +32,19 @@ const contents = (directory: string): Record<string, string> =>
 const nameOf = (pem: string): string => /CN=(.*)/.exec(new X509Certificate(pem).subject)?.[1] ?? '';
 
 /** Whether a client that trusts `trusted` accepts the server's certificate, and the server the client's. */
-async function handshake(server: ClusterPki, trusted: string, client: { certificate: string; key: string }): Promise<string> {
+async function handshake(
+  server: ClusterPki,
+  trusted: string,
+  client: { certificate: string; key: string },
+): Promise<string> {
   const listener = createServer(
-    { cert: server.serving.certificate, key: server.serving.key, ca: server.bundle, requestCert: true, rejectUnauthorized: false },
+    {
+      cert: server.serving.certificate,
+      key: server.serving.key,
+      ca: server.bundle,
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
     (socket) => socket.end(String(socket.authorized)),
   );
   listener.listen(0, '127.0.0.1');
@@ -106,7 +125,14 @@ test('a server that is killed at any moment of a rotation starts with a working 
     ]),
     ['all in place', (at) => (request(at), into(at, replaced), into(join(at, 'rotation.d'), []))],
     ['a certificate is away', (at) => (request(at), into(at, replaced), unlinkSync(join(at, 'apiserver.crt')))],
-    ['a key is new', (at) => (into(at, replaced), unlinkSync(join(at, 'admin.crt')), writeFileSync(join(at, 'admin.key'), made['admin.key'] ?? ''))],
+    [
+      'a key is new',
+      (at) => (
+        into(at, replaced),
+        unlinkSync(join(at, 'admin.crt')),
+        writeFileSync(join(at, 'admin.key'), made['admin.key'] ?? '')
+      ),
+    ],
   ]);
   for (const [state, write] of states) {
     const at = crashed(write);
@@ -126,7 +152,14 @@ test('certificates are renewed at once when that is asked for, with the CA as it
   t.equal(after.bundle, before.bundle);
   t.equal(nameOf(after.frontProxyCa.certificate), 'front-proxy-ca');
   t.same(after.frontProxyCa, before.frontProxyCa);
-  for (const leaf of ['serving', 'kubeletClient', 'frontProxyClient', 'admin', 'controllerManager', 'scheduler'] as const)
+  for (const leaf of [
+    'serving',
+    'kubeletClient',
+    'frontProxyClient',
+    'admin',
+    'controllerManager',
+    'scheduler',
+  ] as const)
     t.not(after[leaf].certificate, before[leaf].certificate, leaf);
   t.same(await openPki({ directory, serverNames: names }), after, 'once');
   writeFileSync(join(directory, 'rotation'), '../../etc/passwd');
