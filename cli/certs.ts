@@ -67,7 +67,11 @@ async function list(flags: Files & { readonly output?: string }): Promise<void> 
   if (flags.output === 'json') return printJson(entries);
   if (entries.length === 0) return console.log('this host has no certificates: it runs no server, and is no node');
   const now = Date.now();
-  const rows = entries.map((entry) => {
+  // Of a certificate with its chain, the first; of a bundle of CAs, each.
+  const shown = entries.filter(
+    (entry, index) => entry.name === 'ca' || !entries.slice(0, index).some(({ file }) => file === entry.file),
+  );
+  const rows = shown.map((entry) => {
     const about = [entry.of, entry.name];
     if ('error' in entry) return [...about, 'unreadable', '', entry.error, entry.file];
     if ('key' in entry) return [...about, 'never', '', `key of type ${entry.key}`, entry.file];

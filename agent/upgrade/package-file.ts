@@ -101,7 +101,8 @@ async function unpack(archive: AsyncIterable<Buffer>, to: string): Promise<void>
         if (name.startsWith(from)) await write(entry, path.join(to, at, name.slice(from.length)));
     }
     // What follows the end of the archive belongs to the file, and so to its checksum.
-    for await (const _ of unzipped) continue;
+    const rest = unzipped[Symbol.asyncIterator]();
+    while (!(await rest.next()).done);
   } catch (error) {
     if (error instanceof HostError) throw error;
     throw new HostError(`the package cannot be unpacked: ${(error as Error).message}`, { cause: error });

@@ -27,9 +27,13 @@ const MAX_SEGMENT = 255;
 const FILES: ReadonlySet<string> = new Set(['0', '\0', '']);
 const FOLDER = '5';
 const LONG_NAME = 'L';
-const FORBIDDEN: Readonly<Record<string, string>> = {
-  ...{ 1: 'a hard link', 2: 'a symbolic link', 3: 'a device', 4: 'a device', 6: 'a named pipe' },
-};
+const FORBIDDEN: ReadonlyMap<string, string> = new Map([
+  ['1', 'a hard link'],
+  ['2', 'a symbolic link'],
+  ['3', 'a device'],
+  ['4', 'a device'],
+  ['6', 'a named pipe'],
+]);
 
 /** Throws HostError for an archive that has anything but files and folders below itself, is larger than the limits, or ends early. */
 export async function* tarEntries(source: AsyncIterable<Buffer>, limits: TarLimits): AsyncGenerator<TarEntry> {
@@ -54,7 +58,7 @@ export async function* tarEntries(source: AsyncIterable<Buffer>, limits: TarLimi
     if (++entries > limits.entries) throw new HostError(`the package has more than ${limits.entries} files`);
     if (type !== FOLDER && !FILES.has(type))
       throw new HostError(
-        `the package has ${FORBIDDEN[type] ?? 'an entry of an unknown type'}: ${JSON.stringify(shown)}`,
+        `the package has ${FORBIDDEN.get(type) ?? 'an entry of an unknown type'}: ${JSON.stringify(shown)}`,
       );
     const name = safeName(shown);
     const isFolder = type === FOLDER;
@@ -131,9 +135,9 @@ class ByteSource {
     const next = async (): Promise<IteratorResult<Buffer>> => {
       if (left === 0) return { done: true, value: undefined };
       if (this.#held.length === 0) {
-        const { done, value } = await this.#chunks.next();
-        if (done) throw new HostError('the package ends early');
-        this.#held = value;
+        const chunk = await this.#chunks.next();
+        if (chunk.done) throw new HostError('the package ends early');
+        this.#held = chunk.value;
         return next();
       }
       const value = this.#held.subarray(0, left);

@@ -77,7 +77,7 @@ const GONE_BACK = {
   ...{ runs: [OLD], units: OLD, current: OLD, previous: OLDER, record: undefined },
   left: [OLDER, OLD, 'last-upgrade.json', 'previous'],
 };
-const BAD = new Map([[NEW!, 'no answer']]);
+const BAD = new Map([[NEW, 'no answer']]);
 
 t.test('a version that is well stays, and the one before is kept to go back to', async (t) => {
   const { carry, state } = await recorded(t);
