@@ -80,7 +80,12 @@ host=$!
 cat >/dev/null
 kill -9 "$host" 2>/dev/null || true
 wait "$host" || true
-until find "$own" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.1; done
+for attempt in $(seq 100); do
+  find "$own" -depth -type d -exec rmdir {} + 2>/dev/null && exit
+  sleep 0.1
+done
+echo "cgroups are left in $own" >&2
+exit 1
 `;
 
 /** Whether systemd and cgroup v2 are there to make one. */
