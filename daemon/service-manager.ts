@@ -113,8 +113,7 @@ export class ServiceManager implements DaemonLife, AsyncDisposable {
         silent.failed(error, { watchdogMs }, 'no sign of life to the watchdog');
       }
     };
-    // The first at once: systemd counts from READY=1.
-    void look();
+    // systemd counts from READY=1; threads that have just been started are still loading their parts.
     this.#signs = setInterval(() => void look(), everyMs);
     this.#signs.unref();
   }

@@ -164,7 +164,7 @@ t.test('an upgrade whose process is killed is ended by systemd, and the new vers
   await eventually('the switch', async () => (await host.sh('readlink /usr/local/lib/kedge')).includes('0.2.0-'));
   await host.sh('kill -9 "$(systemctl show --property MainPID --value kedge-upgrade)"');
   await upgrading;
-  await eventually('the upgrade to end', async () => (await versions()).includes('last-upgrade.json'));
+  await eventually('the upgrade to end', async () => (await versions()).includes('last-upgrade.json'), 120);
   t.match(await running(), /^0\.2\.0-[0-9a-f]{8}$/);
   t.equal((await answers()).stdout, 'ok');
   t.match((await host.run('kedge', ['upgrade'])).stdout, /^kedge: 0\.2\.0-\S+ runs, and 0\.1\.0-00000000 ran before$/m);
