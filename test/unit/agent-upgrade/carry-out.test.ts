@@ -24,7 +24,7 @@ async function recorded(t: Test) {
   for (const id of [OLD, NEW, OLDER]) await mkdir(path.join(versions.folder, id), { recursive: true });
   await versions.switchTo(OLD);
   await versions.setPrevious(OLDER);
-  await versions.setRecord({ from: OLD, to: NEW, healthySeconds: 0.05 });
+  await versions.setRecord({ from: OLD, to: NEW, healthySeconds: 0.001 });
   /** The version that each daemon runs, and the one whose unit files are in place. */
   const runs = new Map(UNITS.map((unit) => [unit, OLD]));
   let [units, pid, steps] = [OLD, 100, 0];
