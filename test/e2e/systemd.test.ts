@@ -14,7 +14,7 @@ if (!(await canRunSystemd())) {
 }
 const stack = new AsyncDisposableStack();
 t.teardown(() => stack.disposeAsync());
-t.setTimeout(4 * 60_000);
+t.setTimeout(6 * 60_000);
 const host = stack.use(await SystemdHost.create(`systemd-${process.pid}`, ROOT));
 const UNIT = 'kedge-server.service';
 
