@@ -12,8 +12,9 @@ import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { readCertificateFiles } from '../daemon/certificate-files.ts';
 import { daemonSettings } from './daemon-settings.ts';
 import { requireRoot } from './daemon.ts';
-import { checkOutput, printJson } from './node/node-command.ts';
+import { checkOutput } from './node/node-command.ts';
 import { table } from './node/table.ts';
+import { print, printJson } from './output.ts';
 import { SettingsError } from './settings.ts';
 
 /** Where the installation has the settings of both daemons. */
@@ -80,7 +81,7 @@ async function list(flags: Files & { readonly output?: string }): Promise<void> 
     const issuer = entry.issuer === entry.subject ? 'itself' : entry.issuer;
     return [...about, day, left > 0 ? humanDuration(left) : 'EXPIRED', issuer, entry.file];
   });
-  console.log(table(['OF', 'NAME', 'EXPIRES', 'LEFT', 'ISSUER', 'FILE'], rows));
+  print(table(['OF', 'NAME', 'EXPIRES', 'LEFT', 'ISSUER', 'FILE'], rows));
 }
 
 interface RotateFlags extends Files {
