@@ -61,6 +61,9 @@ import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
 import { serveLocalApi } from './server/local-api.ts';
 import { serveNodeApi } from './server/main.ts';
+import { firstTarget, ServerChoice } from './servers/server-choice.ts';
+import { API_SERVICE, serversIn } from './servers/server-list.ts';
+import { ServerRecord } from './servers/server-record.ts';
 import { AgentMetrics, writeProcess } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { VolumeMeter } from './stats/volume-usage.ts';
@@ -99,13 +102,21 @@ export async function runAgent(
   ]);
   const { name, certificates, identity } = membership;
   const cas = new ClusterCas(identity.ca, certificates, logger);
+  const serverRecord = new ServerRecord(certificates.directory, logger);
+  const known = await serverRecord.read();
   await using client = new ApiClient({
-    server: config.server,
+    ...firstTarget(config.server, known),
     ...clientCredentials(identity.ca, identity.client),
     // As upstream: managedFields name who writes by it.
     userAgent: `kubelet/${kubernetesVersion.gitVersion}`,
+    onUnreachable: () => servers.suspect(),
     logger,
   });
+  // Begins at once: what follows asks the api-server, and the one that was used last may be gone.
+  const servers = new ServerChoice({
+    ...{ client, configured: config.server, nodeName: name, known, record: serverRecord, logger },
+  });
+  const choosing = servers.run(signal);
   const recent = new RecentEvents();
   const recorded = recent.add.bind(recent);
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal, recorded });
@@ -188,6 +199,10 @@ export async function runAgent(
   const serviceCache = new ServiceCache({
     ...{ client, logger, nodeName: name, onForbidden },
     families: familiesOf(podRanges),
+  });
+  serviceCache.onChange((key) => {
+    if (key === `${API_SERVICE.namespace}/${API_SERVICE.name}`)
+      servers.learn(serversIn(serviceCache.slices.byIndex('service', key)));
   });
   // Policies: pods wait for theirs before they start.
   const policies = config.networkPolicy
@@ -316,6 +331,7 @@ export async function runAgent(
   logger.info({ node: name, addresses, runtime: node.description.runtimeVersion, proxyMode }, 'agent started');
   try {
     await Promise.all([
+      choosing,
       node.run(signal),
       configuration.confirm(signal),
       network.run(signal),

@@ -18,7 +18,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './api-calls.ts';
-import { ConnectionError } from './connection-error.ts';
+import { ConnectionError, MOVED } from './connection-error.ts';
 import { DeadlineError, withDeadline, type Deadline } from './deadline.ts';
 import type { StreamResponse } from './http2-streams.ts';
 import { forEachLine } from './line-stream.ts';
@@ -27,7 +27,7 @@ import { Reachability } from './reachability.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
 import { toStatusError } from './status-answer.ts';
 import { withSilenceLimit } from './silence-limit.ts';
-import { Transport, type Credentials, type TransportOptions } from './transport.ts';
+import { Transport, type Credentials, type ServerTarget, type TransportOptions } from './transport.ts';
 import type { DeleteOptions, Status } from '../api/types/meta/v1.gen.ts';
 
 export interface ApiClientOptions extends TransportOptions {
@@ -35,6 +35,8 @@ export interface ApiClientOptions extends TransportOptions {
   readonly logger?: Logger;
   /** Told of every request. */
   readonly observe?: (call: ObservedCall) => void;
+  /** Told when a request has found no server, or lost it. */
+  readonly onUnreachable?: () => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -70,11 +72,13 @@ export class ApiClient implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #reachability: Reachability | undefined;
   readonly #observe: ((call: ObservedCall) => void) | undefined;
+  readonly #onUnreachable: (() => void) | undefined;
 
   constructor(options: ApiClientOptions) {
     this.#observe = options.observe;
+    this.#onUnreachable = options.onUnreachable;
     this.#transport = new Transport(options);
-    this.#reachability = options.logger && new Reachability(this.server, options.logger);
+    this.#reachability = options.logger && new Reachability(() => this.server, options.logger);
   }
 
   /** `https://host:port`. */
@@ -85,6 +89,21 @@ export class ApiClient implements AsyncDisposable {
   /** Replaces the credentials, for example with a rotated client certificate. Watches reconnect. */
   replaceCredentials(credentials: Credentials): Promise<void> {
     return this.#transport.replaceCredentials(credentials);
+  }
+
+  /** Uses another server of the same cluster from now on, where watches go on; see Transport. */
+  moveTo(target: ServerTarget, isGone: boolean): Promise<void> {
+    return this.#transport.moveTo(target, isGone);
+  }
+
+  /** Whether the server responds; undefined when no connection is open that could tell. Throws the signal's reason. */
+  ping(limitMs: number, signal: AbortSignal): Promise<boolean | undefined> {
+    return this.#transport.ping(limitMs, signal);
+  }
+
+  /** The status code of a GET at any server of the cluster. Throws ConnectionError, DeadlineError, or the signal's reason. */
+  probe(target: ServerTarget, path: string, limitMs: number, signal: AbortSignal): Promise<number> {
+    return this.#transport.probe(target, path, limitMs, signal);
   }
 
   async get<T extends KubeObject>(
@@ -233,9 +252,9 @@ export class ApiClient implements AsyncDisposable {
           return { status: response.statusCode, headers: response.headers, body };
         });
       } catch (error) {
-        // The server may close a kept-alive connection just as a request is sent on it.
+        // The server may close a kept-alive connection just as a request is sent on it, or the client has moved.
         if (attempt === 1 && method === 'GET' && isStaleConnection(error)) continue;
-        if (error instanceof ConnectionError) this.#reachability?.failed(startedAtMs, error);
+        if (error instanceof ConnectionError) this.#failed(startedAtMs, error);
         throw error;
       }
       this.#reachability?.answered();
@@ -245,6 +264,11 @@ export class ApiClient implements AsyncDisposable {
       if (attempt >= MAX_THROTTLED_ATTEMPTS) throw toStatusError(answer);
       await delay(Math.min(retryAfterSeconds * 1000, MAX_RETRY_AFTER_MS), undefined, { signal: options.signal });
     }
+  }
+
+  #failed(startedAtMs: number, error: ConnectionError): void {
+    this.#reachability?.failed(startedAtMs, error);
+    if (error.code !== MOVED) this.#onUnreachable?.();
   }
 
   /** Tells the observer of a request that has just been sent. */
@@ -309,7 +333,7 @@ export class ApiClient implements AsyncDisposable {
         this.#watch(resource, { ...options, timeoutSeconds }, within, onEvent),
       );
     } catch (error) {
-      if (error instanceof ConnectionError) this.#reachability?.failed(startedAtMs, error);
+      if (error instanceof ConnectionError) this.#failed(startedAtMs, error);
       throw error;
     }
   }
@@ -367,4 +391,4 @@ function deleteOptions(options: DeleteCallOptions): DeleteOptions {
 }
 
 const isStaleConnection = (error: unknown): boolean =>
-  error instanceof ConnectionError && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(error.code);
+  error instanceof ConnectionError && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', MOVED].includes(error.code);

@@ -20,6 +20,8 @@ export class ConnectionError extends Error {
 }
 
 const DEADLINE = 'DEADLINE';
+/** The client has left the server for another one. */
+export const MOVED = 'MOVED';
 const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'CLOSED']);
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([

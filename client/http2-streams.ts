@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { withDeadline } from './deadline.ts';
+import { DeadlineError, withDeadline } from './deadline.ts';
 
 /** The start of a response. */
 export interface StreamResponse {
@@ -160,10 +160,28 @@ export class Http2Streams implements Disposable {
     });
   }
 
-  /** Closes all connections; streams that are open fail. */
+  /** Whether the server answers a ping on a connection that is open; undefined when there is none. Throws the signal's reason. */
+  async ping(limitMs: number, signal: AbortSignal): Promise<boolean | undefined> {
+    const open = this.#connections.values().find(({ session }) => !session.closed && !session.destroyed);
+    if (!open) return undefined;
+    try {
+      await withDeadline({ what: 'a ping', limitMs, signal }, () => pinged(open.session));
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      // A connection that has just been closed by its server says nothing about a new one.
+      return error instanceof DeadlineError ? false : undefined;
+    }
+  }
+
+  /** Closes all connections; streams that are open fail with the reason. */
+  close(reason: Error = new ClosedError()): void {
+    this.#closed.abort(reason);
+    for (const { session } of this.#connections) session.destroy(reason);
+  }
+
   [Symbol.dispose](): void {
-    this.#closed.abort(new ClosedError());
-    for (const { session } of this.#connections) session.destroy(new ClosedError());
+    this.close();
   }
 }
 
@@ -173,6 +191,15 @@ function ready(session: ClientHttp2Session): Promise<void> {
     session.once('remoteSettings', () => resolve());
     session.once('error', reject);
     session.once('close', () => reject(new ClosedError('CUT_OFF', 'the connection was closed')));
+  });
+}
+
+/** Resolves when the server has answered. The caller limits the wait. */
+function pinged(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (): void => reject(new ClosedError('CUT_OFF', 'the connection was closed'));
+    const isSent = session.ping((error) => (error ? reject(error) : resolve()));
+    if (!isSent) failed();
   });
 }
 

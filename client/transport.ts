@@ -1,15 +1,15 @@
 /**
- * TLS to one api-server. Short requests share a few kept-alive connections of HTTP/1.1, which takes Node.js less per request than
+ * TLS to one api-server, which can be replaced by another one of the same cluster. Short requests share a few kept-alive connections of HTTP/1.1, which takes Node.js less per request than
  * HTTP/2; watches share those of HTTP/2, or have one each where the server does not speak it. Credentials can be replaced while
  * requests are in flight.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-/* eslint-disable kedge/deadlines -- ApiClient races every request that it sends through here. */
 import Pool from 'undici/lib/dispatcher/pool.js';
 import send from 'undici/lib/api/api-request.js';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
-import { ConnectionError } from './connection-error.ts';
+import { ConnectionError, MOVED } from './connection-error.ts';
+import { withDeadline } from './deadline.ts';
 import { Http2Streams, type StreamRequest, type StreamResponse } from './http2-streams.ts';
 
 /** PEM texts. Replaced credentials apply from the next request on. */
@@ -23,11 +23,15 @@ export interface Credentials {
   readonly tokenFile?: string;
 }
 
-export interface TransportOptions extends Credentials {
+/** One of the api-servers of a cluster. */
+export interface ServerTarget {
   /** `https://host:6443`; `http:` is for tests. */
   readonly server: string;
   /** The name to verify the server's certificate for; default: the host of `server`. */
   readonly serverName?: string;
+}
+
+export interface TransportOptions extends Credentials, ServerTarget {
   /** Accepts any server certificate: for the discovery step of a join, when the CA is not known yet. */
   readonly insecureSkipTlsVerify?: boolean;
   readonly userAgent?: string;
@@ -56,29 +60,44 @@ const TCP_KEEP_ALIVE_DELAY_MS = 15_000;
 /** client-go rereads a token file after this long. */
 const TOKEN_FILE_PERIOD_MS = 10_000;
 
+/** Fails what is in flight to a server that the client has left. */
+class MovedError extends Error {
+  override readonly name = 'MovedError';
+  readonly code = MOVED;
+
+  constructor() {
+    super('the client has moved to another server');
+  }
+}
+
 export class Transport implements AsyncDisposable {
-  readonly server: string;
   readonly #options: TransportOptions;
+  #target: ServerTarget;
   #credentials: Credentials;
   #requests: UndiciPool;
   #streams: LongRunning;
   #fileToken = { value: '', readAt: -Infinity, modifiedAt: -1 };
 
   constructor(options: TransportOptions) {
-    this.server = options.server.replace(/\/+$/, '');
     this.#options = options;
+    this.#target = normalized(options);
     this.#credentials = options;
     this.#requests = this.#openPool(options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
     this.#streams = this.#openStreams();
   }
 
-  #tls(): TlsOptions {
+  /** Without a slash at the end. */
+  get server(): string {
+    return this.#target.server;
+  }
+
+  #tls({ serverName }: ServerTarget = this.#target): TlsOptions {
     const { ca, cert, key } = this.#credentials;
     return {
       ...(ca && { ca }),
       ...(cert && { cert }),
       ...(key && { key }),
-      ...(this.#options.serverName && { servername: this.#options.serverName }),
+      ...(serverName && { servername: serverName }),
       rejectUnauthorized: !this.#options.insecureSkipTlsVerify,
     };
   }
@@ -95,14 +114,14 @@ export class Transport implements AsyncDisposable {
     return { http2: new Http2Streams({ url, tls: this.#tls(), ...limits }), ownConnections };
   }
 
-  #openPool(connections: number | null): UndiciPool {
-    return new Pool(this.server, {
+  #openPool(connections: number | null, target = this.#target): UndiciPool {
+    return new Pool(target.server, {
       connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       keepAliveMaxTimeout: 10 * KEEP_ALIVE_TIMEOUT_MS,
       connect: {
-        ...this.#tls(),
+        ...this.#tls(target),
         timeout: CONNECT_TIMEOUT_MS,
         keepAlive: true,
         keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
@@ -122,6 +141,49 @@ export class Transport implements AsyncDisposable {
     this.#requests = this.#openPool(this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
     this.#streams = this.#openStreams();
     await Promise.all([requests.close(), close(streams)]);
+  }
+
+  /**
+   * Uses another server from the next request on. Watches are closed, so that they go on there. Short requests in flight finish, unless
+   * the old server is gone: then they fail with the code MOVED.
+   */
+  async moveTo(target: ServerTarget, isGone: boolean): Promise<void> {
+    const requests = this.#requests;
+    const streams = this.#streams;
+    this.#target = normalized(target);
+    this.#requests = this.#openPool(this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+    this.#streams = this.#openStreams();
+    const moved = new MovedError();
+    await Promise.all([isGone ? requests.destroy(moved) : requests.close(), close(streams, moved)]);
+  }
+
+  /**
+   * Whether the server responds on a connection that is open: a ping of HTTP/2, which costs it next to nothing. Undefined when there is
+   * no such connection.
+   */
+  async ping(limitMs: number, signal: AbortSignal): Promise<boolean | undefined> {
+    return this.#streams.http2?.ping(limitMs, signal);
+  }
+
+  /** The status code of a GET at any server, over a connection of its own. Throws ConnectionError, DeadlineError, or the signal's reason. */
+  async probe(target: ServerTarget, path: string, limitMs: number, signal: AbortSignal): Promise<number> {
+    const pool = this.#openPool(1, normalized(target));
+    try {
+      return await withDeadline({ what: `GET ${path} of ${target.server}`, limitMs, signal }, async (within) => {
+        const limits = { headersTimeoutMs: limitMs, bodyTimeoutMs: limitMs };
+        const { statusCode, body } = await this.#sendTo(pool, {
+          method: 'GET',
+          path,
+          headers: {},
+          ...limits,
+          signal: within,
+        });
+        await body.dump();
+        return statusCode;
+      });
+    } finally {
+      await pool.destroy();
+    }
   }
 
   /** Throws ConnectionError, or the signal's reason. The caller must consume the body. */
@@ -204,7 +266,12 @@ interface LongRunning {
   readonly ownConnections: UndiciPool;
 }
 
-function close({ http2, ownConnections }: LongRunning): Promise<void> {
-  http2?.[Symbol.dispose]();
-  return ownConnections.destroy();
+function close({ http2, ownConnections }: LongRunning, reason?: Error): Promise<void> {
+  http2?.close(reason);
+  return ownConnections.destroy(reason ?? null);
 }
+
+const normalized = ({ server, serverName }: ServerTarget): ServerTarget => ({
+  server: server.replace(/\/+$/, ''),
+  ...(serverName && { serverName }),
+});
