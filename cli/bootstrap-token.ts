@@ -27,12 +27,16 @@ export interface BootstrapToken {
 }
 
 /** Returns a new random token. `expiresAt` is in milliseconds since the epoch; undefined means never. */
-export const newBootstrapToken = (description: string, expiresAt: number | undefined): BootstrapToken => ({
+export const newBootstrapToken = (
+  description: string,
+  expiresAt: number | undefined,
+  group = JOINING_NODES_GROUP,
+): BootstrapToken => ({
   id: randomText(ID_LENGTH),
   secret: randomText(SECRET_LENGTH),
   description,
   expiresAt,
-  groups: [JOINING_NODES_GROUP],
+  groups: [group],
 });
 
 export const tokenText = ({ id, secret }: BootstrapToken): string => `${id}.${secret}`;

@@ -32,6 +32,8 @@ import { versionCommand } from './version.ts';
 export async function runProgram(): Promise<void> {
   const program = new Command('kedge')
     .description('Kubernetes for real Linux hosts')
+    // What follows the name of a subcommand is the subcommand's: `server join` has options of `server`, too.
+    .enablePositionalOptions()
     .addCommand(serverCommand())
     .addCommand(agentCommand())
     .addCommand(joinCommand())

@@ -88,24 +88,23 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
 }
 
 /** A value, and where it was given as the user spells it there. */
-interface Given {
+export interface Given {
   readonly where: string;
-  readonly value: unknown;
+  readonly value: SettingValue;
 }
 
-/**
- * Merges flags (as parsed by commander), file, environment and defaults. Throws SettingsError when a value breaks its rule or
- * one of the `required` settings is empty.
- */
-export async function loadSettings<S extends Settings>(
-  { defaults, rules }: SettingsDeclaration<S>,
+const fileOf = (flags: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv): string | undefined =>
+  typeof flags.config === 'string' ? flags.config : environment.KEDGE_CONFIG;
+
+/** Those that flags (as parsed by commander), the file or the environment give a value, by name. Throws SettingsError. */
+export async function givenSettings<S extends Settings>(
+  { defaults }: Pick<SettingsDeclaration<S>, 'defaults'>,
   flags: Readonly<Record<string, unknown>>,
   environment: NodeJS.ProcessEnv,
-  required: readonly (keyof S & string)[] = [],
-): Promise<S> {
+): Promise<Map<string, Given>> {
   const names = Object.keys(defaults);
   const byKey = new Map(names.map((name) => [kebab(name), name]));
-  const file = typeof flags.config === 'string' ? flags.config : environment.KEDGE_CONFIG;
+  const file = fileOf(flags, environment);
   const fromFile = new Map<string, unknown>();
   for (const [key, value] of Object.entries(file ? await readSettingsFile(file) : {})) {
     const name = byKey.get(key);
@@ -115,29 +114,52 @@ export async function loadSettings<S extends Settings>(
     }
     fromFile.set(name, value);
   }
-  const given = (name: string): Given | undefined => {
+  const given = (name: string): { where: string; value: unknown } | undefined => {
     const flag = own(flags, name);
     if (flag !== undefined) return { where: `--${kebab(name)}`, value: flag };
     if (fromFile.has(name)) return { where: `${file}: ${kebab(name)}`, value: fromFile.get(name) };
     const variable = own(environment, environmentKey(name));
     return variable === undefined ? undefined : { where: environmentKey(name), value: variable };
   };
-  const sources = new Map(names.map((name) => [name, given(name)]));
-  const settings = Object.fromEntries(
-    Object.entries(defaults).map(([name, fallback]) => {
-      const source = sources.get(name);
-      return [name, source ? coerce(source.where, source.value, fallback) : fallback];
-    }),
-  ) as S;
-  for (const name of required) {
-    if (settings[name] === '') throw new SettingsError(`${kebab(name)} is not set: ${howToSet(name, file)}`);
+  const found = new Map<string, Given>();
+  for (const [name, fallback] of Object.entries(defaults)) {
+    const source = given(name);
+    if (source) found.set(name, { where: source.where, value: coerce(source.where, source.value, fallback) });
   }
+  return found;
+}
+
+/**
+ * Merges flags (as parsed by commander), file, environment and defaults. Throws SettingsError when a value breaks its rule or
+ * one of the `required` settings is empty.
+ */
+export async function loadSettings<S extends Settings>(
+  declaration: SettingsDeclaration<S>,
+  flags: Readonly<Record<string, unknown>>,
+  environment: NodeJS.ProcessEnv,
+  required: readonly (keyof S & string)[] = [],
+): Promise<S> {
+  const sources = await givenSettings(declaration, flags, environment);
+  const given = [...sources].map(([name, { value }]) => [name, value]);
+  const settings = { ...declaration.defaults, ...Object.fromEntries(given) } as S;
+  for (const name of required)
+    if (settings[name] === '')
+      throw new SettingsError(`${kebab(name)} is not set: ${howToSet(name, fileOf(flags, environment))}`);
+  checkSettings(declaration, settings, (name) => sources.get(name)?.where ?? `--${kebab(name)}`);
+  return settings;
+}
+
+/** Throws SettingsError for the first that breaks its rule. @param where says where a setting comes from */
+export function checkSettings<S extends Settings>(
+  { rules }: Pick<SettingsDeclaration<S>, 'rules'>,
+  settings: S,
+  where: (name: string) => string,
+): void {
   // `rules` maps each setting to a rule of its own type; Object.entries loses that.
   for (const [name, rule] of Object.entries(rules) as [string, SettingRule<SettingValue, S>][]) {
     const problem = rule(own(settings, name) ?? '', settings);
-    if (problem !== undefined) throw new SettingsError(`${sources.get(name)?.where ?? `--${kebab(name)}`} ${problem}`);
+    if (problem !== undefined) throw new SettingsError(`${where(name)} ${problem}`);
   }
-  return settings;
 }
 
 function howToSet(name: string, file: string | undefined): string {

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { secrets } from '../api/kinds/core/secret.ts';
-import { BOOTSTRAP_TOKEN_NAMESPACE } from '../api/domain/bootstrap-token.ts';
+import { BOOTSTRAP_TOKEN_NAMESPACE, JOINING_SERVERS_GROUP } from '../api/domain/bootstrap-token.ts';
 import { publicKeyHash } from '../api/domain/public-key-hash.ts';
 import { humanDuration, parseDuration } from '../api/machinery/duration.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
@@ -25,7 +25,8 @@ interface TokenOptions {
 }
 
 interface CreateOptions extends TokenOptions {
-  readonly ttl: string;
+  readonly server?: true;
+  readonly ttl?: string;
   readonly description: string;
   readonly printJoinCommand?: true;
 }
@@ -40,14 +41,30 @@ function expiryOf(ttl: string, now: number): number | undefined {
   return ms === 0 ? undefined : now + ms;
 }
 
-async function create({ kubeconfig, ttl, description, printJoinCommand }: CreateOptions): Promise<void> {
-  const token = newBootstrapToken(description, expiryOf(ttl, Date.now()));
+/** Of a token that gives the keys of the cluster. */
+const SERVER_TTL = '1h';
+const LONGEST_SERVER_TTL = '24h';
+
+/** Throws SettingsError. */
+function newToken({ server, ttl, description }: CreateOptions): BootstrapToken {
+  const now = Date.now();
+  if (!server) return newBootstrapToken(description, expiryOf(ttl ?? '24h', now));
+  const expiresAt = expiryOf(ttl ?? SERVER_TTL, now);
+  if (expiresAt === undefined || expiresAt > now + (parseDuration(LONGEST_SERVER_TTL) ?? 0))
+    throw new SettingsError(`--ttl of a token for servers must be between 1s and ${LONGEST_SERVER_TTL}, not "${ttl}"`);
+  return newBootstrapToken(description, expiresAt, JOINING_SERVERS_GROUP);
+}
+
+async function create(options: CreateOptions): Promise<void> {
+  const { kubeconfig, printJoinCommand, server: isForServer } = options;
+  const token = newToken(options);
   await using cluster = await openCluster(kubeconfig);
   const { client, ca } = cluster;
   await client.create<Secret>(secrets, secretOf(token));
   if (!printJoinCommand) return print(tokenText(token));
   const server = await advertisedServer(client);
-  print(`${await installer()} --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+  const words = `--server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`;
+  print(`${await installer()} ${isForServer ? '--control-plane ' : ''}${words}`);
 }
 
 /** The command that sets hosts up, as the package of this program has it. */
@@ -117,7 +134,11 @@ export function tokenCommand(): Command {
     .description('create, list and delete bootstrap tokens for joining hosts')
     .addCommand(
       subcommand('create', 'create a token and print it')
-        .option('--ttl <duration>', 'lifetime of the token; 0: never expires', '24h')
+        .option('--server', 'for one more server of the cluster, which gets the keys of its CAs; good for one')
+        .option(
+          '--ttl <duration>',
+          `lifetime of the token; 0: never expires (default: 24h, or ${SERVER_TTL} with --server)`,
+        )
         .option('--description <text>', 'what the token is for', '')
         .option('--print-join-command', 'print the full command for joining a host, to be run there as root')
         .action((options: CreateOptions) => create(options)),

@@ -23,6 +23,7 @@ import { certificateMetrics } from './pki/certificate-metrics.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { checkSameCluster, existingCluster, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
+import { makeServerBundle } from './joining/make-bundle.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { reservedPorts } from './reserved-ports.ts';
 import { serverNames } from './pki/server-names.ts';
@@ -139,6 +140,7 @@ async function runApiServer(
     frontProxyClient: () => frontProxyClient,
     store,
     keys,
+    serverBundle: shared && (() => makeServerBundle(config, pki)),
     console: await consoleDirectory(config, logger),
     metricsElsewhere: async () => certificateMetrics(current) + (await metrics.text()),
     logger,

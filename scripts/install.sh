@@ -6,6 +6,9 @@
 # Usage: install.sh [--offline]                                            creates a single-node cluster
 #        install.sh [--offline] --server URL --token TOKEN --ca-hash HASH  joins a cluster, with the arguments printed by
 #                                                                          `kedge token create --print-join-command`
+#        install.sh [--offline] --control-plane --server URL --token TOKEN --ca-hash HASH
+#                                                                          makes this host another server of a cluster, with the arguments
+#                                                                          printed by `kedge token create --server --print-join-command`
 #   --offline  do not install Debian packages: say which are missing instead
 set -eu
 here=$(dirname "$(readlink -f "$0")")
@@ -133,6 +136,13 @@ if [ "${1:-}" = --offline ]; then
   offline=--offline
   shift
 fi
+control_plane=false
+if [ "${1:-}" = --control-plane ]; then
+  control_plane=true
+  shift
+  usage="a server needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --server --print-join-command prints them"
+  [ $# -gt 0 ] || fail "$usage"
+fi
 joining=false
 if [ $# -gt 0 ]; then
   joining=true
@@ -142,14 +152,17 @@ fi
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
 unpack_node
 [ -x "$checkout/dist/kedge" ] || fail "$checkout/dist is missing: run make build or make up"
-if $joining && [ -s "$config/server.yaml" ]; then
+if $joining && ! $control_plane && [ -s "$config/server.yaml" ]; then
   fail "this host runs a cluster of its own: remove it with scripts/clean-host.sh before joining another one"
 fi
 # shellcheck disable=SC2086 # no word, or one
 "$here/prepare-host.sh" --no-build $offline
 "$checkout/dist/kedge" version >/dev/null || fail "the program in $checkout/dist does not run on this host"
 
-if $joining; then
+if $control_plane; then
+  say "getting the keys of the cluster from $server"
+  KEDGE_TOKEN=$token "$checkout/dist/kedge" server join --server "$server" --ca-hash "$hash" --config "$config/server.yaml"
+elif $joining; then
   say "joining $server"
   join "$checkout/dist"
 fi

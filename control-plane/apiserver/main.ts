@@ -1,6 +1,7 @@
 /** The api-server, put together: what is stored, who may do what, how it is served, and the objects that every cluster has. */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import type { ServerBundle } from '../../api/domain/server-join.ts';
 import { clusterRanges } from '../../api/domain/cluster-ranges.ts';
 import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
@@ -26,6 +27,7 @@ import type { AuthorizationSettings } from './access/authorization/settings.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
 import { encryptionHandler } from './documents/encryption.ts';
+import { serverJoinHandler } from './documents/server-join.ts';
 import { consolePages } from './documents/console-pages.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
@@ -69,6 +71,8 @@ export interface ApiServerOptions {
   readonly store: Store;
   /** Under which keys objects are stored; default: those of the embedded store. */
   readonly keys?: KeyLayout;
+  /** What another server of the cluster needs; undefined when there can be none. */
+  readonly serverBundle?: (() => Promise<ServerBundle>) | undefined;
   /** The directory of the web console's files; without it, they are not served. */
   readonly console?: string | undefined;
   /** The metrics of the other roles of this process; it does not reject. */
@@ -152,7 +156,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     }),
-    paths: [encryptionHandler(encrypted)],
+    paths: [encryptionHandler(encrypted), serverJoinHandler({ api, bundle: options.serverBundle, logger })],
     checks: encrypted
       ? [{ name: 'kms-providers', failure: () => (encrypted.kmsFailure === undefined ? undefined : 'reason withheld') }]
       : [],

@@ -4,6 +4,7 @@ import {
   BOOTSTRAP_TOKEN,
   BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_TOKEN_TYPE,
+  BOOTSTRAP_USER_PREFIX,
   bootstrapSecretName,
 } from '../../../../api/domain/bootstrap-token.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
@@ -61,7 +62,7 @@ export class BootstrapTokenAuthenticator implements TokenAuthenticator {
     const groups = extraGroups(secret);
     if (!groups) throw new InvalidTokenError(`bootstrap token ${id} has an extra group outside system:bootstrappers`);
     return {
-      user: { name: `system:bootstrap:${id}`, groups: [BOOTSTRAPPERS_GROUP, ...groups, AUTHENTICATED_GROUP] },
+      user: { name: `${BOOTSTRAP_USER_PREFIX}${id}`, groups: [BOOTSTRAPPERS_GROUP, ...groups, AUTHENTICATED_GROUP] },
       audiences,
     };
   }

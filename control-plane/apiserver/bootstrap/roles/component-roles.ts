@@ -1,4 +1,5 @@
 /** The rules of upstream's other default ClusterRoles, by name: components, discovery, certificate approval. */
+import { SERVER_JOIN_PATH } from '../../../../api/domain/server-join.ts';
 import { ALL, READ, core, recordEvents, rule, urls } from './rule.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
@@ -132,6 +133,7 @@ export const componentRoles = (): Readonly<Record<string, readonly PolicyRule[]>
   ],
   // The files of the web console, which are the same everywhere.
   'kedge:console-files': [urls('get', '/console /console/ /console/*')],
+  'kedge:join-servers': [urls('get post', SERVER_JOIN_PATH)],
   'system:public-info-viewer': [urls('get', '/healthz /livez /readyz /version /version/')],
   'system:service-account-issuer-discovery': [
     urls(

@@ -4,7 +4,7 @@
  */
 import { RBAC_GROUP } from '../../../../api/kinds/rbac/rbac-validation.ts';
 import { CLUSTER_DNS } from '../../../../api/domain/cluster-dns.ts';
-import { JOINING_NODES_GROUP } from '../../../../api/domain/bootstrap-token.ts';
+import { JOINING_NODES_GROUP, JOINING_SERVERS_GROUP } from '../../../../api/domain/bootstrap-token.ts';
 import { NODES_GROUP } from '../../../../api/domain/node-identity.ts';
 import {
   AUTHENTICATED_GROUP,
@@ -122,6 +122,7 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     // It enforces policies, which are about pods of all nodes.
     bindCluster(NETWORK_POLICY_READER, NETWORK_POLICY_READER, group(NODES_GROUP)),
     bindCluster('kedge:apiserver-kubelet-client', 'system:kubelet-api-admin', user('kube-apiserver-kubelet-client')),
+    sameName('kedge:join-servers', group(JOINING_SERVERS_GROUP)),
     bindCluster('kedge:join-nodes', 'system:node-bootstrapper', joiningNodes),
     bindCluster('kedge:approve-node-certificates', NODE_CLIENT_APPROVAL, joiningNodes),
     bindCluster('kedge:renew-node-certificates', NODE_RENEWAL_APPROVAL, group(NODES_GROUP)),

@@ -1,0 +1,26 @@
+/** What this server gives to one that joins: read when it is asked for, since files change. */
+import { readFile } from 'node:fs/promises';
+import type { ServerBundle } from '../../api/domain/server-join.ts';
+import type { ServerConfig } from '../config.ts';
+import type { ClusterPki } from '../pki/cluster-pki.ts';
+import { FILES, sharedSettings } from './shared-settings.ts';
+
+/** Rejects when a file that a setting names cannot be read. */
+export async function makeServerBundle(
+  config: ServerConfig,
+  { ca, frontProxyCa, serviceAccountKey }: Pick<ClusterPki, 'ca' | 'frontProxyCa' | 'serviceAccountKey'>,
+): Promise<ServerBundle> {
+  const named = Object.entries(config).filter(([name, file]) => FILES.has(name) && file !== '');
+  const files = await Promise.all(named.map(async ([name, file]) => [name, await readFile(String(file), 'utf8')]));
+  return {
+    settings: sharedSettings(config),
+    files: Object.fromEntries(files) as Record<string, string>,
+    pki: {
+      'ca.crt': ca.certificate,
+      'ca.key': ca.key,
+      'front-proxy-ca.crt': frontProxyCa.certificate,
+      'front-proxy-ca.key': frontProxyCa.key,
+      'sa.key': serviceAccountKey,
+    },
+  };
+}
