@@ -96,12 +96,10 @@ class Candidate {
   }
 
   /** Creates, renews or takes over the Lease. Returns false when another candidate holds it or the request fails. */
-  async tryToHold(signal: AbortSignal): Promise<boolean> {
+  async tryToHold(signal: AbortSignal, limitMs = ATTEMPT_LIMIT_MS): Promise<boolean> {
     const { name, logger } = this.#options;
     try {
-      return await withDeadline({ what: `lease ${name}`, limitMs: ATTEMPT_LIMIT_MS, signal }, (limit) =>
-        this.#tryToHoldWithin(limit),
-      );
+      return await withDeadline({ what: `lease ${name}`, limitMs, signal }, (limit) => this.#tryToHoldWithin(limit));
     } catch (error) {
       const isSilence = error instanceof ConnectionError || error instanceof DeadlineError;
       if (!(error instanceof StatusError || isSilence || signal.aborted)) throw error;
@@ -159,8 +157,12 @@ class Candidate {
     while (!signal.aborted && Date.now() - renewedAt < deadlineMs) {
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      const isHeld = await this.tryToHold(signal);
-      if (isHeld) renewedAt = Date.now();
+      // Others may have seen it as soon as it was sent, and an answer that comes after the deadline is none.
+      const sentAt = Date.now();
+      const leftMs = renewedAt + deadlineMs - sentAt;
+      if (leftMs <= 0) return;
+      const isHeld = await this.tryToHold(signal, Math.min(ATTEMPT_LIMIT_MS, leftMs));
+      if (isHeld) renewedAt = sentAt;
       waitMs = isHeld ? renewMs : RETRY_PERIOD_MS;
     }
   }

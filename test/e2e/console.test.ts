@@ -13,7 +13,7 @@ import { eventually } from '../support/wait.ts';
 t.setTimeout(8 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-console' });
 cluster.endWith(t);
-const browser = await startBrowser({ directory: cluster.directory, netns: await cluster.addOutsider() });
+const browser = await startBrowser({ directory: cluster.directory, netns: (await cluster.addOutsider()).netns });
 t.teardown(() => browser.close());
 const SERVER = `https://${cluster.host.ip}:6443`;
 

@@ -13,6 +13,8 @@ import { eventually } from './wait.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BUILT = path.join(ROOT, 'dist');
 const NETWORK = '10.77.0';
+/** The last number of the address of a host that is no node. */
+const OUTSIDER = 250;
 const NETWORK_V6 = 'fd00:77::';
 
 export interface ClusterOptions {
@@ -27,6 +29,8 @@ export interface ClusterOptions {
   readonly ingress?: boolean;
   /** Additional settings of the agents. */
   readonly agent?: Readonly<Record<string, string>>;
+  /** Runs when the first node is there, before its server is started. */
+  readonly prepare?: (cluster: Cluster) => Promise<void>;
 }
 
 export class Cluster implements AsyncDisposable {
@@ -38,11 +42,12 @@ export class Cluster implements AsyncDisposable {
   readonly ipv6: boolean;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #hasIngress: boolean;
+  readonly #prepare: ClusterOptions['prepare'];
   readonly #outsiders: string[] = [];
   #server: Daemon | undefined;
 
   private constructor(
-    { name, ipv6 = false, server = {}, agent = {}, ingress = false }: ClusterOptions,
+    { name, ipv6 = false, server = {}, agent = {}, ingress = false, prepare }: ClusterOptions,
     directory: string,
   ) {
     this.name = name;
@@ -50,6 +55,7 @@ export class Cluster implements AsyncDisposable {
     this.agentSettings = agent;
     this.ipv6 = ipv6;
     this.#settings = server;
+    this.#prepare = prepare;
     this.#hasIngress = ingress;
   }
 
@@ -72,6 +78,7 @@ export class Cluster implements AsyncDisposable {
     if (!this.#hasIngress) await rm(path.join(path.dirname(this.kedge), 'images/ingress.tar'));
     const first = await ClusterNode.create(this, 0);
     this.nodes.push(first);
+    await this.#prepare?.(this);
     await this.startServer();
     for (let index = 1; index < nodes; index++) this.nodes.push(await ClusterNode.create(this, index));
     await Promise.all(this.nodes.map((node) => node.start()));
@@ -135,19 +142,25 @@ export class Cluster implements AsyncDisposable {
     return path.join(this.directory, 'server');
   }
 
-  /** A network namespace on the nodes' network, whose links stay the same when pods come and go: browsers take a change for an outage. */
-  async addOutsider(): Promise<string> {
-    const name = `${path.basename(this.directory)}-out`;
+  /** A network namespace on the nodes' network, which has a port on the bridge of the first node, and whose links stay the same when pods come and go: browsers take a change for an outage. */
+  async addOutsider(
+    number = OUTSIDER,
+  ): Promise<{ readonly netns: string; readonly ip: string; readonly port: string }> {
+    const [name, ip, port] = [
+      `${path.basename(this.directory)}-out${number}`,
+      `${NETWORK}.${number}`,
+      `lan-out${number}`,
+    ];
     const hub = this.host.netns;
     await run('ip', ['netns', 'add', name]);
     this.#outsiders.push(name);
     const ends = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name];
-    await run('ip', ['-n', hub, 'link', 'add', 'lan-out', ...ends]);
-    await run('ip', ['-n', hub, 'link', 'set', 'lan-out', 'master', 'lan0', 'up']);
+    await run('ip', ['-n', hub, 'link', 'add', port, ...ends]);
+    await run('ip', ['-n', hub, 'link', 'set', port, 'master', 'lan0', 'up']);
     await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
-    await run('ip', ['-n', name, 'address', 'add', `${NETWORK}.250/24`, 'dev', 'eth0']);
+    await run('ip', ['-n', name, 'address', 'add', `${ip}/24`, 'dev', 'eth0']);
     await run('ip', ['-n', name, 'link', 'set', 'eth0', 'up']);
-    return name;
+    return { netns: name, ip, port };
   }
 
   /** Starts or restarts the server, with other settings if there are `more`; resolves when it is ready. */
