@@ -76,23 +76,33 @@ const startServer = (index: number): Daemon =>
 const known = async (): Promise<KnownServers> =>
   JSON.parse(await readFile(path.join(node.directory, 'agent/pki/api-servers.json'), 'utf8')) as KnownServers;
 const urlOf = (index: number): string => `https://${ips[index]}:6443`;
-/** The index of the server that the agent uses. */
-async function inUse(): Promise<number> {
-  const { last } = await known();
-  return ips.findIndex((_, index) => urlOf(index) === last);
+interface Move {
+  readonly at: number;
+  readonly from: string;
+  readonly server: string;
 }
 
-/** How long the agent takes to be at another server than one that fails now, by its own log; in milliseconds. */
-async function moved(from: number, failedAt: number): Promise<number> {
-  return eventually('the agent to use another server', async () => {
-    for (const line of (await node.agent.output()).split('\n')) {
-      if (!line.includes('using another api-server')) continue;
-      const { time, from: left } = JSON.parse(line) as { time: string | number; from: string };
-      const at = new Date(time).getTime();
-      if (at >= failedAt && left === urlOf(from)) return at - failedAt;
-    }
-    return undefined;
+/** How the agent has gone from server to server, by its log. */
+async function moves(): Promise<readonly Move[]> {
+  const lines = (await node.agent.output()).split('\n').filter((line) => line.includes('using another api-server'));
+  return lines.map((line) => {
+    const { time, from, server } = JSON.parse(line) as { time: string; from: string; server: string };
+    return { at: Date.parse(time), from, server };
   });
+}
+
+/** The index of the server that the agent uses. */
+async function inUse(): Promise<number> {
+  const server = (await moves()).at(-1)?.server ?? urlOf(0);
+  return ips.findIndex((_, index) => urlOf(index) === server);
+}
+
+/** How long the agent takes to be at another server than one that has failed; in milliseconds. */
+async function moved(from: number, failedAt: number): Promise<number> {
+  const move = await eventually('the agent to use another server', async () =>
+    (await moves()).find(({ at, from: left }) => at >= failedAt && left === urlOf(from)),
+  );
+  return move.at - failedAt;
 }
 
 const lease = (name: string): Promise<Lease> => cluster.get<Lease>('lease', '-n', 'kube-system', name);
@@ -175,7 +185,8 @@ t.test('no acknowledged write is lost, and the agent is never without a server f
   etcds[third] = startEtcd(cluster.directory, third, netns);
   if (third === 0) await cluster.startServer();
   servers[third] = third === 0 ? cluster.server : startServer(third);
-  await eventually('all to be endpoints again', async () => (await endpoints()) === ips.toSorted().join());
+  // Its address is an endpoint until its key expires: what counts is that it answers.
+  await eventually('the server to be back', () => cluster.kubectl('get', '--raw', '/readyz', '--server', urlOf(third)));
 
   child.stdin.write('end\n');
   await once(child, 'exit');
