@@ -32,6 +32,7 @@ export function parseKnownServers(text: string): KnownServers | undefined {
 export class ServerRecord {
   readonly #file: string;
   readonly #logger: Logger;
+  #written: Promise<void> = Promise.resolve();
 
   /** @param directory of what belongs to the membership in this cluster; removed when the host joins another one. */
   constructor(directory: string, logger: Logger) {
@@ -48,8 +49,13 @@ export class ServerRecord {
     return known;
   }
 
-  /** A failure is logged: the list is of use after a restart only. */
-  async write(known: KnownServers): Promise<void> {
+  /** One after the other, so that the last one stays. A failure is logged: the list is of use after a restart only. */
+  write(known: KnownServers): Promise<void> {
+    this.#written = this.#written.then(() => this.#write(known));
+    return this.#written;
+  }
+
+  async #write(known: KnownServers): Promise<void> {
     try {
       await writeFileAtomically(this.#file, `${JSON.stringify(known)}\n`, FILE_MODE);
     } catch (error) {
