@@ -198,7 +198,11 @@ t.test('an outage is logged when it begins, once per minute while it lasts, and 
 t.test('a failing request is logged by itself while the server serves others', (t) => {
   const log = new Log();
   let now = 0;
-  const server = new Reachability(() => 'https://api:6443', log, () => now);
+  const server = new Reachability(
+    () => 'https://api:6443',
+    log,
+    () => now,
+  );
   const startedAtMs = server.now();
   now = 10;
   server.answered();
