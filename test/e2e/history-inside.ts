@@ -3,6 +3,7 @@
  * writer, which raises its value by one with each acknowledged update and goes to the next server when one fails. The watch goes on from the
  * last revision at the next server. A line on stdin ends it; then the history is printed as one line of JSON.
  */
+/* eslint-disable kedge/fixed-waits -- a client's pauses between attempts and pings; nothing is asserted after them. */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -141,10 +141,9 @@ t.test('a host that has joined is another server of the same cluster', async (t)
   await join('second', '', hash, ...own);
   t.equal(await readFile(at('second.yaml'), 'utf8'), settings, 'what was interrupted is completed');
 
-  const daemon = new Daemon(process.execPath, [PROGRAM, 'server', '--config', at('second.yaml')], {
+  await using daemon = new Daemon(process.execPath, [PROGRAM, 'server', '--config', at('second.yaml')], {
     log: at('second.log'),
   });
-  await using _second = daemon;
   await using other = await ready('second', daemon);
   await one.create(secrets, { metadata: { name: 'kept', namespace: 'default' }, data: { a: 'Yg==' } });
   t.equal((await other.get(secrets, 'default', 'kept')).data?.['a'], 'Yg==', 'it reads what the other has encrypted');
