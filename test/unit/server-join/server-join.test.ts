@@ -45,7 +45,7 @@ async function answer(
   let sent: unknown;
   const exchange = {
     ...{ info: { path, method }, user, request: {}, header: (name: string) => headers[name] },
-    write: (_: number, __: string, text: string) => (sent = JSON.parse(text)),
+    write: (_: number, __: string, text: string) => void (sent = JSON.parse(text)),
   };
   try {
     return (await handler(exchange as never)) ? sent : undefined;
