@@ -12,8 +12,10 @@ import { StoredObjects, UndecodableError } from './apiserver/storage/cache/store
 import type { ServerConfig } from './config.ts';
 import type { ClusterPki } from './pki/cluster-pki.ts';
 import { PkiError } from './pki/pem-files.ts';
+import { mustBeRestored, mustNotBeMoved } from './data-dir-notices.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { EncryptedStore } from './store/encrypted/encrypted-store.ts';
+import { asHome } from './store/etcd/home-record.ts';
 import type { Store, StoredValue } from './store/store.ts';
 
 export interface OpenedStore {
@@ -21,9 +23,11 @@ export interface OpenedStore {
   readonly keys: KeyLayout;
   /** The memory-mapped file of an embedded store. */
   readonly dataFile: string | undefined;
+  /** The store without encryption over it: what backups are made of. */
+  readonly plain: Store;
 }
 
-type StoreSettings = Pick<
+export type StoreSettings = Pick<
   ServerConfig,
   | 'dataDir'
   | 'store'
@@ -36,7 +40,8 @@ type StoreSettings = Pick<
   | 'encryptionProviderConfig'
 >;
 
-const directoryOf = ({ dataDir }: StoreSettings): string => path.join(dataDir, 'store');
+/** Of the embedded store. */
+export const storeDirectory = ({ dataDir }: Pick<StoreSettings, 'dataDir'>): string => path.join(dataDir, 'store');
 
 /** With what is to be encrypted in it. */
 export async function openStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
@@ -67,25 +72,38 @@ async function encryptedStore(
 }
 
 /** Loads the one that is used only: each brings a library of its own. */
-async function openPlainStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
+export async function openPlainStore(config: StoreSettings, signal: AbortSignal, logger: Logger): Promise<OpenedStore> {
+  await mustBeRestored(config.dataDir);
   if (config.store === 'etcd') {
-    const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
     const keys = upstreamKeys(config.etcdPrefix);
-    const store = await openEtcdStore({
-      servers: config.etcdServers,
-      caFile: config.etcdCafile,
-      certFile: config.etcdCertfile,
-      keyFile: config.etcdKeyfile,
-      root: keys.root,
-      compactionIntervalMs: config.etcdCompactionIntervalSeconds * 1000,
-      logger,
-      signal,
-    });
-    return { store, keys, dataFile: undefined };
+    const opened = await openEtcd(config, keys.root, signal, logger);
+    try {
+      const store = await asHome(opened, keys.root, `etcd at ${config.etcdServers.join(', ')}`);
+      return { store, keys, dataFile: undefined, plain: store };
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
   }
+  await mustNotBeMoved(storeDirectory(config));
   const { openEmbeddedStore } = await import('./store/embedded/embedded-store.ts');
-  const store = await openEmbeddedStore({ path: directoryOf(config), logger });
-  return { store, keys: GROUPED_KEYS, dataFile: store.dataFile };
+  const store = await openEmbeddedStore({ path: storeDirectory(config), logger });
+  return { store, keys: GROUPED_KEYS, dataFile: store.dataFile, plain: store };
+}
+
+/** Whatever it says of itself (`etcd/home-record.ts`). */
+export async function openEtcd(config: StoreSettings, root: string, signal: AbortSignal, logger: Logger): Promise<Store> {
+  const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
+  return openEtcdStore({
+    servers: config.etcdServers,
+    caFile: config.etcdCafile,
+    certFile: config.etcdCertfile,
+    keyFile: config.etcdKeyfile,
+    root,
+    compactionIntervalMs: config.etcdCompactionIntervalSeconds * 1000,
+    logger,
+    signal,
+  });
 }
 
 /** Where the objects of a cluster are, for messages; undefined when the cluster is new. */
@@ -93,7 +111,7 @@ export async function existingCluster(
   config: StoreSettings,
   opened: OpenedStore | undefined,
 ): Promise<string | undefined> {
-  if (config.store !== 'etcd') return (await hasStore(directoryOf(config))) ? directoryOf(config) : undefined;
+  if (config.store !== 'etcd') return (await hasStore(storeDirectory(config))) ? storeDirectory(config) : undefined;
   const { items } = (await opened?.store.list(opened.keys.root, { limit: 1 })) ?? { items: [] };
   return items.length > 0 ? `etcd at ${config.etcdServers.join(', ')}` : undefined;
 }

@@ -119,12 +119,14 @@ export interface Store {
 
 export class ConflictError extends Error {
   override readonly name = 'ConflictError';
+  readonly key: string;
   /** The key's current value; undefined when the key does not exist. */
   readonly current: StoredValue | undefined;
   /** The store's revision at the time of the check. */
   readonly revision: number;
   constructor(key: string, current: StoredValue | undefined, revision: number) {
     super(current ? `${key} is at revision ${current.revision}` : `${key} does not exist`);
+    this.key = key;
     this.current = current;
     this.revision = revision;
   }
@@ -132,11 +134,13 @@ export class ConflictError extends Error {
 
 export class CompactedError extends Error {
   override readonly name = 'CompactedError';
+  readonly requested: number;
   /** The oldest revision that there is; undefined when the store has not said. */
   readonly compactedRevision: number | undefined;
   constructor(requested: number, compactedRevision?: number) {
     const oldest = compactedRevision === undefined ? '' : `; the oldest is ${compactedRevision}`;
     super(`revision ${requested} has been compacted${oldest}`);
+    this.requested = requested;
     this.compactedRevision = compactedRevision;
   }
 }

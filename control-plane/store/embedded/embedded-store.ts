@@ -30,6 +30,8 @@ export interface EmbeddedStoreOptions {
   readonly fileCompaction?: { readonly fromBytes: number; readonly maxUse: number };
   /** Milliseconds that a write waits for the disk; default: CALL_LIMIT_MS. */
   readonly callLimitMs?: number;
+  /** A new store begins after this revision, as if all before had been compacted; of no effect on one that has a revision. */
+  readonly startRevision?: number;
 }
 
 const FILE_COMPACTION = { fromBytes: 64 * 2 ** 20, maxUse: 0.4 };
@@ -50,6 +52,9 @@ interface Compaction {
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
   const directory = await openDataDirectory(options.path);
   try {
+    const { startRevision = 0 } = options;
+    if (startRevision > 0 && directory.log.lastRevision === 0)
+      await directory.log.commit([], { compactedRevision: startRevision, revisions: [] });
     return new EmbeddedStore(directory, options);
   } catch (error) {
     await directory.close(directory.log);
