@@ -7,6 +7,7 @@ import { ConnectionError } from '../client/connection-error.ts';
 import { DeadlineError } from '../client/deadline.ts';
 import { KubeconfigError } from '../client/kubeconfig.ts';
 import { SettingValueError } from '../daemon/setting-rules.ts';
+import { BackupError } from '../control-plane/backup/backup-error.ts';
 import { TokenFileError } from '../control-plane/apiserver/access/authentication/static-tokens.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';
@@ -28,6 +29,7 @@ const PLAIN = [
   PkiError,
   TokenFileError,
   StoreUnavailableError,
+  BackupError,
 ];
 
 /**

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { accessCommand } from './access.ts';
 import { agentCommand } from './agent.ts';
+import { backupCommand } from './backup.ts';
 import { certsCommand } from './certs.ts';
 import { consoleCommand } from './console.ts';
 import { hollowCommand } from './hollow.ts';
@@ -23,6 +24,7 @@ import { resetCommand } from './reset.ts';
 import { runCommand } from './run-command.ts';
 import { secretsEncryptCommand } from './secrets-encrypt.ts';
 import { serverCommand } from './server.ts';
+import { storeCommand } from './store.ts';
 import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
 import { upgradeCommand } from './upgrade.ts';
@@ -55,6 +57,8 @@ export async function runProgram(): Promise<void> {
     .addCommand(accessCommand())
     .addCommand(certsCommand())
     .addCommand(secretsEncryptCommand())
+    .addCommand(backupCommand())
+    .addCommand(storeCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())
     .addCommand(consoleCommand())

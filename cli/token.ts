@@ -17,6 +17,7 @@ import {
 } from './bootstrap-token.ts';
 import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import { printTable } from './table.ts';
 import type { Secret } from '../api/types/core/v1.gen.ts';
 import { print } from './output.ts';
 
@@ -81,17 +82,6 @@ async function installer(): Promise<string> {
 function remaining({ expiresAt }: BootstrapToken, now: number): string {
   if (expiresAt === undefined) return '<forever>';
   return expiresAt > now ? humanDuration(expiresAt - now) : '<expired>';
-}
-
-function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows)
-    print(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('   ')
-        .trimEnd(),
-    );
 }
 
 async function list({ kubeconfig }: TokenOptions): Promise<void> {

@@ -33,6 +33,7 @@ import {
   authorizationHelp,
   authorizationRules,
 } from './apiserver/access/authorization/settings.ts';
+import { backupDefaults, backupHelp, backupRules } from './backup/settings.ts';
 import { auditDefaults, auditHelp, auditRules } from './apiserver/audit/settings.ts';
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
@@ -72,6 +73,7 @@ export const defaultServerConfig = {
   ...authenticationDefaults,
   ...authorizationDefaults,
   ...auditDefaults,
+  ...backupDefaults,
   encryptionProviderConfig: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
@@ -134,6 +136,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   ...authenticationHelp,
   ...authorizationHelp,
   ...auditHelp,
+  ...backupHelp,
   encryptionProviderConfig:
     'file that says what is encrypted in the store, apiserver.config.k8s.io/v1 EncryptionConfiguration (docs/encryption.md); read again when it changes',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
@@ -295,6 +298,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   ...authenticationRules,
   ...authorizationRules,
   ...auditRules,
+  ...backupRules,
   disable: addonsProblem,
   loadBalancerPools: poolsProblem,
   loadBalancerReservedPorts: readableBy((texts) => texts.map(readPorts)),

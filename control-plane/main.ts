@@ -21,6 +21,8 @@ import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { certificateMetrics } from './pki/certificate-metrics.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
+import { startBackups } from './backup/backup-schedule.ts';
+import { sourceOf } from './backup/store-pages.ts';
 import { checkSameCluster, existingCluster, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { makeServerBundle } from './joining/make-bundle.ts';
@@ -126,13 +128,16 @@ async function runApiServer(
   });
   const pki = await openPki({ ...(await pkiOptions()), mayReplaceCa: true });
   if (shared) await checkSameCluster(config, shared, pki, logger);
-  const { store, keys, dataFile } = shared ?? (await openStore(config, signal, logger));
+  const { store, keys, dataFile, plain } = shared ?? (await openStore(config, signal, logger));
   if (!shared) stack.defer(() => store.close());
   collectWhenIdle(signal, dataFile);
   let current = pki;
   let kubeletIdentity = await readKubeletIdentity(config, pki);
   let frontProxyClient = pki.frontProxyClient;
   if (!kubeletIdentity.ca) logger.warn({}, 'kubelet serving certificates are not verified');
+  const backupSource = sourceOf(plain, config.store === 'etcd' ? 'etcd' : 'embedded', keys.root);
+  const backups = await startBackups({ config, source: backupSource, logger, signal });
+  if (backups) stack.use(backups);
   const server = await startApiServer({
     config,
     pki,
@@ -140,9 +145,10 @@ async function runApiServer(
     frontProxyClient: () => frontProxyClient,
     store,
     keys,
-    serverBundle: shared && (() => makeServerBundle(config, pki)),
+    serverBundle: shared && (() => makeServerBundle(config, current)),
+    backupSource,
     console: await consoleDirectory(config, logger),
-    metricsElsewhere: async () => certificateMetrics(current) + (await metrics.text()),
+    metricsElsewhere: async () => certificateMetrics(current) + (await metrics.text()) + (backups?.metrics() ?? ''),
     logger,
     signal,
   });

@@ -28,6 +28,8 @@ import type { AuditSettings } from './audit/settings.ts';
 import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
 import { encryptionHandler } from './documents/encryption.ts';
 import { serverJoinHandler } from './documents/server-join.ts';
+import { backupHandler } from './documents/backup.ts';
+import type { RecordSource } from '../backup/store-pages.ts';
 import { consolePages } from './documents/console-pages.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
@@ -73,6 +75,8 @@ export interface ApiServerOptions {
   readonly keys?: KeyLayout;
   /** What another server of the cluster needs; undefined when there can be none. */
   readonly serverBundle?: (() => Promise<ServerBundle>) | undefined;
+  /** What `/backup` serves; without it, there is no such path. */
+  readonly backupSource?: RecordSource;
   /** The directory of the web console's files; without it, they are not served. */
   readonly console?: string | undefined;
   /** The metrics of the other roles of this process; it does not reject. */
@@ -156,7 +160,11 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     }),
-    paths: [encryptionHandler(encrypted), serverJoinHandler({ api, bundle: options.serverBundle, logger })],
+    paths: [
+      encryptionHandler(encrypted),
+      serverJoinHandler({ api, bundle: options.serverBundle, logger }),
+      ...(options.backupSource ? [backupHandler(options.backupSource)] : []),
+    ],
     checks: encrypted
       ? [{ name: 'kms-providers', failure: () => (encrypted.kmsFailure === undefined ? undefined : 'reason withheld') }]
       : [],

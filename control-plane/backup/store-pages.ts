@@ -30,7 +30,7 @@ export interface PagePosition {
 }
 
 export const FIRST_PAGE = 100;
-const MAX_PAGE = 1000;
+export const MAX_PAGE = 1000;
 /** A page is to be about as long: objects of some clusters have a kilobyte, those of others a megabyte. */
 const PAGE_BYTES = 2 * 2 ** 20;
 /** How often all is read again when the history is gone before the last page is read. */

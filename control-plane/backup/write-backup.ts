@@ -115,7 +115,7 @@ class BackupWriter {
     this.#bytes += value.length;
     if (isEncryptedValue(value)) this.#encryptedValues++;
     else if (key === this.#clusterKey)
-      this.#clusterId = new StoredObjects(namespaces).read(value).metadata?.uid ?? '';
+      this.#clusterId = new StoredObjects(namespaces).read(value).object.metadata?.uid ?? '';
   }
 
   #part(entry: ArchiveEntry): ArchiveEntry {

@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ServerBundle } from '../../api/domain/server-join.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
+import { OVERLAP_FILES } from '../pki/ca-rotation.ts';
 import {
   CERTIFICATE_MODE,
   KEY_MODE,
@@ -26,7 +27,7 @@ const SHARED = 'shared';
 const CONFIGURATION = 'server.yaml';
 
 /** What every server has to have from the others; with `serviceAccountKey` of cluster-pki.ts. */
-const PKI_FILES = ['ca.crt', 'ca.key', 'front-proxy-ca.crt', 'front-proxy-ca.key', 'sa.key'] as const;
+const PKI_FILES: readonly string[] = ['ca.crt', 'ca.key', 'front-proxy-ca.crt', 'front-proxy-ca.key', 'sa.key'];
 
 /** `received`: a former attempt has got everything and not finished. */
 export type Standing = 'new' | 'received' | 'joined';
@@ -72,8 +73,10 @@ export async function receive({ dataDir, caHash, pki, files, configuration }: Re
   const making = `${stage}.new`;
   await rm(making, { recursive: true, force: true });
   for (const folder of [PKI, SHARED]) await mkdir(join(making, folder), { recursive: true, mode: DIRECTORY_MODE });
-  for (const name of PKI_FILES) {
-    const text = new Map(Object.entries(pki)).get(name);
+  const given = new Map(Object.entries(pki));
+  for (const name of [...PKI_FILES, ...OVERLAP_FILES]) {
+    const text = given.get(name);
+    if (text === undefined && !PKI_FILES.includes(name)) continue;
     if (text === undefined) throw new PkiError(`the server has not given ${name}: is it of another version?`);
     await writeAtomically(join(making, PKI, name), text, name.endsWith('.key') ? KEY_MODE : CERTIFICATE_MODE);
   }

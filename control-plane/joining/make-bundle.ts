@@ -1,17 +1,23 @@
 /** What this server gives to one that joins: read when it is asked for, since files change. */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ServerBundle } from '../../api/domain/server-join.ts';
 import type { ServerConfig } from '../config.ts';
+import { OVERLAP_FILES } from '../pki/ca-rotation.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
+import { readIfThere } from '../pki/pem-files.ts';
 import { FILES, sharedSettings } from './shared-settings.ts';
+
+type GivenPki = Pick<ClusterPki, 'ca' | 'directory' | 'frontProxyCa' | 'serviceAccountKey'>;
 
 /** Rejects when a file that a setting names cannot be read. */
 export async function makeServerBundle(
   config: ServerConfig,
-  { ca, frontProxyCa, serviceAccountKey }: Pick<ClusterPki, 'ca' | 'frontProxyCa' | 'serviceAccountKey'>,
+  { ca, directory, frontProxyCa, serviceAccountKey }: GivenPki,
 ): Promise<ServerBundle> {
   const named = Object.entries(config).filter(([name, file]) => FILES.has(name) && file !== '');
   const files = await Promise.all(named.map(async ([name, file]) => [name, await readFile(String(file), 'utf8')]));
+  const overlap = OVERLAP_FILES.map(async (name) => [name, await readIfThere(join(directory, name))] as const);
   return {
     settings: sharedSettings(config),
     files: Object.fromEntries(files) as Record<string, string>,
@@ -21,6 +27,7 @@ export async function makeServerBundle(
       'front-proxy-ca.crt': frontProxyCa.certificate,
       'front-proxy-ca.key': frontProxyCa.key,
       'sa.key': serviceAccountKey,
+      ...Object.fromEntries((await Promise.all(overlap)).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))),
     },
   };
 }

@@ -30,6 +30,8 @@ const PREPARED = 'rotation.d';
 const UNFINISHED = 'rotation.d.tmp';
 const PREVIOUS = 'ca-previous.crt';
 const CROSS = 'ca-cross.crt';
+/** What a host has besides the CA while the one before is trusted, too. */
+export const OVERLAP_FILES = [PREVIOUS, CROSS] as const;
 /** In the order in which they take their places. The key before its certificate: no server has a CA that it cannot sign with. */
 const FILES = [PREVIOUS, CROSS, 'ca.key', 'ca.crt'] as const;
 

@@ -14,6 +14,9 @@ const LOCK_LIMIT_MS = 10_000;
 /** Exit code of flock(1) when another process holds the lock. */
 const HELD = 1;
 
+/** Another process has the lock, as a server that runs. */
+class DirectoryLockedError extends StoreUnavailableError {}
+
 /** Returns the handle that holds the lock until it is closed. Throws StoreUnavailableError, without side effects. */
 export async function lockDirectory(path: string): Promise<FileHandle> {
   const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -26,9 +29,20 @@ export async function lockDirectory(path: string): Promise<FileHandle> {
   const { code, output } = outcome;
   if (code === 0) return directory;
   // This process has closed its handle: any process found is the other one.
-  throw new StoreUnavailableError(
-    code === HELD && output === '' ? await inUse(path) : `failed to lock ${path}: ${output}; use a local disk`,
-  );
+  if (code === HELD && output === '') throw new DirectoryLockedError(await inUse(path));
+  throw new StoreUnavailableError(`failed to lock ${path}: ${output}; use a local disk`);
+}
+
+/** Whether another process has the lock. Throws StoreUnavailableError when that cannot be found out. */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    await (await lockDirectory(path)).close();
+    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (error instanceof DirectoryLockedError) return true;
+    throw error;
+  }
 }
 
 async function flock({ fd }: FileHandle): Promise<{ code: number | null; output: string }> {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseSchedule } from '../../../api/kinds/batch/cron-schedule.ts';
 import { jobOf } from '../../../control-plane/controllers/workloads/cron-job/cron-job.ts';
-import { nextTime } from '../../../control-plane/controllers/workloads/cron-job/next-time.ts';
+import { nextTime } from '../../../api/domain/next-time.ts';
 import { planCronJob, type CronJobState } from '../../../control-plane/controllers/workloads/cron-job/plan.ts';
 import type { CronJob, CronJobSpec, CronJobStatus, Job } from '../../../api/types/batch/v1.gen.ts';
 

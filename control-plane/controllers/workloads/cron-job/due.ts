@@ -1,6 +1,6 @@
 /** Which start of a CronJob is due, and when to look again. Pure. Upstream: `mostRecentScheduleTime` (pkg/controller/cronjob/utils.go). */
 import type { CronSchedule } from '../../../../api/kinds/batch/cron-schedule.ts';
-import { nextTime } from './next-time.ts';
+import { nextTime } from '../../../../api/domain/next-time.ts';
 import type { CronJob } from '../../../../api/types/batch/v1.gen.ts';
 
 /** For clocks that differ a little: a start must not be looked for before its time. */

@@ -3,7 +3,7 @@
  * Days of the month and of the week are alternatives where both are restricted. A time that a change to summer time leaves out is
  * skipped for that day; one that comes twice, in autumn, is met twice.
  */
-import type { CronFields, CronSchedule } from '../../../../api/kinds/batch/cron-schedule.ts';
+import type { CronFields, CronSchedule } from '../kinds/batch/cron-schedule.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
