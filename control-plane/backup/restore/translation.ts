@@ -118,5 +118,5 @@ function lastSeen(events: StoredObjects, stored: Buffer): number {
   const { metadata } = event;
   const times = [own(event, 'lastTimestamp'), own(event, 'eventTime'), isJsonObject(metadata) && own(metadata, 'creationTimestamp')];
   const known = times.flatMap((time) => (typeof time === 'string' ? [Date.parse(time)] : []));
-  return Math.max(...known);
+  return known.length > 0 ? Math.max(...known) : NaN;
 }
