@@ -83,7 +83,8 @@ async function save({ to, kubeconfig, ...options }: SaveOptions): Promise<void> 
   const saved = await saveBackup({ contents, destination, secret, now: Date.now(), signal });
   console.log(path.join(destination.where, saved.name).replace(/^s3:\//, 's3://'));
   console.log(`saved and verified: ${summary(saved)}`);
-  for (const file of files.missing) console.log(`not in it: ${file}, which values in it are encrypted with: keep it elsewhere`);
+  for (const file of files.missing)
+    console.log(`not in it: ${file}, which values in it are encrypted with: keep it elsewhere`);
   if (!secret)
     console.error(
       "WARNING: the backup is NOT ENCRYPTED. It holds the private keys of the cluster's CA and all Secrets: whoever reads it is an " +
@@ -102,7 +103,9 @@ async function recordsOf(config: ServerConfig, caHash: string, kubeconfig: strin
   if (config.store === 'embedded' && (await isLocked(storeDirectory(config)))) {
     const cluster = await openCluster(kubeconfig ?? config.adminKubeconfig);
     if (publicKeyHash(cluster.ca) !== caHash)
-      throw new BackupError(`the kubeconfig is of another cluster than the keys in ${config.dataDir}: give --kubeconfig`);
+      throw new BackupError(
+        `the kubeconfig is of another cluster than the keys in ${config.dataDir}: give --kubeconfig`,
+      );
     return {
       records: await remoteSource(cluster.client, signal),
       [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
@@ -138,7 +141,9 @@ async function verify(name: string, { encryptionProviderConfig, ...options }: Ve
     console.log(`${name}: good, made ${manifest.createdAt}: ${summary({ manifest, bytes: size })}`);
     console.log(`${manifest.parts.length} parts with their SHA-256, ${decoded} objects decoded`);
     if (sealed > 0)
-      console.log(`${sealed} values are encrypted and were not decoded: --encryption-provider-config FILE reads them, too`);
+      console.log(
+        `${sealed} values are encrypted and were not decoded: --encryption-provider-config FILE reads them, too`,
+      );
     for (const [kind, count] of Object.entries(manifest.kinds)) console.log(`  ${kind}: ${count}`);
     for (const file of manifest.missing) console.log(`not in it: ${file}`);
   });
@@ -172,9 +177,20 @@ async function restore(name: string, { force, encryptionProviderConfig, ...optio
   const logger = daemonLogger('kedge-backup', 'warn');
   await withFile(config, name, signal, async (file) => {
     const now = Date.now();
-    const restored = await restoreBackup({ file, secret, config, encryption, force: force === true, now, signal, logger });
+    const restored = await restoreBackup({
+      file,
+      secret,
+      config,
+      encryption,
+      force: force === true,
+      now,
+      signal,
+      logger,
+    });
     const { manifest, firstRevision, kept, settings: directory } = restored;
-    console.log(`restored ${manifest.objects} objects of ${manifest.createdAt} to ${whereOf(config)}, and compared them`);
+    console.log(
+      `restored ${manifest.objects} objects of ${manifest.createdAt} to ${whereOf(config)}, and compared them`,
+    );
     console.log(`revisions continue at ${firstRevision}: clients list again`);
     for (const one of kept) console.log(`what was there is in ${one}`);
     if (directory) console.log(`the settings of the server that was saved are in ${directory}`);
@@ -210,7 +226,9 @@ async function schedule(options: Options): Promise<void> {
   const next = nextTime(times, Date.now(), times.timeZone ?? 'UTC');
   const found = await destination.list(interruption());
   const latest = found.at(-1);
-  console.log(`schedule: ${config.backupSchedule}, to ${destination.where}, of which ${config.backupRetention} are kept`);
+  console.log(
+    `schedule: ${config.backupSchedule}, to ${destination.where}, of which ${config.backupRetention} are kept`,
+  );
   console.log(`next: ${next === undefined ? 'never' : new Date(next).toISOString()}`);
   console.log(`latest: ${latest ? `${latest.name}, ${humanDuration(Date.now() - latest.createdAt)} ago` : 'none'}`);
 }

@@ -45,7 +45,8 @@ async function fetchPage(
   const value: unknown = JSON.parse(head?.toString() ?? '');
   if (!isJsonObject(value)) throw new BackupError('the server does not answer as kedge does');
   const [home, root, revision, next] = ['home', 'root', 'revision', 'next'].map((name) => own(value, name));
-  const isRight = (home === 'embedded' || home === 'etcd') && typeof root === 'string' && Number.isSafeInteger(revision);
+  const isRight =
+    (home === 'embedded' || home === 'etcd') && typeof root === 'string' && Number.isSafeInteger(revision);
   if (!isRight || (next !== undefined && typeof next !== 'string'))
     throw new BackupError('the server does not answer as kedge does');
   return { home, root, revision: Number(revision), next, records: lines.map(decodeRecord) };

@@ -31,7 +31,9 @@ async function migrate({ from, to, force, ...flags }: MigrateOptions): Promise<v
   const { migrateStore } = await import('../control-plane/backup/restore/migrate.ts');
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => controller.abort(new SettingsError(`ended by ${signal}: run it again, or go on as before`)));
+    process.once(signal, () =>
+      controller.abort(new SettingsError(`ended by ${signal}: run it again, or go on as before`)),
+    );
   const file = config.encryptionProviderConfig;
   const { sum, lastRevision, wasDone } = await migrateStore({
     from: source,
@@ -43,7 +45,9 @@ async function migrate({ from, to, force, ...flags }: MigrateOptions): Promise<v
     signal: controller.signal,
     logger: daemonLogger('kedge-store', 'warn'),
   });
-  console.log(`${wasDone ? 'was moved before' : 'moved'}: ${sum.count} objects, ${sum.bytes} bytes, compared: ${sum.hash}`);
+  console.log(
+    `${wasDone ? 'was moved before' : 'moved'}: ${sum.count} objects, ${sum.bytes} bytes, compared: ${sum.hash}`,
+  );
   console.log(`revisions continue above ${lastRevision}`);
   console.log(
     target === 'etcd'
@@ -66,6 +70,9 @@ export const storeCommand = (): Command =>
       .option('--etcd-certfile <file>', 'likewise')
       .option('--etcd-keyfile <file>', 'likewise')
       .option('--etcd-prefix <prefix>', 'likewise')
-      .option('--force', 'put the objects that the target has aside (embedded), or replace what was moved away from it (etcd)')
+      .option(
+        '--force',
+        'put the objects that the target has aside (embedded), or replace what was moved away from it (etcd)',
+      )
       .action((options: MigrateOptions) => migrate(options)),
   );

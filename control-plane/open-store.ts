@@ -92,7 +92,12 @@ export async function openPlainStore(config: StoreSettings, signal: AbortSignal,
 }
 
 /** Whatever it says of itself (`etcd/home-record.ts`). */
-export async function openEtcd(config: StoreSettings, root: string, signal: AbortSignal, logger: Logger): Promise<Store> {
+export async function openEtcd(
+  config: StoreSettings,
+  root: string,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<Store> {
   const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
   return openEtcdStore({
     servers: config.etcdServers,

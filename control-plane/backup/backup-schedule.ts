@@ -59,7 +59,10 @@ export class BackupSchedule implements AsyncDisposable {
       logger.error({ err: error, destination: destination.where }, 'backups cannot be listed');
     }
     if (!this.#options.secret)
-      logger.warn({ destination: destination.where }, "backups are not encrypted: they hold the keys of the cluster's CA");
+      logger.warn(
+        { destination: destination.where },
+        "backups are not encrypted: they hold the keys of the cluster's CA",
+      );
     this.#wait();
     return this;
   }

@@ -42,7 +42,7 @@ export function decodeRecord(line: Buffer): StoredRecord {
 
 /** The lines of a text, without newlines. */
 export function* linesOf(text: Buffer): Generator<Buffer> {
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     const end = text.indexOf(NEWLINE, from);
     if (end < 0) throw damaged();
     yield text.subarray(from, end);

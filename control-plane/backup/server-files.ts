@@ -60,7 +60,10 @@ export async function serverFiles(
   }
   for (const [setting, file] of wanted) {
     // Two settings may have files of the same name.
-    const name = `settings/${setting}-${path.basename(file).replace(/[^A-Za-z0-9._-]/g, '_').slice(-50)}`;
+    const name = `settings/${setting}-${path
+      .basename(file)
+      .replace(/[^A-Za-z0-9._-]/g, '_')
+      .slice(-50)}`;
     files.push({ name, content: await readConfigurationFile(file, `${setting} ${file}`) });
   }
   return { caHash, files, missing };

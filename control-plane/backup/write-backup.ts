@@ -43,7 +43,11 @@ export function resourceName(layout: KeyLayout, key: string): string {
 }
 
 /** Throws BackupError, and what the store throws; then there is no file. */
-export async function writeBackup(file: string, contents: BackupContents, options: WriteOptions): Promise<BackupManifest> {
+export async function writeBackup(
+  file: string,
+  contents: BackupContents,
+  options: WriteOptions,
+): Promise<BackupManifest> {
   return unlessCompacted(async () => {
     const backup = new BackupWriter(contents, options);
     await writeArchive(file, backup.entries(), options);

@@ -10,8 +10,7 @@ import { isJsonObject, own } from '../../../api/machinery/own.ts';
 import { BackupError } from '../backup-error.ts';
 import { ByteReader } from './byte-reader.ts';
 
-export type BackupSecret =
-  { readonly passphrase: string } | { readonly key: Buffer };
+export type BackupSecret = { readonly passphrase: string } | { readonly key: Buffer };
 
 /** What an encrypted file begins with; a line of JSON follows. */
 export const ENCRYPTED_MAGIC = Buffer.from('kedge-backup-encrypted-1\n');
@@ -144,7 +143,9 @@ function parsed(text: string): EnvelopeHeader | undefined {
   if (Buffer.from(salt, 'base64').length !== SALT_BYTES) return undefined;
   if (Buffer.from(prefix, 'base64').length !== PREFIX_BYTES) return undefined;
   if (kdf === 'hkdf-sha256') return { cipher, kdf, salt, prefix };
-  const [N, r, p] = ['N', 'r', 'p'].map((name) => own(value, name)).map((one) => (Number.isInteger(one) ? Number(one) : 0));
+  const [N, r, p] = ['N', 'r', 'p']
+    .map((name) => own(value, name))
+    .map((one) => (Number.isInteger(one) ? Number(one) : 0));
   if (kdf !== 'scrypt' || !N || !r || !p || r < 1 || p < 1 || p > MAX_SCRYPT_P) return undefined;
   if (N < 2 || !Number.isInteger(Math.log2(N)) || 128 * N * r > MAX_SCRYPT_BYTES) return undefined;
   return { cipher, kdf, salt, prefix, N, r, p };

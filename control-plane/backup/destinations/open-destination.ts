@@ -9,7 +9,10 @@ export const isS3 = (text: string): boolean => text.startsWith('s3:');
 
 /** The rest of a sentence about what is wrong; undefined when nothing is. */
 export function destinationProblem(text: string, s3Config: string): string | undefined {
-  if (!isS3(text)) return text.startsWith('/') ? undefined : `must be an absolute path or s3://BUCKET/PREFIX, not ${JSON.stringify(text)}`;
+  if (!isS3(text))
+    return text.startsWith('/')
+      ? undefined
+      : `must be an absolute path or s3://BUCKET/PREFIX, not ${JSON.stringify(text)}`;
   if (!parseS3Url(text)) return `must be s3://BUCKET/PREFIX, not ${JSON.stringify(text)}`;
   return s3Config === '' ? 'needs the settings of S3, in a file that backup-s3-config names' : undefined;
 }

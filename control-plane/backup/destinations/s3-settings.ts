@@ -19,7 +19,9 @@ export function loadS3Settings(file: string): Promise<S3Settings> {
     const { value, problems } = parseConfiguration(text, 'settings of S3');
     const unknown = Object.keys(value).find((key) => !KEYS.includes(key));
     if (problems.length > 0 || unknown !== undefined)
-      throw new SettingValueError(problems[0] ?? `unknown setting ${JSON.stringify(unknown)}; there are ${KEYS.join(', ')}`);
+      throw new SettingValueError(
+        problems[0] ?? `unknown setting ${JSON.stringify(unknown)}; there are ${KEYS.join(', ')}`,
+      );
     const fields = new Map(Object.entries(value));
     const textOf = (key: string): string => {
       const given = fields.get(key);
@@ -30,7 +32,9 @@ export function loadS3Settings(file: string): Promise<S3Settings> {
     const endpoint = textOf('endpoint');
     const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
     if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash || url.username)
-      throw new SettingValueError(`endpoint must be a URL such as https://s3.example.com, not ${JSON.stringify(endpoint)}`);
+      throw new SettingValueError(
+        `endpoint must be a URL such as https://s3.example.com, not ${JSON.stringify(endpoint)}`,
+      );
     const caFile = fields.has('ca-file') ? textOf('ca-file') : undefined;
     const ca = caFile === undefined ? undefined : (await readConfigurationFile(caFile, `ca-file ${caFile}`)).toString();
     return {

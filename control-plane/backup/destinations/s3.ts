@@ -36,7 +36,8 @@ interface Call {
 
 /** `s3://bucket/prefix`: undefined when it is none. */
 export function parseS3Url(text: string): { readonly bucket: string; readonly prefix: string } | undefined {
-  const [, bucket, prefix = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([A-Za-z0-9._/-]*))?$/.exec(text) ?? [];
+  const [, bucket, prefix = ''] =
+    /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([A-Za-z0-9._/-]*))?$/.exec(text) ?? [];
   if (bucket === undefined || prefix.split('/').some((part) => part === '..' || part === '.')) return undefined;
   return { bucket, prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/` };
 }

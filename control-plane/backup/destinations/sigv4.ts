@@ -40,7 +40,10 @@ export const queryText = (query: ReadonlyMap<string, string>): string =>
 const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
 /** The headers of the request with its time, the sum of its body and its signature. */
-export function sign(request: SignedRequest, { accessKeyId, secretAccessKey, region }: Credentials): Map<string, string> {
+export function sign(
+  request: SignedRequest,
+  { accessKeyId, secretAccessKey, region }: Credentials,
+): Map<string, string> {
   const time = new Date(request.now).toISOString().replace(/[-:]|\.\d+/g, '');
   const headers = new Map([
     ...request.headers,

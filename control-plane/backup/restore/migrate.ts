@@ -148,7 +148,11 @@ async function copyAll(
   return copy.sum;
 }
 
-const fillOptions = ({ force, now, signal, logger }: MigrateOptions, what: string, lastRevision: number): FillOptions => ({
+const fillOptions = (
+  { force, now, signal, logger }: MigrateOptions,
+  what: string,
+  lastRevision: number,
+): FillOptions => ({
   ...{ what, lastRevision, force, now, signal, logger },
 });
 

@@ -74,9 +74,12 @@ export class Translation {
     try {
       if (this.#decryption) return this.#decryption.of(key).decrypt(key, value).value;
     } catch (error) {
-      throw new BackupError(`${key} cannot be decrypted with the EncryptionConfiguration: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new BackupError(
+        `${key} cannot be decrypted with the EncryptionConfiguration: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
     if (key !== newKey && isEncryptedValue(value))
       throw new BackupError(`${key} is encrypted, and has another key there: encryption-provider-config is needed`);
@@ -116,7 +119,11 @@ function lastSeen(events: StoredObjects, stored: Buffer): number {
   const event: unknown = events.read(stored);
   if (!isJsonObject(event)) return NaN;
   const { metadata } = event;
-  const times = [own(event, 'lastTimestamp'), own(event, 'eventTime'), isJsonObject(metadata) && own(metadata, 'creationTimestamp')];
+  const times = [
+    own(event, 'lastTimestamp'),
+    own(event, 'eventTime'),
+    isJsonObject(metadata) && own(metadata, 'creationTimestamp'),
+  ];
   const known = times.flatMap((time) => (typeof time === 'string' ? [Date.parse(time)] : []));
   return known.length > 0 ? Math.max(...known) : NaN;
 }

@@ -61,6 +61,7 @@ export async function asHome(store: Store, root: string, where: string): Promise
     throw new StoreUnavailableError(
       `${where} is the unfinished target of ${what}, begun at ${at}: run that again to its end, or use what it came from`,
     );
-  if (state === 'moved') throw new StoreUnavailableError(`the objects in ${where} were moved to ${what} at ${at}: use that`);
+  if (state === 'moved')
+    throw new StoreUnavailableError(`the objects in ${where} were moved to ${what} at ${at}: use that`);
   return revisionOffset > 0 ? new ShiftedStore(store, revisionOffset) : store;
 }

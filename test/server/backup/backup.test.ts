@@ -169,7 +169,10 @@ t.test('what is there is changed only with --force, and is kept', async (t) => {
   await one.store.close();
   const { kept, firstRevision } = await restore(file, one.config, { force: true });
   t.ok(firstRevision > latest + 999_999_999, 'revisions after the backup count, too');
-  t.strictSame(kept.map((name) => path.basename(name)).sort(), ['pki.before-20261130T120000Z', 'store.before-20261130T120000Z']);
+  t.strictSame(kept.map((name) => path.basename(name)).sort(), [
+    'pki.before-20261130T120000Z',
+    'store.before-20261130T120000Z',
+  ]);
   const before = await openEmbeddedStore({ path: path.join(one.config.dataDir, 'store.before-20261130T120000Z') });
   t.ok(await before.get(keyOf('later')));
   await before.close();
@@ -192,38 +195,41 @@ t.test('a damaged backup changes nothing, whatever is there', async (t) => {
   t.strictSame(await picture(one.config.dataDir), before);
 });
 
-t.test('a restore that is broken off between two steps keeps servers away, and is completed by the next one', async (t) => {
-  const one = await world(t);
-  const file = await save(one);
-  await one.store.close();
-  const { dataDir } = one.config;
-  for (const steps of [0, 1, 2, 3]) {
-    const copy = { ...one.config, dataDir: path.join(one.folder, `broken-${steps}`) };
-    await cp(dataDir, copy.dataDir, { recursive: true });
-    // As far as a killed process would have come.
-    await stagingIn(copy.dataDir);
-    await writeFile(path.join(copy.dataDir, 'restoring'), '20200101T000000Z\n');
-    const place = (name: string): string => path.join(copy.dataDir, name);
-    if (steps > 0) await rename(place('store'), place('store.before-20200101T000000Z'));
-    if (steps > 1) await cp(path.join(dataDir, 'store'), place('store'), { recursive: true });
-    if (steps > 2) await rename(place('pki'), place('pki.before-20200101T000000Z'));
-    await t.rejects(openPlainStore(copy, SIGNAL, quiet), /was broken off/, `after ${steps} steps`);
-    await t.rejects(restore(file, copy), /has a cluster already/);
-    const { kept } = await restore(file, copy, { force: true });
-    t.ok(
-      kept.every((name) => name.endsWith('.before-20200101T000000Z')),
-      'what was there at first is kept',
-    );
-    t.strictSame((await readdir(copy.dataDir)).sort(), [
-      'pki',
-      'pki.before-20200101T000000Z',
-      'store',
-      'store.before-20200101T000000Z',
-    ]);
-    await (await openPlainStore(copy, SIGNAL, quiet)).store.close();
-  }
-  await t.rejects(replaceParts(path.join(one.folder, 'none'), [], 'x'), { code: 'ENOENT' });
-});
+t.test(
+  'a restore that is broken off between two steps keeps servers away, and is completed by the next one',
+  async (t) => {
+    const one = await world(t);
+    const file = await save(one);
+    await one.store.close();
+    const { dataDir } = one.config;
+    for (const steps of [0, 1, 2, 3]) {
+      const copy = { ...one.config, dataDir: path.join(one.folder, `broken-${steps}`) };
+      await cp(dataDir, copy.dataDir, { recursive: true });
+      // As far as a killed process would have come.
+      await stagingIn(copy.dataDir);
+      await writeFile(path.join(copy.dataDir, 'restoring'), '20200101T000000Z\n');
+      const place = (name: string): string => path.join(copy.dataDir, name);
+      if (steps > 0) await rename(place('store'), place('store.before-20200101T000000Z'));
+      if (steps > 1) await cp(path.join(dataDir, 'store'), place('store'), { recursive: true });
+      if (steps > 2) await rename(place('pki'), place('pki.before-20200101T000000Z'));
+      await t.rejects(openPlainStore(copy, SIGNAL, quiet), /was broken off/, `after ${steps} steps`);
+      await t.rejects(restore(file, copy), /has a cluster already/);
+      const { kept } = await restore(file, copy, { force: true });
+      t.ok(
+        kept.every((name) => name.endsWith('.before-20200101T000000Z')),
+        'what was there at first is kept',
+      );
+      t.strictSame((await readdir(copy.dataDir)).sort(), [
+        'pki',
+        'pki.before-20200101T000000Z',
+        'store',
+        'store.before-20200101T000000Z',
+      ]);
+      await (await openPlainStore(copy, SIGNAL, quiet)).store.close();
+    }
+    await t.rejects(replaceParts(path.join(one.folder, 'none'), [], 'x'), { code: 'ENOENT' });
+  },
+);
 
 t.test('an object that no server could read is found', async (t) => {
   const one = await world(t);
@@ -281,7 +287,12 @@ t.test('a bucket of S3: put, list by pages, get, delete; what the store refuses 
   await using s3 = await S3Server.start(pki.serving.certificate, pki.serving.key);
   const settings = async (more: object = {}): Promise<string> => {
     const file = path.join(one.folder, 's3.yaml');
-    const given = { endpoint: s3.endpoint, region: 'eu-west-1', 'access-key-id': ACCESS_KEY, 'secret-access-key': SECRET_KEY };
+    const given = {
+      endpoint: s3.endpoint,
+      region: 'eu-west-1',
+      'access-key-id': ACCESS_KEY,
+      'secret-access-key': SECRET_KEY,
+    };
     await writeFile(file, JSON.stringify({ ...given, 'ca-file': pki.directory + '/ca.crt', ...more }));
     return file;
   };
@@ -303,7 +314,10 @@ t.test('a bucket of S3: put, list by pages, get, delete; what the store refuses 
   t.equal(manifest.objects, 10);
   await destination.delete(first, SIGNAL);
   t.equal((await destination.list(SIGNAL)).length, 4);
-  await t.rejects(destination.use(first, async () => undefined, SIGNAL), /answers with 404: NoSuchKey/);
+  await t.rejects(
+    destination.use(first, async () => undefined, SIGNAL),
+    /answers with 404: NoSuchKey/,
+  );
   s3.fails = 503;
   await t.rejects(
     saveBackup({ contents, destination, secret: KEY, now: NOW + 10, signal: SIGNAL }),

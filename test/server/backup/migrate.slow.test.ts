@@ -37,7 +37,10 @@ const kubeconfig = path.join(folder, 'admin');
 const settings = path.join(folder, 'server.yaml');
 const encryption = path.join(folder, 'encryption.yaml');
 await mkdir(dataDir);
-await writeFile(settings, JSON.stringify({ 'data-dir': dataDir, 'admin-kubeconfig': kubeconfig, 'encryption-provider-config': encryption }));
+await writeFile(
+  settings,
+  JSON.stringify({ 'data-dir': dataDir, 'admin-kubeconfig': kubeconfig, 'encryption-provider-config': encryption }),
+);
 await writeFile(
   encryption,
   JSON.stringify({
@@ -72,9 +75,13 @@ async function start(...more: string[]): Promise<Daemon> {
 function command(...args: string[]) {
   const [program, ...before] = WITHOUT_TAP;
   const main = path.join(import.meta.dirname, '../../../cli/main.ts');
-  return spawn(program, [...before, process.execPath, main, ...args, ...(args.includes('--config') ? [] : ['--config', settings])], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return spawn(
+    program,
+    [...before, process.execPath, main, ...args, ...(args.includes('--config') ? [] : ['--config', settings])],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
 }
 
 /** What a command says, on both ways. */
@@ -99,7 +106,10 @@ const migrate = async (from: Home, to: Home): Promise<Migrated> =>
 const open = (store: Home) => openPlainStore(configOf(store), AbortSignal.timeout(60_000), quiet);
 
 const revisionOf = async (client: ApiClient): Promise<number> =>
-  Number((await client.create(configMaps, { metadata: { generateName: 'probe-', namespace: 'default' } })).metadata?.resourceVersion);
+  Number(
+    (await client.create(configMaps, { metadata: { generateName: 'probe-', namespace: 'default' } })).metadata
+      ?.resourceVersion,
+  );
 
 t.test('a cluster moves to etcd and back, and is restored, while a client goes on', { timeout: 300_000 }, async (t) => {
   let server = await start();
@@ -112,7 +122,10 @@ t.test('a cluster moves to etcd and back, and is restored, while a client goes o
       ),
     );
   await client.create(secrets, { metadata: { name: 's', namespace: 'default' }, stringData: { a: 'hidden' } });
-  const event = { metadata: { name: 'e', namespace: 'default' }, involvedObject: { kind: 'Pod', namespace: 'default' } };
+  const event = {
+    metadata: { name: 'e', namespace: 'default' },
+    involvedObject: { kind: 'Pod', namespace: 'default' },
+  };
   await client.create(events, { ...event, lastTimestamp: new Date().toISOString() });
   const { metadata: before } = await client.get(configMaps, 'default', name(7));
 

@@ -86,7 +86,8 @@ export class S3Server implements AsyncDisposable {
 
 /** The code of the refusal; undefined when the request is signed as it has to be. */
 function signatureProblem(request: IncomingMessage, url: URL, body: Buffer): string | undefined {
-  const pattern = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request,SignedHeaders=([^,]+),Signature=(\w+)$/;
+  const pattern =
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request,SignedHeaders=([^,]+),Signature=(\w+)$/;
   const [, id, day = '', region = '', names = '', signature] = pattern.exec(request.headers.authorization ?? '') ?? [];
   if (id !== ACCESS_KEY) return 'InvalidAccessKeyId';
   const header = (name: string): string => String(request.headers[name] ?? '');

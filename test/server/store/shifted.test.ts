@@ -67,22 +67,29 @@ t.test('revisions of before are compacted, and no precondition on one of them ho
       store.watch('/', revision, () => undefined),
       CompactedError,
     );
-    await t.rejects(store.put('/a', Buffer.from('2'), { revision }), ConflictError, 'also where the number below is right');
+    await t.rejects(
+      store.put('/a', Buffer.from('2'), { revision }),
+      ConflictError,
+      'also where the number below is right',
+    );
     await t.rejects(store.delete('/a', { revision }), ConflictError);
   }
   t.equal((await store.get('/a'))?.revision, OFFSET + 1);
 });
 
-t.test('an embedded store that is new begins after the revision that it is given, and an old one does not', async (t) => {
-  const path = await folder(t);
-  const open = (startRevision: number) => openEmbeddedStore({ path, compaction: false, startRevision });
-  const first = await open(500);
-  t.equal(first.latestRevision(), 500);
-  await t.rejects(first.list('/', { revision: 499 }), CompactedError);
-  t.equal(await first.put('/a', Buffer.from('1')), 501);
-  await first.close();
-  const again = await open(900);
-  t.teardown(() => again.close());
-  t.equal(again.latestRevision(), 501);
-  t.equal((await again.get('/a'))?.revision, 501);
-});
+t.test(
+  'an embedded store that is new begins after the revision that it is given, and an old one does not',
+  async (t) => {
+    const path = await folder(t);
+    const open = (startRevision: number) => openEmbeddedStore({ path, compaction: false, startRevision });
+    const first = await open(500);
+    t.equal(first.latestRevision(), 500);
+    await t.rejects(first.list('/', { revision: 499 }), CompactedError);
+    t.equal(await first.put('/a', Buffer.from('1')), 501);
+    await first.close();
+    const again = await open(900);
+    t.teardown(() => again.close());
+    t.equal(again.latestRevision(), 501);
+    t.equal((await again.get('/a'))?.revision, 501);
+  },
+);

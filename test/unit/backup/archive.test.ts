@@ -78,7 +78,7 @@ for (const [name, secret] of [
       await writeFile(other, good.subarray(0, at));
       t.match(await refusal(read(other, secret)), /^\/\S+:? [^\n]*$/, `cut off at ${at}`);
       const flipped = Buffer.from(good);
-      flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << step % 8), at);
+      flipped.writeUInt8(flipped.readUInt8(at) ^ (1 << (step % 8)), at);
       await writeFile(other, flipped);
       const said = await refusal(read(other, secret).then((found) => t.strictSame(found, PARTS)));
       // Of what is not encrypted, bits of zstd's frame may mean nothing.
@@ -146,7 +146,11 @@ t.test('a header that would take much memory or time is refused before anything 
 });
 
 /** A file of a tar that has been changed, as an attacker would make it. */
-async function hostile(directory: string, change: (tar: Buffer) => Buffer, entries: readonly ArchiveEntry[]): Promise<string> {
+async function hostile(
+  directory: string,
+  change: (tar: Buffer) => Buffer,
+  entries: readonly ArchiveEntry[],
+): Promise<string> {
   const file = path.join(directory, 'hostile');
   await writeFile(file, zstdCompressSync(change(Buffer.concat(await Array.fromAsync(writeTar(listed(entries), NOW))))));
   return file;
@@ -171,13 +175,15 @@ t.test('parts that would be files elsewhere, links, or larger than any are refus
     t.match(await refusal(read(file, undefined)), /part that none has/, name);
   }
   /** A header with a right sum. */
-  const changed = (at: number, text: string) => (tar: Buffer): Buffer => {
-    tar.write(text, at, 'latin1');
-    tar.fill(' ', 148, 156);
-    const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0);
-    tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-    return tar;
-  };
+  const changed =
+    (at: number, text: string) =>
+    (tar: Buffer): Buffer => {
+      tar.write(text, at, 'latin1');
+      tar.fill(' ', 148, 156);
+      const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+      tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+      return tar;
+    };
   const entries = [{ name: 'pki/ca.crt', content: Buffer.from('x') }];
   for (const type of ['1', '2', '3', '5', 'L', 'x', 'g'])
     t.match(await refusal(read(await hostile(directory, changed(156, type), entries), undefined)), /no part of one/);

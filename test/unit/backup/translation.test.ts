@@ -37,7 +37,9 @@ const configuration = (secret: string): string =>
   JSON.stringify({
     apiVersion: 'apiserver.config.k8s.io/v1',
     kind: 'EncryptionConfiguration',
-    resources: [{ resources: ['secrets'], providers: [{ aesgcm: { keys: [{ name: 'one', secret }] } }, { identity: {} }] }],
+    resources: [
+      { resources: ['secrets'], providers: [{ aesgcm: { keys: [{ name: 'one', secret }] } }, { identity: {} }] },
+    ],
   });
 
 t.test('a value that is tied to its key is encrypted anew for the other one', async (t) => {
@@ -52,7 +54,10 @@ t.test('a value that is tied to its key is encrypted anew for the other one', as
   t.equal(read.value.toString(), '{"secret":1}');
   t.throws(() => new Translation(EMBEDDED, ETCD, undefined, 0).of({ key, revision: 1, value: sealed }), /is needed/);
   const other = configuration(randomBytes(32).toString('base64'));
-  t.throws(() => new Translation(EMBEDDED, ETCD, other, 0).of({ key, revision: 1, value: sealed }), /cannot be decrypted/);
+  t.throws(
+    () => new Translation(EMBEDDED, ETCD, other, 0).of({ key, revision: 1, value: sealed }),
+    /cannot be decrypted/,
+  );
   const same = new Translation(EMBEDDED, EMBEDDED, undefined, 0).of({ key, revision: 1, value: sealed });
   t.strictSame(same.value, sealed, 'under the same key it is copied as it is');
 });
