@@ -89,8 +89,10 @@ export class ShiftedStore implements Store {
     return { ...value, revision: value.revision + this.#offset };
   }
 
+  /** The value before may be a getter, which a copy would lose. */
   #raisedEvent(event: StoreEvent): StoreEvent {
-    return { ...event, revision: event.revision + this.#offset };
+    const { previous } = event;
+    return { ...event, revision: event.revision + this.#offset, ...(previous !== undefined && { previous }) };
   }
 
   async #said<T>(call: Promise<T>): Promise<T> {

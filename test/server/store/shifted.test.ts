@@ -29,7 +29,10 @@ storeContract('shifted', async (t, options) => {
   const directory = await openDataDirectory(path);
   // As etcd, which begins at 1.
   await directory.log.commit([], { compactedRevision: 1, revisions: [] });
-  let store = new EmbeddedStore(directory, { path, compaction: false, ...options });
+  let store = new EmbeddedStore(directory, {
+    ...{ path, compaction: false },
+    ...(options?.callLimitMs && { callLimitMs: options.callLimitMs * 4 }),
+  });
   t.teardown(() => store.close());
   return {
     store: new FromTheStart(store, OFFSET),
