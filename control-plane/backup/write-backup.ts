@@ -109,7 +109,7 @@ class BackupWriter {
         bytes = 0;
       }
     }
-    if (lines.length > 0) yield this.#part({ name: objectsPart(++number), content: Buffer.concat(lines) });
+    if (lines.length > 0) yield this.#part({ name: objectsPart(number + 1), content: Buffer.concat(lines) });
   }
 
   #count({ key, value }: StoredRecord): void {

@@ -13,9 +13,9 @@ export class ByteReader {
     let missing = length;
     while (missing > 0) {
       if (this.#rest.length === 0) {
-        const { value, done } = await this.#chunks.next();
-        if (done) break;
-        this.#rest = value;
+        const next = await this.#chunks.next();
+        if (next.done) break;
+        this.#rest = next.value;
       }
       const part = this.#rest.subarray(0, missing);
       this.#rest = this.#rest.subarray(part.length);

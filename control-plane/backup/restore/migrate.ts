@@ -11,7 +11,7 @@ import { syncDirectory } from '../archive/archive-file.ts';
 import { BackupError, writeFailure } from '../backup-error.ts';
 import { pagesOf, sourceOf, type Home } from '../store-pages.ts';
 import { ContentSum, Copy } from './copy.ts';
-import { replaceParts, stagingIn } from './replace-parts.ts';
+import { discardStaging, replaceParts, stagingIn } from './replace-parts.ts';
 import { fillEmbedded, fillEtcd, mustHaveNoServers, type FillOptions } from './targets.ts';
 import { Translation, type Place } from './translation.ts';
 
@@ -52,6 +52,7 @@ export async function migrateStore(options: MigrateOptions): Promise<Migrated> {
     if (from === 'etcd') await mustHaveNoServers(store, keys.root, whereIs(from, config));
     return await (to === 'etcd' ? toEtcd : toEmbedded)(options, source, store);
   } catch (error) {
+    if (to === 'embedded') await discardStaging(config.dataDir);
     throw writeFailure(config.dataDir, error);
   } finally {
     await store.close();

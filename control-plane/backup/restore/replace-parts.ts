@@ -19,6 +19,12 @@ export async function stagingIn(dataDir: string): Promise<string> {
   return staging;
 }
 
+/** Removes what has been prepared, after a failure; unless it is being put in place, which is for the next attempt to complete. */
+export async function discardStaging(dataDir: string): Promise<void> {
+  if ((await noticeIn(dataDir, RESTORING)) !== undefined) return;
+  await rm(path.join(dataDir, STAGING), { recursive: true, force: true });
+}
+
 /**
  * @param names of directories in the staging directory
  * @param stamp a part of the names of what was there before

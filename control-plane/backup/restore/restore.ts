@@ -18,7 +18,7 @@ import { BackupError, writeFailure } from '../backup-error.ts';
 import type { BackupManifest } from '../manifest.ts';
 import { readBackup } from '../read-backup.ts';
 import { Copy } from './copy.ts';
-import { isThere, replaceParts, stagingIn } from './replace-parts.ts';
+import { discardStaging, isThere, replaceParts, stagingIn } from './replace-parts.ts';
 import { fillEmbedded, fillEtcd, type FillOptions } from './targets.ts';
 import { Translation, type Place } from './translation.ts';
 
@@ -66,6 +66,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     const settings = path.join(dataDir, 'restored-settings');
     return { manifest, firstRevision: last + 1, kept, settings: (await isThere(settings)) ? settings : undefined };
   } catch (error) {
+    await discardStaging(dataDir);
     throw writeFailure(dataDir, error);
   }
 }

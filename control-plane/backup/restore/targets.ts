@@ -24,11 +24,11 @@ export interface FillOptions {
 /** Fills a new store in the directory. When it rejects, what is there is to be removed. */
 export async function fillEmbedded(
   staging: string,
-  { lastRevision, logger }: FillOptions,
+  { lastRevision }: FillOptions,
   fill: (store: Store) => Promise<void>,
 ): Promise<void> {
   const directory = path.join(staging, 'store');
-  const store = await openEmbeddedStore({ path: directory, startRevision: lastRevision, compaction: false, logger });
+  const store = await openEmbeddedStore({ path: directory, startRevision: lastRevision, compaction: false });
   try {
     await fill(store);
   } finally {

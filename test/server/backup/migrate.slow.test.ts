@@ -87,8 +87,9 @@ function command(...args: string[]) {
 /** What a command says, on both ways. */
 async function run(...args: string[]): Promise<{ code: number | null; said: string }> {
   const child = command(...args);
-  const [out, error, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
-  return { code: code as number | null, said: out + error };
+  const ended = once(child, 'exit') as Promise<[number | null]>;
+  const [out, error, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, said: out + error };
 }
 
 const quiet = new Log();
