@@ -25,6 +25,7 @@ import { PROXY_MODES, type ProxyMode } from './network/services/backends/proxy-m
 import { EXTERNAL } from './node/cloud-provider.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
+import { parseRecorderSize } from './recorder/recorder-size.ts';
 import { parseThresholds } from './node/pressure.ts';
 
 /** Switches off what an empty value takes from the cluster. */
@@ -78,6 +79,7 @@ export const defaultAgentConfig = {
   networkPolicy: true,
   bindAddress: '0.0.0.0',
   port: 10250,
+  recorderSize: '32Mi',
   logLevel: 'info',
 };
 
@@ -130,6 +132,7 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   proxyMetricsPort: 'port of the metrics of the service proxy, without TLS; 0 for none',
   bindAddress: 'address that the node API and the health of the service proxy are served at',
   port: 'port of the node API',
+  recorderSize: 'what the flight recorder (kedge replay) may take of the disk, such as 32Mi; 0 for none',
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
 
@@ -194,6 +197,7 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   proxyMetricsPort: integerFrom(0, MAX_PORT),
   bindAddress: orEmpty(ipAddress),
   port: integerFrom(1, MAX_PORT),
+  recorderSize: readableBy(parseRecorderSize),
   logLevel: logLevelRule,
 };
 

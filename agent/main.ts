@@ -9,9 +9,9 @@ import { NFS_CLIENT } from '../api/domain/nfs-volumes.ts';
 import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
 import { familiesOf } from '../api/domain/cluster-ranges.ts';
 import { quantityValue } from '../api/machinery/quantity.ts';
-import { kubernetesVersion } from '../api/version.ts';
+import { kedgeVersion, kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
-import { EventRecorder } from '../client/event-recorder.ts';
+import { EventRecorder, type EventOccurrence } from '../client/event-recorder.ts';
 import { UNMANAGED, type DaemonLife } from '../daemon/service-manager.ts';
 import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
@@ -56,6 +56,9 @@ import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
 import { waitForRuntime } from './node/runtime-ready.ts';
 import { PluginRegistrations } from './plugins/plugin-registrations.ts';
+import { startRecorder } from './recorder/main.ts';
+import { report, wordsOf } from './recorder/report.ts';
+import { reportEvent } from './recorder/report-event.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
@@ -85,6 +88,19 @@ export async function runAgent(
   logger: Logger,
   life: DaemonLife = UNMANAGED,
 ): Promise<void> {
+  // The flight recorder hears of whatever the others do.
+  await using _recorder = await startRecorder(config, logger);
+  try {
+    report({ kind: 'agent', what: 'started', version: kedgeVersion });
+    await runParts(config, signal, logger, life);
+    report({ kind: 'agent', what: 'stopped' });
+  } catch (error) {
+    report({ kind: 'agent', what: signal.aborted ? 'stopped' : 'failed', error: wordsOf(error) });
+    throw error;
+  }
+}
+
+async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger, life: DaemonLife): Promise<void> {
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
@@ -118,7 +134,10 @@ export async function runAgent(
   });
   const choosing = servers.run(signal);
   const recent = new RecentEvents();
-  const recorded = recent.add.bind(recent);
+  const recorded = (occurrence: EventOccurrence): void => {
+    recent.add(occurrence);
+    reportEvent(occurrence);
+  };
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal, recorded });
   const configuration = new ClusterConfiguration(client, certificates.directory, logger);
   const ofCluster = clusterNetwork(config, await configuration.learn(signal), logger);

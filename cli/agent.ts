@@ -19,6 +19,7 @@ export const agentCommand = (): Command =>
       for (const flag of V8_FLAGS) setFlagsFromString(flag);
       const config = await daemonSettings(agentSettings, flags, ['server']);
       const { runAgent } = await import('../agent/main.ts');
-      await runDaemon('agent', config, (signal, logger, life) => runAgent(config, signal, logger, life));
+      const { reportLog } = await import('../agent/recorder/report-log.ts');
+      await runDaemon('agent', config, (signal, logger, life) => runAgent(config, signal, logger, life), reportLog);
     },
   );

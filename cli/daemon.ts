@@ -1,6 +1,6 @@
 /** What both daemons share: logging to stdout, shutdown on SIGTERM or SIGINT, and what they tell the service manager. */
 import type { Logger } from 'pino';
-import { daemonLogger } from '../daemon/daemon-logger.ts';
+import { daemonLogger, type LogObserver } from '../daemon/daemon-logger.ts';
 import { ServiceManager, takeServiceManager, type DaemonLife } from '../daemon/service-manager.ts';
 import { userMessage } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
@@ -19,8 +19,9 @@ export async function runDaemon(
   name: string,
   settings: Settings & { readonly logLevel: string },
   body: (signal: AbortSignal, logger: Logger, life: DaemonLife) => Promise<void>,
+  observe?: LogObserver,
 ): Promise<void> {
-  const logger = daemonLogger(`kedge-${name}`, settings.logLevel);
+  const logger = daemonLogger(`kedge-${name}`, settings.logLevel, observe);
   await using manager = new ServiceManager({ ...takeServiceManager(process.env, process.pid), logger });
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -16,6 +16,7 @@ import { execCommand } from './node/exec.ts';
 import { imagesCommand } from './node/images.ts';
 import { logsCommand } from './node/logs.ts';
 import { psCommand } from './node/ps.ts';
+import { replayCommand } from './node/replay.ts';
 import { statsCommand } from './node/stats.ts';
 import { topCommand } from './node/top.ts';
 import { whyCommand } from './node/why.ts';
@@ -48,6 +49,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(eventsCommand())
     .addCommand(doctorCommand())
     .addCommand(whyCommand())
+    .addCommand(replayCommand())
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())

@@ -3,7 +3,7 @@
  * which the journal takes for its own: `journalctl -p warning` (sd-daemon(3)).
  */
 import { fstatSync } from 'node:fs';
-import { destination, pino, stdSerializers, stdTimeFunctions, type Logger } from 'pino';
+import { destination, levels, pino, stdSerializers, stdTimeFunctions, type Logger } from 'pino';
 
 /** A rejected patch quotes the whole object: a megabyte, and what is in it is not for the log. */
 const MAX_ERROR_CHARS = 2_000;
@@ -54,12 +54,27 @@ const withPriorities = (to: { write(line: string): unknown }) => ({
   },
 });
 
+/** Called with each line that is logged: its level by name, its fields and its message. It must not throw. */
+export type LogObserver = (level: string, fields: object, message: string) => void;
+
 /** Levels are logged by name, times in RFC 3339 with milliseconds. */
-export function daemonLogger(name: string, level: string): Logger {
+export function daemonLogger(name: string, level: string, observe?: LogObserver): Logger {
   const stdout = destination({ fd: STDOUT, sync: true });
   return pino(
     {
       level,
+      ...(observe && {
+        hooks: {
+          logMethod(args, method, number): void {
+            const [fields, message] = (typeof args[0] === 'string' ? [{}, args[0]] : args) as unknown as [
+              object,
+              string?,
+            ];
+            observe(levels.labels[number] ?? '', fields, message ?? '');
+            method.apply(this, args);
+          },
+        },
+      }),
       base: { name },
       timestamp: stdTimeFunctions.isoTime,
       serializers: { err: serialized },

@@ -10,6 +10,8 @@ import {
 } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { report, since } from '../recorder/report.ts';
+import { targetOf, tellsAlways } from './told-calls.ts';
 import { CriError } from './rpc-error.ts';
 import type { Service } from './service.ts';
 
@@ -25,6 +27,10 @@ export interface CallOptions {
   /** Every call has a limit, whatever the runtime does. */
   readonly limitMs?: number;
 }
+
+const RUNTIME = 'the container runtime';
+/** A call that changes nothing is recorded when it fails, or takes this long. */
+const SLOW_MS = 2_000;
 
 /** Called at the end of every call, for metrics. */
 export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
@@ -47,7 +53,7 @@ export class RuntimeChannel {
   constructor(socket: string, { called, server, messageLimitBytes }: ChannelOptions = {}) {
     this.socket = socket;
     this.#called = called;
-    this.#server = server ?? 'the container runtime';
+    this.#server = server ?? RUNTIME;
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': messageLimitBytes ?? MESSAGE_LIMIT_BYTES,
       'grpc.initial_reconnect_backoff_ms': 100,
@@ -96,21 +102,30 @@ export class RuntimeChannel {
     metadata = new Metadata(),
   ): Promise<T> {
     const method = service.method(name);
-    const startedAt = process.uptime();
-    let failed = true;
+    const startedAt = performance.now();
+    let failure: CriError | undefined;
+    let response: object | undefined;
     try {
-      const response = await withDeadline({ what: name, limitMs, signal }, (within) =>
+      response = await withDeadline({ what: name, limitMs, signal }, (within) =>
         this.#unary(method, request, metadata, limitMs, within),
       );
-      failed = false;
       return response as T;
     } catch (error) {
-      if (error instanceof DeadlineError) throw new CriError(name, status.DEADLINE_EXCEEDED, error.message);
-      if (signal?.aborted) throw new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`);
-      throw this.#errorOf(name, error as ServiceError);
+      if (error instanceof DeadlineError) failure = new CriError(name, status.DEADLINE_EXCEEDED, error.message);
+      else if (signal?.aborted) failure = new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`);
+      else failure = this.#errorOf(name, error as ServiceError);
+      throw failure;
     } finally {
-      this.#called?.(name, process.uptime() - startedAt, failed);
+      const ms = since(startedAt);
+      this.#called?.(name, ms / 1000, failure !== undefined);
+      this.#report(name, targetOf(request, response), ms, failure);
     }
+  }
+
+  #report(call: string, target: ReturnType<typeof targetOf>, ms: number, failure: CriError | undefined): void {
+    if (failure === undefined && ms < SLOW_MS && !tellsAlways(call)) return;
+    const server = this.#server === RUNTIME ? {} : { server: this.#server };
+    report({ kind: 'cri', ...server, call, ...target, ms, ...(failure && { error: failure.rpcText }) });
   }
 
   /** The limit also travels with the call, so that the runtime aborts calls that have timed out. */

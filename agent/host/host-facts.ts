@@ -3,6 +3,7 @@
  * that the agent would never release.
  */
 import { writeFileSync } from 'node:fs';
+import { readBootId } from './boot-id.ts';
 import { run } from './run.ts';
 import { readTextIfThere } from './files.ts';
 
@@ -32,7 +33,7 @@ export async function printHostFacts(): Promise<void> {
     systeminformation.uuid(),
     readTextIfThere('/etc/os-release'),
     readTextIfThere('/etc/machine-id'),
-    readTextIfThere('/proc/sys/kernel/random/boot_id'),
+    readBootId(),
   ]);
   const pretty = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release ?? '')?.[1];
   const id = machineId?.trim() || ids.os;
@@ -42,7 +43,7 @@ export async function printHostFacts(): Promise<void> {
     machineId: id,
     // A machine without DMI (small VMs, boards) has no UUID of its own.
     systemUuid: ids.hardware || id,
-    bootId: bootId?.trim() ?? '',
+    bootId,
   };
   writeFileSync(1, JSON.stringify(facts));
 }

@@ -1,6 +1,7 @@
 /** Runs a program on the host: an argument list, never a shell. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { report, since, wordsOf } from '../recorder/report.ts';
 import { Excerpt, excerptOf } from './excerpt.ts';
 
 export interface RunOptions {
@@ -65,6 +66,23 @@ const LEFT_BEHIND_AFTER_MS = 1_000;
  * signal's reason. Whatever the program does, even in the kernel, the wait ends at its limit.
  */
 export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const startedAt = performance.now();
+  const told = { kind: 'program', args: [program, ...args] } as const;
+  try {
+    const result = await runWithin(program, args, options);
+    report({ ...told, exit: 0, ms: since(startedAt) });
+    return result;
+  } catch (error) {
+    // Its own words come after its arguments, which are told already.
+    const { exitCode, stderr, message } =
+      error instanceof ProgramError ? error : { exitCode: null, stderr: '', message: wordsOf(error) };
+    const words = stderr.trim() || message.slice(message.indexOf(': ') + 1);
+    report({ ...told, exit: exitCode, ms: since(startedAt), error: excerptOf(words, MESSAGE_PART) });
+    throw error;
+  }
+}
+
+async function runWithin(program: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, env } = options;
   let child: ChildProcessWithoutNullStreams | undefined;
   const limitMs = timeoutMs + LEFT_BEHIND_AFTER_MS;

@@ -7,8 +7,10 @@ import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { nodes } from '../../client/resources.gen.ts';
+import { report } from '../recorder/report.ts';
 import { standardLabels } from './node-labels.ts';
 import {
+  changedConditions,
   conditionsWereChanged,
   nodeStatus,
   statusHasChanged,
@@ -132,6 +134,8 @@ export class NodeRegistration {
     const { record, description } = this.#options;
     for (const reason of conditionTransitions(status, this.#reported))
       record(reason, `Node ${description.name} status is now: ${reason}`);
+    for (const { type, ...condition } of changedConditions(status, this.#reported))
+      report({ kind: 'node', condition: type, message: '', reason: '', ...condition });
     if (revisionOf(node) >= revisionOf(this.#node)) this.#keep(node);
     this.#reported = status;
     this.#isUncertain = false;

@@ -201,6 +201,17 @@ export const conditionTransitions = (status: NodeStatus, last: NodeStatus | unde
     return EVENT_REASONS.get(type)?.[value] ?? [];
   });
 
+/** The conditions that differ from those of `last`, times aside. */
+export const changedConditions = (
+  status: NodeStatus,
+  last: NodeStatus | undefined,
+): Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[] =>
+  (status.conditions ?? []).flatMap(({ type, status: value, reason, message }) => {
+    const before = last?.conditions?.find((condition) => condition.type === type);
+    const isSame = before?.status === value && before.reason === reason && before.message === message;
+    return isSame ? [] : [{ type, status: value, reason, message }];
+  });
+
 /** Whether the status differs, heartbeat times aside. */
 export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean {
   const timeless = (of: NodeStatus): string =>

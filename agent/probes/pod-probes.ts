@@ -6,6 +6,8 @@ import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/sy
 import { containerOf, type RestartOrder } from '../pods/sync/plan.ts';
 import type { PodMetrics } from '../pods/sync/pod-metrics.ts';
 import type { RecordEvent } from '../pods/sync/pod-dependencies.ts';
+import { podFields } from '../pods/log-fields.ts';
+import { report } from '../recorder/report.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import { runProbe } from './run-probe.ts';
 import type { Pod, Probe } from '../../api/types/core/v1.gen.ts';
@@ -136,7 +138,10 @@ export class PodProbes implements Disposable {
         metrics?.probed(this.#pod, container.name, kind, OUTCOMES[result.is]);
         return result;
       },
-      decided,
+      decided: (healthy) => {
+        report({ kind: 'probe', container: container.name, probe: kind, healthy }, podFields(this.#pod));
+        decided(healthy);
+      },
       observed: (result) => {
         if (result.is === 'success') {
           record(this.#pod, 'Warning', 'ProbeWarning', `${kind} probe warning: ${result.warning}`, container.name);

@@ -1,3 +1,4 @@
+import { onBehalfOf } from '../../recorder/report.ts';
 import type { VolumeHelper, VolumeResponse, VolumeRequest } from './requests.ts';
 
 interface Waiting {
@@ -15,10 +16,13 @@ export function batchRequests(helper: VolumeHelper): VolumeHelper {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     if (batch === undefined) {
       const begun = (batch = new Batch(helper));
-      setImmediate(() => {
-        batch = undefined;
-        void begun.send();
-      });
+      // It is several pods' request, whoever's is the first.
+      onBehalfOf(undefined, () =>
+        setImmediate(() => {
+          batch = undefined;
+          void begun.send();
+        }),
+      );
     }
     return batch.add(requests, signal);
   };

@@ -17,10 +17,15 @@ const WORDS: ReadonlyMap<string, string> = new Map([
   ['SIGTERM', 'it was asked to stop'],
 ]);
 
-/** `exit code 137 (SIGKILL: ...)`. */
-export function exitText(code: number): string {
+/** `SIGKILL: ...`; undefined for a code that only its program knows. */
+export function exitMeaning(code: number): string | undefined {
   const signal = Object.entries(constants.signals).find(([, number]) => number === code - SIGNALED)?.[0];
   const words = signal === undefined ? undefined : WORDS.get(signal);
-  const meaning = MEANINGS.get(code) ?? (signal && (words ? `${signal}: ${words}` : signal));
+  return MEANINGS.get(code) ?? (signal && (words ? `${signal}: ${words}` : signal));
+}
+
+/** `exit code 137 (SIGKILL: ...)`. */
+export function exitText(code: number): string {
+  const meaning = exitMeaning(code);
   return `exit code ${code}${meaning === undefined ? '' : ` (${meaning})`}`;
 }

@@ -7,6 +7,7 @@
 import type { IpFamily } from '../../../api/domain/address.ts';
 import { compareText } from '../../../api/machinery/compare-text.ts';
 import { ProgramError } from '../../host/run.ts';
+import { report, since, wordsOf, type WrittenRules } from '../../recorder/report.ts';
 import { admitAll } from './bisect.ts';
 import {
   isMissing,
@@ -176,12 +177,15 @@ export class Netfilter {
   /** One transaction with all that is pending of the owners. Throws ProgramError. */
   async #write(owners: ReadonlySet<Owner>, outcome: Outcome): Promise<void> {
     await this.#read([...owners].filter(({ isKnown }) => !isKnown));
+    const startedAt = performance.now();
     const changes = new Map<Owner, OwnerChange>();
     for (const owner of owners) changes.set(owner, { change: owner.ledger.pending(), jumps: owner.missingJumps });
     try {
       const input = restoreInput([...changes.values()]);
       if (input !== '') await this.#iptables.restore(input);
+      if (input !== '') report({ kind: 'rules', rules: writtenRules(changes), ms: since(startedAt) }, null);
     } catch (error) {
+      report({ kind: 'rules', rules: writtenRules(changes), ms: since(startedAt), error: wordsOf(error) }, null);
       for (const [owner, { change, jumps }] of changes) {
         owner.ledger.failed(change);
         // One table may have been written all the same: no jump must be there twice, and no doubt be a reason to write more.
@@ -277,6 +281,16 @@ class Owner {
 
 const rulesIn = (change: OwnerChange['change'], table: Table): number =>
   change[table].write.values().reduce((sum, rules) => sum + rules.length, 0);
+
+/** What was written of each owner that had something to write. */
+const writtenRules = (changes: ReadonlyMap<Owner, OwnerChange>): WrittenRules[] =>
+  [...changes].flatMap(([{ spec }, { change, jumps }]) => {
+    if (jumps.length === 0 && isEmpty(change)) return [];
+    const chains = TABLES.reduce((sum, table) => sum + change[table].write.size, 0);
+    const gone = TABLES.reduce((sum, table) => sum + [...change[table].remove].length, 0);
+    const rules = TABLES.reduce((sum, table) => sum + rulesIn(change, table), jumps.length);
+    return [{ owner: spec.name, changed: `${rules} rules in ${chains} chains written, ${gone} chains removed` }];
+  });
 
 const ownedBy = ({ ledger }: Owner): RuleCounts['total'] => ({
   nat: ledger.ruleCount('nat'),

@@ -1,5 +1,6 @@
 /** The table of policies in this host's kernel: written as the difference from what it had, or whole when that is not known. */
 import type { Nft, NftTable } from '../netfilter/nft.ts';
+import { reportedRules } from '../netfilter/reported-rules.ts';
 import type { WatchedChain } from '../netfilter/rule-watch.ts';
 import { wholeTable } from './frame.ts';
 import { changes, NO_CONTENT, type TableContent } from './table-content.ts';
@@ -33,11 +34,12 @@ export class PolicyTable {
     if (before === content) return false;
     this.#content = undefined;
     let input = '';
-    if (content === NO_CONTENT) await this.#nft.removeTable(TABLE);
+    if (content === NO_CONTENT) await reportedRules(POLICY_TABLE, 'removed', () => this.#nft.removeTable(TABLE));
     else {
       const isWhole = before === undefined || before === NO_CONTENT;
       input = isWhole ? wholeTable(POLICY_TABLE, this.#bridge, content) : changes(POLICY_TABLE, before, content);
-      if (input !== '') await this.#nft.apply(input);
+      const changed = `${isWhole ? 'the whole table, ' : ''}${input.split('\n').length - 1} lines`;
+      if (input !== '') await reportedRules(POLICY_TABLE, changed, () => this.#nft.apply(input));
     }
     this.#content = content;
     return content === NO_CONTENT || input !== '';

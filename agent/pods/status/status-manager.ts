@@ -10,6 +10,7 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import { pods } from '../../../client/resources.gen.ts';
+import { report, since } from '../../recorder/report.ts';
 import { RESIZE_CONDITIONS } from './pod-conditions.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
 import type { SourcedPod } from '../sources/pod-source.ts';
@@ -123,6 +124,9 @@ export class StatusManager implements StatusSink {
     // The patch carries others' conditions, too: they must not have changed since they were read.
     const own = ownConditions(wanted);
     const hasOthers = before.conditions?.some(({ type }) => !own.has(type)) ?? false;
+    const startedAt = performance.now();
+    const told = statusReport(wanted);
+    const about = { pod: `${entry.namespace}/${entry.name}`, podUID: uid };
     try {
       entry.taken = await client.patch(
         pods,
@@ -137,14 +141,25 @@ export class StatusManager implements StatusSink {
         },
         { subresource: 'status', signal: this.#signal },
       );
+      report({ ...told, ms: since(startedAt) }, about);
       return false;
     } catch (error) {
+      report({ ...told, ms: since(startedAt), error: (error as Error).message }, about);
       // A conflict of uids: another pod has the name by now.
       if (error instanceof StatusError && (error.code === 404 || (error.code === 409 && !apiPods.byUid(uid))))
         return true;
       throw error;
     }
   }
+}
+
+/** What a status says, in short. */
+function statusReport({ phase = 'Unknown', reason, containerStatuses = [], initContainerStatuses = [] }: PodStatus) {
+  const waiting = [...initContainerStatuses, ...containerStatuses].flatMap(({ name, state }) =>
+    state?.waiting?.reason ? [`${name}: ${state.waiting.reason}`] : [],
+  );
+  const ready = `${containerStatuses.filter((one) => one.ready).length}/${containerStatuses.length}`;
+  return { kind: 'status', phase: reason ? `${phase} (${reason})` : phase, ready, waiting } as const;
 }
 
 /** Of two states of a pod the one that was written later: others write statuses too. */

@@ -8,6 +8,9 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import { podExecutors } from './pod-executors.ts';
 import type { PodMetrics, PodOperation } from './pod-metrics.ts';
 import { podFields } from '../log-fields.ts';
+import { StartError } from '../containers/start-error.ts';
+import { onBehalfOf, report, type Subject } from '../../recorder/report.ts';
+import { plannedActions } from './plan-reasons.ts';
 import type { PodSource } from '../sources/pod-source.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -114,6 +117,12 @@ export class ActionRunner {
     return later;
   }
 
+  #reportFailure(action: PodAction, error: Error, about: Subject): void {
+    const container = action.kind === 'startContainer' ? { container: action.container.name } : {};
+    const reason = error instanceof StartError ? `${error.reason}: ` : '';
+    report({ kind: 'action', action: action.kind, ...container, error: `${reason}${error.message}` }, about);
+  }
+
   async #executeAll(
     pod: Pod,
     runtime: PodRuntime,
@@ -124,6 +133,8 @@ export class ActionRunner {
     const { dependencies, source, sizes, metrics, onDone } = this.#options;
     const kinds = actions.map(({ kind }) => kind);
     dependencies.logger.debug({ ...podFields(pod), operation, actions: kinds }, 'executing pod actions');
+    const about = podFields(pod);
+    report({ kind: 'plan', operation, actions: plannedActions(actions, runtime) }, about);
     const startedAt = Date.now();
     this.#isBusy = true;
     this.#interrupt = new AbortController();
@@ -135,12 +146,13 @@ export class ActionRunner {
       if (action.kind === 'refreshVolumes') this.#isStale = false;
       if (action.kind === 'stopContainer' && action.isReplaced) this.#replaced.add(action.observed.id);
       try {
-        await execute(action.kind, action as never);
+        await onBehalfOf(about, () => execute(action.kind, action as never));
         this.#failures.delete(action, podFields(pod));
         if (action.kind === 'setUp') this.#volumes = 'up';
         if (action.kind === 'tearDown') this.#volumes = 'down';
       } catch (error) {
         if (action.kind === 'refreshVolumes') this.#isStale = true;
+        this.#reportFailure(action, error as Error, about);
         if (!signal.aborted) this.#failures.add(action, error as Error, podFields(pod));
       }
     };

@@ -23,6 +23,8 @@ import { runtimeIdOf } from '../status/container-id.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { WakeUp } from './wake-up.ts';
 import { podFields } from '../log-fields.ts';
+import { report } from '../../recorder/report.ts';
+import { changesBetween, foundAtStart } from './observed-changes.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodWorkerOptions {
@@ -53,6 +55,7 @@ export class PodWorker implements SourcedPod {
   readonly #pending = new PendingEvents();
   /** By container name, the id of the ended container whose back-off has been recorded. */
   readonly #backOffsRuntimeEvent = new Map<string, string>();
+  #isReported = false;
   #observingSince: number | undefined;
   readonly #observed = Promise.withResolvers<void>();
 
@@ -163,6 +166,8 @@ export class PodWorker implements SourcedPod {
       { ...podFields(this.#pod), graceSeconds, reason: verdict?.reason },
       'terminating pod',
     );
+    const why = verdict ? `: ${verdict.reason}` : remove ? ': it is deleted' : '';
+    report({ kind: 'seen', what: `is terminated within ${graceSeconds} s${why}` }, podFields(this.#pod));
     this.#actions.forgetFailures();
     if (before === undefined || graceSeconds < before.graceSeconds) this.#actions.interrupt();
     this.wake();
@@ -173,6 +178,7 @@ export class PodWorker implements SourcedPod {
    * the worker observes until it does.
    */
   expect(event: RuntimeEvent): void {
+    if (event.type === 'oom') report({ kind: 'seen', what: 'ran out of memory', id: event.id }, podFields(this.#pod));
     this.#pending.add(event);
   }
 
@@ -206,10 +212,12 @@ export class PodWorker implements SourcedPod {
       try {
         this.#observingSince = Date.now();
         for (const id of this.#pending.killedByKernel()) this.#observer.askAgain(id);
+        const before = this.#runtime;
         if (observes) this.#runtime = await this.#observer.observe(signal);
         observes = true;
         this.#observed.resolve();
         const plan = this.#plan();
+        this.#reportSeen(before, plan);
         if (plan.isGone) return;
         nextAt = this.#execute(plan, signal);
         outage.ended(podFields(this.#pod), 'pod sync recovered');
@@ -221,6 +229,15 @@ export class PodWorker implements SourcedPod {
       this.#observingSince = undefined;
       await this.#wakeUp.sleep(nextAt, signal);
     }
+  }
+
+  /** Tells the flight recorder what has happened to the pod. */
+  #reportSeen(before: PodRuntime, plan: PodPlan): void {
+    const seen = this.#isReported
+      ? changesBetween(before, this.#runtime, plan, Date.now())
+      : foundAtStart(this.#runtime);
+    this.#isReported = true;
+    for (const one of seen) report(one, podFields(this.#pod));
   }
 
   /** Plans from what was observed, and reports the status. */

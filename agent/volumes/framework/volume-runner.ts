@@ -9,6 +9,7 @@ import { Outage } from '../../../client/outage.ts';
 import { mountPointsBelow, readMounts, unmount } from '../../host/mounts.ts';
 import type { VolumeHelper } from '../../host/volume-helper/requests.ts';
 import { Semaphore } from '../../../client/semaphore.ts';
+import { report, since } from '../../recorder/report.ts';
 import { MountRecords, type MountRecordsOptions, type PublishRecord, type StageRecord } from './mount-records.ts';
 import {
   VolumeError,
@@ -335,9 +336,14 @@ export class VolumeRunner {
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { stepLimitMs = STEP_LIMIT_MS } = this.#options;
+    const startedAt = performance.now();
+    const told = { kind: 'volume', step: operation, volume } as const;
     try {
-      return await withDeadline({ what: operation, limitMs: stepLimitMs, signal }, run);
+      const result = await withDeadline({ what: operation, limitMs: stepLimitMs, signal }, run);
+      report({ ...told, ms: since(startedAt) });
+      return result;
     } catch (error) {
+      report({ ...told, ms: since(startedAt), error: reasonOf(error) });
       signal.throwIfAborted();
       throw new VolumeError(`${operation} failed for volume "${volume}" : ${reasonOf(error)}`, { cause: error });
     }

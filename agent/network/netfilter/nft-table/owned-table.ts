@@ -2,8 +2,9 @@
 import { release } from 'node:os';
 import type { ProgramError } from '../../../host/run.ts';
 import { isNftRejection, type Nft, type NftTable } from '../nft.ts';
+import { reportedRules } from '../reported-rules.ts';
 import type { UnitDriver } from '../owned-units.ts';
-import { TableLedger, type LedgerOptions, type TableState } from './table-ledger.ts';
+import { TableLedger, type LedgerOptions, type TableChange, type TableState } from './table-ledger.ts';
 import { changeCommands, emptyTableCommands, readTable, tableCommands, usesKnownMaps } from './table-text.ts';
 import type { Chains, TableUnit, TableUnits } from './table-unit.ts';
 
@@ -72,10 +73,12 @@ export class OwnedTable implements UnitDriver<TableUnit> {
     }
     if (!change) return false;
     const { table, hooks } = this.#layout;
-    await this.#nft.applyCommands([
-      ...(this.#isMissing ? emptyTableCommands(table) : []),
-      ...changeCommands(table, hooks, change),
-    ]);
+    await reportedRules(`${table.family} ${table.name}`, changeText(change), () =>
+      this.#nft.applyCommands([
+        ...(this.#isMissing ? emptyTableCommands(table) : []),
+        ...changeCommands(table, hooks, change),
+      ]),
+    );
     this.#isMissing = false;
     this.#ledger.written(change);
     return true;
@@ -93,6 +96,17 @@ export class OwnedTable implements UnitDriver<TableUnit> {
   async remove(): Promise<void> {
     await this.#nft.removeTable(this.#layout.table);
   }
+}
+
+/** How much a change has of what. */
+function changeText(change: TableChange): string {
+  const sum = (parts: Iterable<{ readonly size: number } | { readonly length: number }>): number => {
+    let count = 0;
+    for (const part of parts) count += 'size' in part ? part.size : part.length;
+    return count;
+  };
+  const chains = `${change.rules.size} chains written, ${change.removeChains.length} removed`;
+  return `${chains}; ${sum(change.addElements.values())} elements added, ${sum(change.removeElements.values())} removed`;
 }
 
 /** Throws ProgramError when this host has no nft(8), or its kernel or nft(8) would not accept the table with the unit. */
