@@ -308,6 +308,7 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
     ...{ dataDir, logger, pods: workers, statistics: nodeApi.statistics, unhealthy: nodeApi.unhealthy },
     configuration: () => ({ ...config, token: '' }),
     events: () => recent.list(),
+    node: () => node.registration.current,
   };
 
   // Services: their rules in the tables of netfilter, and their names in DNS.

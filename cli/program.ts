@@ -10,6 +10,7 @@ import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
+import { bundleCommand } from './node/bundle.ts';
 import { doctorCommand } from './node/doctor.ts';
 import { eventsCommand } from './node/events.ts';
 import { execCommand } from './node/exec.ts';
@@ -50,6 +51,7 @@ export async function runProgram(): Promise<void> {
     .addCommand(doctorCommand())
     .addCommand(whyCommand())
     .addCommand(replayCommand())
+    .addCommand(bundleCommand())
     .addCommand(proxyCommand())
     .addCommand(traceCommand())
     .addCommand(resetCommand())

@@ -11,7 +11,7 @@ import {
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
 import { report, since } from '../recorder/report.ts';
-import { targetOf, tellsAlways } from './told-calls.ts';
+import { isTold, targetOf } from './told-calls.ts';
 import { CriError } from './rpc-error.ts';
 import type { Service } from './service.ts';
 
@@ -29,8 +29,6 @@ export interface CallOptions {
 }
 
 const RUNTIME = 'the container runtime';
-/** A call that changes nothing is recorded when it fails, or takes this long. */
-const SLOW_MS = 2_000;
 
 /** Called at the end of every call, for metrics. */
 export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
@@ -123,7 +121,7 @@ export class RuntimeChannel {
   }
 
   #report(call: string, target: ReturnType<typeof targetOf>, ms: number, failure: CriError | undefined): void {
-    if (failure === undefined && ms < SLOW_MS && !tellsAlways(call)) return;
+    if (!isTold(call, ms, failure !== undefined)) return;
     const server = this.#server === RUNTIME ? {} : { server: this.#server };
     report({ kind: 'cri', ...server, call, ...target, ms, ...(failure && { error: failure.rpcText }) });
   }

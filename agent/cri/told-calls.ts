@@ -1,6 +1,6 @@
 /** What the flight recorder is told of calls: their names and what they are about, never what is in them. Pure. */
 
-/** Calls that change something, of the CRI, of CSI drivers and of device plugins. Others are told when they fail. */
+/** Calls that change something, of the CRI, of CSI drivers and of device plugins. */
 const CHANGES: ReadonlySet<string> = new Set([
   ...['RunPodSandbox', 'StopPodSandbox', 'RemovePodSandbox'],
   ...['CreateContainer', 'StartContainer', 'StopContainer', 'RemoveContainer', 'UpdateContainerResources'],
@@ -9,7 +9,13 @@ const CHANGES: ReadonlySet<string> = new Set([
   ...['NodePrepareResources', 'NodeUnprepareResources', 'Allocate', 'Kill', 'Delete'],
 ]);
 
-export const tellsAlways = (call: string): boolean => CHANGES.has(call);
+/** Probes are told when they change something: their calls take as long as their commands. */
+const PROBE = 'ExecSync';
+/** Others are told when they fail, or take this long. */
+const SLOW_MS = 2_000;
+
+export const isTold = (call: string, ms: number, failed: boolean): boolean =>
+  call !== PROBE && (failed || ms >= SLOW_MS || CHANGES.has(call));
 
 interface Named {
   readonly containerId?: unknown;

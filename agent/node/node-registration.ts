@@ -72,6 +72,11 @@ export class NodeRegistration {
     return this.#node?.metadata?.uid;
   }
 
+  /** As the api-server had it last. */
+  get current(): Node | undefined {
+    return this.#node;
+  }
+
   /** The node may have changed: observe now. */
   wake(): void {
     this.#wake.resolve();

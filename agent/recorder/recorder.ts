@@ -50,10 +50,22 @@ export class Recorder implements AsyncDisposable {
   #isReporting = false;
 
   constructor({ dataDir, totalBytes, logger }: RecorderOptions, boot: string) {
-    const { at } = momentNow();
+    const begun = momentNow();
+    // Of a later segment, when that began.
+    let isFirst = true;
     const life = (): string => {
+      const moment = isFirst ? begun : momentNow();
+      isFirst = false;
       const record: LifeRecord = {
-        ...{ kind: 'life', format: FORMAT, ...momentNow(), boot, pid: process.pid, agentAt: at, version: kedgeVersion },
+        ...{
+          kind: 'life',
+          format: FORMAT,
+          ...moment,
+          boot,
+          pid: process.pid,
+          agentAt: begun.at,
+          version: kedgeVersion,
+        },
       };
       return `${JSON.stringify(record)}\n`;
     };

@@ -1,8 +1,8 @@
 import type { EventOccurrence } from '../../client/event-recorder.ts';
 import { report } from './report.ts';
 
-/** Of these, plans and calls of the runtime tell more. */
-const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['Created', 'Started', 'Killing', 'BackOff']);
+/** Of these, plans, calls of the runtime and failed actions tell more. */
+const TOLD_OTHERWISE: ReadonlySet<string> = new Set(['Created', 'Started', 'Killing', 'BackOff', 'Failed']);
 
 /** The agent's Events are part of its story, whether or not an api-server has them. */
 export function reportEvent({ regarding, type, reason, message }: EventOccurrence): void {

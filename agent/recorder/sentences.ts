@@ -65,7 +65,10 @@ function told(record: ReportRecord, known: Known): string {
       return `the ${record.probe.toLowerCase()} probe of container ${record.container} ${record.healthy ? 'succeeds' : 'fails'} now`;
     case 'status': {
       const waiting = record.waiting.length === 0 ? '' : `, waiting: ${record.waiting.join(', ')}`;
-      return outcome(`status ${record.phase}, ${record.ready} ready${waiting}: write`, record);
+      const text = `status ${record.phase}, ${record.ready} ready${waiting}`;
+      return record.error === undefined
+        ? `${text} (written in ${took(record.ms)})`
+        : outcome(`write of ${text}`, record);
     }
     case 'volume':
       return outcome(`volume ${record.volume}: ${record.step}`, record);

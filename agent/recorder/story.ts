@@ -5,8 +5,8 @@ import { OUT_OF_MEMORY, sentence, took, type Known } from './sentences.ts';
 import type { LifeRecord, Moment, ReportRecord, StoredRecord } from './stored.ts';
 
 export interface StoryLine {
-  /** In ms since the epoch, by the clock as it was then. */
-  readonly at: number;
+  /** In ms since the epoch, by the clock as it was then; undefined for what came between. */
+  readonly at: number | undefined;
   /** The pod; empty for the node. */
   readonly subject: string;
   readonly text: string;
@@ -47,7 +47,7 @@ export class Story implements Known {
     if (!isSelected || text === undefined) return;
     if (step !== undefined) yield { at: record.at, subject: '', text: step };
     const gap = gapBetween(this.#toldBefore, place);
-    if (gap !== undefined) yield { at: record.at, subject: '', text: gap };
+    if (gap !== undefined) yield { at: undefined, subject: '', text: gap };
     this.#toldBefore = place;
     yield { at: record.at, subject: 'pod' in record ? (record.pod ?? '') : '', text };
   }

@@ -16,6 +16,8 @@ import { parseNodePath } from './node-path.ts';
 export interface LocalApiOptions extends DocumentSources {
   /** The agent's data directory. */
   readonly dataDir: string;
+  /** The Node as the agent has it; undefined before it is registered. */
+  readonly node: () => object | undefined;
   /** The Events that the agent has recorded last, whether or not the api-server has them. */
   readonly events: () => readonly object[];
   readonly logger: Logger;
@@ -25,6 +27,7 @@ export interface LocalApiOptions extends DocumentSources {
 const MAX_PATH_BYTES = 107;
 const PRIVATE = 0o177;
 const EVENTS = '/events';
+const NODE = '/node';
 
 /** Serves until the signal is aborted. A socket that cannot be is a warning: pods do not depend on it. */
 export async function serveLocalApi(options: LocalApiOptions, signal: AbortSignal): Promise<void> {
@@ -84,6 +87,7 @@ async function answer(options: LocalApiOptions, request: IncomingMessage, respon
 async function documentAt(options: LocalApiOptions, { method, url = '/' }: IncomingMessage): Promise<Document> {
   if (method !== 'GET') throw new NodeApiError(405, 'Method Not Allowed');
   if (url === EVENTS) return { type: 'application/json', body: JSON.stringify({ items: options.events() }) };
+  if (url === NODE) return { type: 'application/json', body: JSON.stringify(options.node() ?? null) };
   const path = parseNodePath(url);
   if (path.at !== 'document') throw new NodeApiError(404, '404 page not found');
   return readDocument(options, path.name);

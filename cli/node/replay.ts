@@ -63,6 +63,10 @@ export class StoryText {
   #date = '';
 
   *lines({ at, subject, text }: StoryLine, clean: (text: string) => string): Generator<string> {
+    if (at === undefined) {
+      yield `${' '.repeat(TIME_OF_DAY[1] - TIME_OF_DAY[0])}  ${text}`;
+      return;
+    }
     const time = timeText(at);
     if (!time.startsWith(this.#date) || this.#date === '') {
       this.#date = time.slice(0, TIME_OF_DAY[0] - 1);

@@ -10,7 +10,10 @@ export const plannedActions = (actions: readonly PodAction[], runtime: PodRuntim
 function plannedAction(action: PodAction, runtime: PodRuntime): PlannedAction {
   switch (action.kind) {
     case 'setUp':
-      return { action: action.kind, why: 'its volumes are not known to be set up' };
+      return {
+        action: action.kind,
+        why: runtime.sandboxes.length === 0 ? 'nothing of it runs here' : 'this agent has not done so yet',
+      };
     case 'refreshVolumes':
       return { action: action.kind, why: 'what its volumes show has changed' };
     case 'createSandbox':

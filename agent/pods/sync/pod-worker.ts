@@ -178,7 +178,9 @@ export class PodWorker implements SourcedPod {
    * the worker observes until it does.
    */
   expect(event: RuntimeEvent): void {
-    if (event.type === 'oom') report({ kind: 'seen', what: 'ran out of memory', id: event.id }, podFields(this.#pod));
+    // Its sandbox has an event of its own for the same.
+    if (event.type === 'oom' && !this.#runtime.sandboxes.some(({ id }) => id === event.id))
+      report({ kind: 'seen', what: 'ran out of memory', id: event.id }, podFields(this.#pod));
     this.#pending.add(event);
   }
 

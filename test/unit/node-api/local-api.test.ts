@@ -38,6 +38,7 @@ function serve(t: Test, dataDir: string, unhealthy?: string): Served {
         containerId: () => undefined,
       },
       events: () => [{ reason: 'Started' }],
+      node: () => ({ metadata: { name: 'node-1' } }),
       logger: { debug: nothing, info: nothing, warn, error: warn },
     },
     stop.signal,
