@@ -89,7 +89,8 @@ export async function runAgent(
   life: DaemonLife = UNMANAGED,
 ): Promise<void> {
   // The flight recorder hears of whatever the others do.
-  await using _recorder = await startRecorder(config, logger);
+  await using held = new AsyncDisposableStack();
+  held.use(await startRecorder(config, logger));
   try {
     report({ kind: 'agent', what: 'started', version: kedgeVersion });
     await runParts(config, signal, logger, life);

@@ -1,12 +1,13 @@
-/** Waits for the recorder to write. */
+/** Follows what the recorder writes. */
 import { on } from 'node:events';
 import { watch } from 'node:fs';
 
 /**
- * Yields whenever something in the directory has changed since the call, until the signal is aborted. Throws for a directory that is
- * not there.
+ * Calls `look` now, and again whenever something in the directory has changed since it began. Rejects when the signal is aborted,
+ * and for a directory that is not there.
  */
-export function directoryChanges(directory: string, signal: AbortSignal): AsyncIterable<unknown> {
-  const watcher = watch(directory, { signal });
-  return on(watcher, 'change', { signal, close: ['close'] });
+export async function followChanges(directory: string, look: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  const changes = on(watch(directory, { signal }), 'change', { signal });
+  await look();
+  while (!(await changes.next()).done) await look();
 }

@@ -1,6 +1,7 @@
 /** Reads what the recorder has written, also while it writes, and after an agent that was killed in the middle of a line. */
 import { open } from 'node:fs/promises';
 import { hasCode } from '../host/files.ts';
+import { parseRecord } from './parse.ts';
 import { listSegments, type Segment } from './segments.ts';
 import { MAX_LINE, type LifeRecord, type StoredRecord } from './stored.ts';
 
@@ -43,7 +44,7 @@ export class RecordReader {
 
   async *#readSegment({ path }: Segment): AsyncGenerator<ReadRecord> {
     for await (const line of this.#lines(path)) {
-      const record = parse(line);
+      const record = parseRecord(line);
       if (record?.kind === 'life') this.#life = record;
       if (record) yield { record, life: this.#life };
       else if (line.length > 0) this.broken++;
@@ -87,21 +88,5 @@ export class RecordReader {
     } finally {
       await file.close();
     }
-  }
-}
-
-/** Undefined for what is no record. */
-function parse(line: string): StoredRecord | undefined {
-  try {
-    const value = JSON.parse(line) as Partial<StoredRecord> | null;
-    const isRecord =
-      typeof value === 'object' &&
-      typeof value?.kind === 'string' &&
-      Number.isFinite(value.at) &&
-      Number.isFinite(value.mono);
-    return isRecord ? (value as StoredRecord) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }

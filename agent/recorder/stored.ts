@@ -90,8 +90,5 @@ function cleaned(value: unknown): unknown {
   if (typeof value === 'string') return clean(value);
   if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(cleaned);
   if (typeof value !== 'object' || value === null) return value;
-  const result: Record<string, unknown> = {};
-  // Keys are the agent's own.
-  for (const key in value) result[key] = cleaned((value as Record<string, unknown>)[key]);
-  return result;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, cleaned(entry)]));
 }

@@ -67,7 +67,7 @@ export class StoryText {
       yield `${' '.repeat(TIME_OF_DAY[1] - TIME_OF_DAY[0])}  ${text}`;
       return;
     }
-    const time = timeText(at);
+    const time = new Date(at).toISOString();
     if (!time.startsWith(this.#date) || this.#date === '') {
       this.#date = time.slice(0, TIME_OF_DAY[0] - 1);
       yield `${this.#date} (times are UTC)`;
@@ -76,10 +76,6 @@ export class StoryText {
   }
 }
 
-/** A file that is damaged may hold any number. */
-const MAX_TIME = 8.64e15;
-const timeText = (at: number): string => new Date(Math.min(Math.max(at, 0), MAX_TIME)).toISOString();
-
 const replay = (flags: ReplayFlags): Promise<void> =>
   onNode('replay', flags, async ({ config, logger, signal }) => {
     checkOutput(flags.output, 'text', 'json');
@@ -87,7 +83,7 @@ const replay = (flags: ReplayFlags): Promise<void> =>
     const { recorderDirectory } = await import('../../agent/recorder/segments.ts');
     const { isSelected } = await import('../../agent/recorder/selection.ts');
     const { Story } = await import('../../agent/recorder/story.ts');
-    const { directoryChanges } = await import('../../agent/recorder/follow.ts');
+    const { followChanges } = await import('../../agent/recorder/follow.ts');
     const { oneLine } = await import('../../agent/recorder/redact.ts');
     const wanted = await selectionOf(flags);
     const directory = recorderDirectory(config.dataDir);
@@ -113,13 +109,8 @@ const replay = (flags: ReplayFlags): Promise<void> =>
         print(read);
       }
     };
-    // Before the first look, so that nothing is written between the two.
-    const changes = flags.follow && directoryChanges(directory, signal);
+    if (flags.follow) return followChanges(directory, readAll, signal);
     await readAll();
-    if (changes) {
-      for await (const _ of changes) await readAll();
-      return;
-    }
     if (count === 0) logger.warn({}, `nothing of that is recorded in ${directory}`);
     const { broken, unfinishedBytes } = reader;
     if (broken > 0 || unfinishedBytes > 0) {
