@@ -110,12 +110,37 @@ t.test('a connection that a policy forbids', async (t) => {
 
 /** What can be asked with a stopped server, and what with a stopped agent, too. */
 t.test('pods without an api-server', async (t) => {
+  const planted = 'pl4nted-s3cret';
+  const lastApplied = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ env: planted }) };
+  const registry = { auths: { 'localhost:1': { username: 'u', password: planted, auth: btoa(`u:${planted}`) } } };
   await cluster.apply({
-    ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'broken' } },
-    spec: {
-      terminationGracePeriodSeconds: 1,
-      containers: [{ name: 'c', image: HELLO_IMAGE, command: ['sh', '-c', 'echo out of luck; exit 3'] }],
-    },
+    ...{ apiVersion: 'v1', kind: 'List' },
+    items: [
+      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db' }, stringData: { password: planted } },
+      {
+        ...{ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pull' }, type: 'kubernetes.io/dockerconfigjson' },
+        stringData: { '.dockerconfigjson': JSON.stringify(registry) },
+      },
+      {
+        ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'broken', annotations: lastApplied } },
+        spec: {
+          terminationGracePeriodSeconds: 1,
+          imagePullSecrets: [{ name: 'pull' }],
+          containers: [
+            {
+              ...{ name: 'c', image: HELLO_IMAGE, command: ['sh', '-c', 'echo out of luck; exit 3', planted] },
+              env: [
+                { name: 'PASSWORD', value: planted },
+                { name: 'FROM', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } },
+              ],
+              volumeMounts: [{ name: 'db', mountPath: '/db' }],
+            },
+            { name: 'absent', image: 'localhost:1/absent:1' },
+          ],
+          volumes: [{ name: 'db', secret: { secretName: 'db' } }],
+        },
+      },
+    ],
   });
   await eventually('the agent to have seen it fail', async () =>
     (await kedge('ps', 'broken')).text.includes('CrashLoopBackOff'),
@@ -140,7 +165,49 @@ t.test('pods without an api-server', async (t) => {
   t.match(findings.find(({ check }) => check === 'containerd')?.level, 'ok');
   t.match(findings.find(({ check }) => check === 'ports')?.found, /the agent listens at 10250/);
 
+  const bundle = path.join(host.directory, 'bundle.tar.gz');
+  const packed = await kedge('bundle', '--output', bundle);
+  t.match(packed, { code: 0, text: /bundle\.tar\.gz: \d+ files/ }, packed.text);
+  t.match(await kedge('bundle', '--output', bundle), { code: 1, text: /kedge: cannot write .*EEXIST/ });
+  t.equal((await stat(bundle)).mode & 0o777, 0o600);
+  const names = (await host.run('tar', ['-tzf', bundle])).stdout;
+  for (const name of [
+    'node.json',
+    'pods.json',
+    'runtime.json',
+    'doctor.json',
+    'nftables.txt',
+    'missing.txt',
+    'segment-1',
+  ])
+    t.ok(names.includes(name), `${name} in ${names}`);
+  const { stdout: content } = await host.run('tar', ['-xzOf', bundle]);
+  t.match(content, /"name": "broken"[^]*"PASSWORD"/, 'the pod is in it');
+  t.match(content, /"nodeInfo"/, 'and the Node as the agent has it');
+  for (const secret of [planted, btoa(planted), btoa(`u:${planted}`), 'PRIVATE KEY', 'eyJhbGciOi'])
+    t.notOk(content.includes(secret), `${secret} is not in the bundle`);
+
   await host.stopAgent('SIGKILL');
+  const story = await kedge('replay', '--pod', 'broken');
+  t.match(story.text, /plan: set up its volumes \(.*\); create its sandbox \(it has none\)/, story.text);
+  t.match(story.text, /default\/broken  CreateContainer c took .*\n[^]*StartContainer c took/);
+  t.match(story.text, /container c exited with 3 .*; restart in \d+ s because of back-off/);
+  t.match(story.text, /PullImage localhost:1\/absent:1 failed after/);
+  t.match((await kedge('replay', '--node')).text, /the agent has started[^]*rules of ip kube-proxy .*took/);
+  t.match(
+    (await kedge('replay', '--node')).text,
+    /log \(warn\): api-server unreachable/,
+    'as it was when the server ended',
+  );
+  const exits = (await kedge('replay', '--kind', 'exit', '-o', 'json')).text.split('\n').filter(Boolean);
+  t.ok(
+    exits.some((line) => (JSON.parse(line) as { exitCode?: number }).exitCode === 3),
+    'a record per line',
+  );
+  const { stdout: raw } = await host.run('sh', ['-c', `cat ${path.join(host.directory, 'agent/recorder')}/*`]);
+  for (const secret of [planted, btoa(planted), 'eyJhbGciOi'])
+    t.notOk(raw.includes(secret), `no ${secret} is recorded`);
+
   const alone = await kedge('ps', 'web');
   t.match(alone, { code: 0, text: /default +web +c +Running +- / }, alone.text);
   t.match(await kedge('images'), { code: 0, text: /kedge\.local\/hello:1\.0 +sha256:/ });
