@@ -1,7 +1,10 @@
 /** What the programs and files of the host say of it, for people to read elsewhere. Nothing is changed. */
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { namesIn } from './files.ts';
+import { HostError } from './host-error.ts';
 import { isIpv6Enabled } from './sysctl.ts';
-import { run } from './run.ts';
+import { ProgramError, run } from './run.ts';
 
 const LIMIT_MS = 20_000;
 const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-server'];
@@ -9,6 +12,9 @@ const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-server'];
 const UNIT_PROPERTIES =
   'Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,ExecMainPID,NRestarts,ActiveEnterTimestamp,InactiveEnterTimestamp,MemoryCurrent,CPUUsageNSec,TasksCurrent';
 const MAX_LINES = 20_000;
+/** Where daemons without systemd write, and how much of each is taken. */
+const LOG_DIRECTORY = '/var/log/kedge';
+const LOG_BYTES = 2 * 1024 * 1024;
 const FILES = ['version', 'uptime', 'loadavg', 'meminfo', 'mounts', 'pressure/cpu', 'pressure/memory', 'pressure/io'];
 
 const output = async (program: string, args: readonly string[], signal: AbortSignal): Promise<string> =>
@@ -57,8 +63,33 @@ export const unitStates = (signal: AbortSignal): Promise<string> =>
     signal,
   );
 
-/** The journal of the units. Throws ProgramError where there is none. */
-export const unitJournal = (sinceMs: number, signal: AbortSignal): Promise<string> =>
+/** The journal of the units; where they write none, the ends of their log files. Throws HostError where there are neither. */
+export async function unitLogs(sinceMs: number, signal: AbortSignal): Promise<string> {
+  const journal = await unitJournal(sinceMs, signal).catch((error: unknown) => {
+    if (!(error instanceof ProgramError)) throw error;
+    return '';
+  });
+  if (journal !== '') return journal;
+  let text = '';
+  for (const name of await namesIn(LOG_DIRECTORY))
+    if (name.endsWith('.log')) text += `# ${name}\n${await readEnd(join(LOG_DIRECTORY, name))}\n`;
+  if (text === '') throw new HostError(`neither the journal nor ${LOG_DIRECTORY} has logs of the units`);
+  return text;
+}
+
+/** The last of a file. */
+async function readEnd(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LOG_BYTES), 0, LOG_BYTES, Math.max(0, size - LOG_BYTES));
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+const unitJournal = (sinceMs: number, signal: AbortSignal): Promise<string> =>
   output(
     'journalctl',
     [

@@ -81,7 +81,13 @@ export class Recorder implements AsyncDisposable {
 
   /** Records from now on, until it is disposed of. Throws nothing for a disk that cannot be written. */
   static async open(options: RecorderOptions): Promise<Recorder> {
-    return new Recorder(options, await readBootId());
+    const recorder = new Recorder(options, await readBootId());
+    try {
+      await recorder.#writer.prepare();
+    } catch (error) {
+      recorder.#failed(0, error);
+    }
+    return recorder;
   }
 
   /** Stops recording, and writes what waits. */
@@ -123,6 +129,13 @@ export class Recorder implements AsyncDisposable {
     }, afterMs).unref();
   }
 
+  #failed(count: number, error: unknown): void {
+    this.#lose(count, wordsOf(error));
+    this.#said(() =>
+      this.#outage.failed(error, {}, 'flight recorder cannot write; what happens meanwhile is not recorded'),
+    );
+  }
+
   #lose(count: number, why: string): void {
     this.#lost += count;
     this.#lostWhy = why;
@@ -139,10 +152,7 @@ export class Recorder implements AsyncDisposable {
       this.#said(() => this.#outage.ended({}, 'flight recorder writes again'));
       if (this.#waiting.length > 0) this.#schedule(GATHER_MS);
     } catch (error) {
-      this.#lose(lines.length, wordsOf(error));
-      this.#said(() =>
-        this.#outage.failed(error, {}, 'flight recorder cannot write; what happens meanwhile is not recorded'),
-      );
+      this.#failed(lines.length, error);
       this.#schedule(RETRY_MS);
     }
   }

@@ -40,7 +40,8 @@ function keyOf(report: Report, about: Subject | undefined): { key: string; outco
   }
 }
 
-const isFailure = (report: Report): boolean => !('error' in report) || report.error !== undefined;
+const isFailure = (report: Report): boolean =>
+  'error' in report ? report.error !== undefined : report.kind === 'event';
 
 export class Repeats {
   readonly #known = new Map<string, Known>();

@@ -12,6 +12,9 @@ const nameOf = (number: number): string => `segment-${String(number).padStart(10
 
 /** More of them lose less when the oldest is dropped. */
 const SEGMENTS = 8;
+/** Room for the line that a life begins with. */
+const HEADER_BYTES = 512;
+const NEWLINE = 0x0a;
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
 /** A name that leads elsewhere is nobody's segment. */
@@ -66,16 +69,22 @@ export class SegmentWriter implements AsyncDisposable {
    */
   constructor(directory: string, totalBytes: number, header: () => string) {
     this.#directory = directory;
-    this.#segmentBytes = Math.floor(totalBytes / SEGMENTS);
+    this.#segmentBytes = Math.floor(totalBytes / SEGMENTS) - HEADER_BYTES;
     this.#header = header;
+  }
+
+  /** Opens the segment that the next lines go to. */
+  async prepare(): Promise<void> {
+    this.#file ??= await this.#open(0);
   }
 
   /** Appends whole lines. When this throws, some of them may have been written; the next call begins a line of its own. */
   async write(lines: string): Promise<void> {
-    const data = Buffer.from(lines);
-    if (this.#file && this.#bytes + data.length > this.#segmentBytes) await this.#close();
-    this.#file ??= await this.#open(data.length);
-    await this.#append(this.#file, data);
+    for (const data of pieces(Buffer.from(lines), this.#segmentBytes)) {
+      if (this.#file && this.#bytes + data.length > this.#segmentBytes) await this.#close();
+      this.#file ??= await this.#open(data.length);
+      await this.#append(this.#file, data);
+    }
   }
 
   /** For the end of the process: what the file does not take is lost. */
@@ -129,4 +138,17 @@ export class SegmentWriter implements AsyncDisposable {
       throw error;
     }
   }
+}
+
+/** Whole lines, as many at once as fit into so many bytes; a longer line is a piece of its own. */
+function* pieces(lines: Buffer, maxBytes: number): Generator<Buffer> {
+  let start = 0;
+  while (lines.length - start > maxBytes) {
+    const last = lines.lastIndexOf(NEWLINE, start + maxBytes - 1);
+    const end = last >= start ? last : lines.indexOf(NEWLINE, start + maxBytes);
+    if (end < 0) break;
+    yield lines.subarray(start, end + 1);
+    start = end + 1;
+  }
+  if (start < lines.length) yield lines.subarray(start);
 }

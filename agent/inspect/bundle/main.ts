@@ -18,7 +18,7 @@ import {
   kernelLog,
   networkReport,
   programVersions,
-  unitJournal,
+  unitLogs,
   unitStates,
 } from '../../host/host-report.ts';
 import { ownTables, savedRules } from '../../network/netfilter/rule-dump.ts';
@@ -166,7 +166,7 @@ function sources({ config, sinceMs }: BundleOptions): ReadonlyMap<string, Source
     ['kernel.txt', text(kernelFiles)],
     ['kernel.log', text(kernelLog)],
     ['units.txt', text(unitStates)],
-    ['journal.log', text((signal) => unitJournal(sinceMs, signal))],
+    ['units.log', text((signal) => unitLogs(sinceMs, signal))],
   ]);
 }
 

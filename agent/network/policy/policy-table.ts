@@ -1,6 +1,6 @@
 /** The table of policies in this host's kernel: written as the difference from what it had, or whole when that is not known. */
 import type { Nft, NftTable } from '../netfilter/nft.ts';
-import { reportedRules } from '../netfilter/reported-rules.ts';
+import { reportedRules } from '../../recorder/reported-rules.ts';
 import type { WatchedChain } from '../netfilter/rule-watch.ts';
 import { wholeTable } from './frame.ts';
 import { changes, NO_CONTENT, type TableContent } from './table-content.ts';

@@ -2,7 +2,7 @@
 import { release } from 'node:os';
 import type { ProgramError } from '../../../host/run.ts';
 import { isNftRejection, type Nft, type NftTable } from '../nft.ts';
-import { reportedRules } from '../reported-rules.ts';
+import { reportedRules } from '../../../recorder/reported-rules.ts';
 import type { UnitDriver } from '../owned-units.ts';
 import { TableLedger, type LedgerOptions, type TableChange, type TableState } from './table-ledger.ts';
 import { changeCommands, emptyTableCommands, readTable, tableCommands, usesKnownMaps } from './table-text.ts';

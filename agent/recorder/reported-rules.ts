@@ -1,4 +1,4 @@
-import { report, since, wordsOf } from '../../recorder/report.ts';
+import { report, since, wordsOf } from './report.ts';
 
 /** Settles as `write` does, and tells the flight recorder what became of it. Rules are nobody's in particular: several share them. */
 export async function reportedRules(owner: string, changed: string, write: () => Promise<void>): Promise<void> {
