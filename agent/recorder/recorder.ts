@@ -82,11 +82,7 @@ export class Recorder implements AsyncDisposable {
   /** Records from now on, until it is disposed of. Throws nothing for a disk that cannot be written. */
   static async open(options: RecorderOptions): Promise<Recorder> {
     const recorder = new Recorder(options, await readBootId());
-    try {
-      await recorder.#writer.prepare();
-    } catch (error) {
-      recorder.#failed(0, error);
-    }
+    await recorder.#exclusively(() => recorder.#prepare());
     return recorder;
   }
 
@@ -125,8 +121,24 @@ export class Recorder implements AsyncDisposable {
   #schedule(afterMs: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      if (!this.#writing) this.#writing = this.#write().finally(() => (this.#writing = undefined));
+      // Otherwise the end of that write sees to the next one.
+      if (!this.#writing) void this.#exclusively(() => this.#write());
     }, afterMs).unref();
+  }
+
+  #exclusively(act: () => Promise<void>): Promise<void> {
+    this.#writing = act().finally(() => (this.#writing = undefined));
+    return this.#writing;
+  }
+
+  /** So that there is a file when the process ends before the first write. */
+  async #prepare(): Promise<void> {
+    try {
+      await this.#writer.prepare();
+    } catch (error) {
+      this.#failed(0, error);
+    }
+    if (this.#waiting.length > 0) this.#schedule(GATHER_MS);
   }
 
   #failed(count: number, error: unknown): void {
