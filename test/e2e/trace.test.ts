@@ -198,8 +198,8 @@ t.test('pods without an api-server', async (t) => {
   await host.stopAgent('SIGKILL');
   const story = await kedge('replay', '--pod', 'broken');
   t.match(story.text, /plan: set up its volumes \(.*\); create its sandbox \(it has none\)/, story.text);
-  t.match(story.text, /default\/broken  CreateContainer c took .*\n[^]*StartContainer c took/);
-  t.match(story.text, /container c exited with 3 .*; restart in \d+ s because of back-off/);
+  t.match(story.text, /default\/broken +CreateContainer c took .*\n[^]*StartContainer c took/);
+  t.match(story.text, /container c exited with 3.*; restart in \d+ s because of back-off/);
   t.match((await kedge('replay', '--pod', 'default/imageless')).text, /PullImage localhost:1\/absent:1 failed after/);
   t.match((await kedge('replay', '--node')).text, /the agent has started[^]*rules of ip kube-proxy .*took/);
   t.match(
