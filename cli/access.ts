@@ -152,8 +152,7 @@ async function answer(asked: readonly [string, string, string?], options: Option
   const question = await questionOf(cluster.client, asked, options);
   const reader = new Reader(cluster.client, question.namespace ?? '');
   const { holders, dangling } = whoCan(question, await reader.all());
-  if (options.output === 'json')
-    return printJson({ question, holders, dangling, unread: reader.unread });
+  if (options.output === 'json') return printJson({ question, holders, dangling, unread: reader.unread });
   print(holders.length === 0 ? 'nobody, by RBAC' : table(['KIND', 'SUBJECT', 'BY', 'ROLE'], holders.map(rowOf)));
   if (reader.unread.length > 0)
     console.error(`there may be others: your rights do not allow to list ${reader.unread.map(printable).join(', ')}`);

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { timeGiven } from './replay.ts';
-import { bytesText, printable } from './table.ts';
+import { printable } from '../output.ts';
+import { bytesText } from './table.ts';
 
 interface BundleFlags extends NodeFlags {
   readonly since?: string;

@@ -27,7 +27,9 @@ export async function makeServerBundle(
       'front-proxy-ca.crt': frontProxyCa.certificate,
       'front-proxy-ca.key': frontProxyCa.key,
       'sa.key': serviceAccountKey,
-      ...Object.fromEntries((await Promise.all(overlap)).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))),
+      ...Object.fromEntries(
+        (await Promise.all(overlap)).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])),
+      ),
     },
   };
 }
