@@ -78,7 +78,7 @@ class Decoder {
     const { group, plural } = this.#keys.resourceIn(key);
     const kind = builtIn.get(`${group}/${plural}`);
     const reader = kind && this.#readerOf(`${group}/${plural}`, () => new StoredObjects(kind));
-    const object: unknown = reader ? reader.read(value) : JSON.parse(value.toString());
+    const object: unknown = reader ? reader.read(value).object : JSON.parse(value.toString());
     const metadata = isJsonObject(object) ? own(object, 'metadata') : undefined;
     // What is stored beside objects, as the allocated ports, is not named.
     if (kind && own(object as Record<string, unknown>, 'apiVersion') !== apiVersionOf(kind) && !kind.storedAs)

@@ -116,7 +116,7 @@ export class Translation {
 /** Milliseconds since the epoch; NaN when an event does not say. */
 function lastSeen(events: StoredObjects, stored: Buffer): number {
   if (isEncryptedValue(stored)) return NaN;
-  const event: unknown = events.read(stored);
+  const event: unknown = events.read(stored).object;
   if (!isJsonObject(event)) return NaN;
   const { metadata } = event;
   const times = [
