@@ -149,6 +149,11 @@ export interface ActionSubresource {
   readonly version: string;
   readonly kind: string;
   readonly body: Kind;
+  /**
+   * Whether the body's uid says which object is meant; of other bodies it is dropped, as of any object that is created. Upstream's
+   * `PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate`.
+   */
+  readonly keepsMetadata: boolean;
 }
 
 /** A connection to what the object stands for: `exec`, `proxy`. Admission is asked about its options, as operation CONNECT. */

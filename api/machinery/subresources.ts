@@ -31,7 +31,7 @@ export function keepMetadata(object: KubeObject, old: KubeObject): void {
 }
 
 /** A create of `body` at an object: `actionSubresource('pods/eviction', evictions)`. */
-export const actionSubresource = (action: ActionName, body: Kind): ActionSubresource => ({
+export const actionSubresource = (action: ActionName, body: Kind, keepsMetadata = false): ActionSubresource => ({
   name: action.slice(action.indexOf('/') + 1),
   action,
   verbs: ['create'],
@@ -39,4 +39,5 @@ export const actionSubresource = (action: ActionName, body: Kind): ActionSubreso
   version: body.version,
   kind: body.kind,
   body,
+  keepsMetadata,
 });

@@ -5,7 +5,6 @@ import {
   isScaleSubresource,
   isStoredSubresource,
   isStreamSubresource,
-  type ActionName,
   type Kind,
   type KubeObject,
   type Subresource,
@@ -18,7 +17,7 @@ import type { ServedResource } from './catalogue/served-resource.ts';
 import type { Exchange } from './http/exchange.ts';
 import { negotiate } from './http/negotiate.ts';
 import type { RequestInfo } from './http/request-info.ts';
-import { act } from './verbs/act.ts';
+import { act, type ActionPart } from './verbs/act.ts';
 import type { Connector, Handlers, PathHandler, ScaleHandler, VerbHandlers } from './verbs/handlers.ts';
 
 /** What may be done to all namespaces at once. */
@@ -114,7 +113,7 @@ export class Router {
     const { kind } = resource;
     const known = kind.verbs.find((one) => one === verb);
     if (!known || (known === 'create' ? name : NAMED_VERBS.has(known) && !name)) throw methodNotAllowed();
-    if (kind.action) return this.#act(request, kind, kind, kind.action);
+    if (kind.action) return this.#act(request, kind, { action: kind.action, body: kind, keepsMetadata: false });
     return this.#parts.verbs[known](request, resource);
   }
 
@@ -124,7 +123,7 @@ export class Router {
     const part = kind.subresources.find(({ name }) => name === subresource);
     if (!part) throw noSuchPath();
     if (!part.verbs.some((allowed) => allowed === verb)) throw methodNotAllowed();
-    if (isActionSubresource(part)) return this.#act(request, kind, part.body, part.action);
+    if (isActionSubresource(part)) return this.#act(request, kind, part);
     if (isStoredSubresource(part)) {
       if (verb !== 'get' && verb !== 'update' && verb !== 'patch') throw methodNotAllowed();
       return this.#parts.verbs[verb](request, resource, part);
@@ -134,9 +133,9 @@ export class Router {
     throw noSuchPath();
   }
 
-  #act(request: AuthorizedRequest, kind: Kind, bodyKind: Kind, name: ActionName): Promise<void> {
+  #act(request: AuthorizedRequest, kind: Kind, what: ActionPart): Promise<void> {
     const { pipeline, handlers } = this.#parts;
-    return act(pipeline, request, kind, bodyKind, handlers.actions[name]);
+    return act(pipeline, request, kind, what, handlers.actions[what.action]);
   }
 }
 

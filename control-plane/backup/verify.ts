@@ -1,5 +1,4 @@
 /** Reads all of a backup: sums, order and counts, and every object as the server would read it. */
-import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { isJsonObject, own } from '../../api/machinery/own.ts';
 import { cachedKind } from '../../api/machinery/stored-as.ts';
 import { kinds } from '../../api/registry.ts';
@@ -81,8 +80,6 @@ class Decoder {
     const object: unknown = reader ? reader.read(value).object : JSON.parse(value.toString());
     const metadata = isJsonObject(object) ? own(object, 'metadata') : undefined;
     // What is stored beside objects, as the allocated ports, is not named.
-    if (kind && own(object as Record<string, unknown>, 'apiVersion') !== apiVersionOf(kind) && !kind.storedAs)
-      throw new Error(`it is no ${kind.kind} of ${apiVersionOf(kind)}`);
     if (prefix !== '' && (kind || group.includes('.'))) {
       const name = isJsonObject(metadata) ? own(metadata, 'name') : undefined;
       if (typeof name !== 'string' || !key.endsWith(`/${name}`)) throw new Error('it has another name');

@@ -36,7 +36,7 @@ export const pods: Kind<Pod> = defineKind<Pod>({
   returnDeletedObject: true,
   subresources: [
     podAttach,
-    actionSubresource('pods/binding', bindings),
+    actionSubresource('pods/binding', bindings, true),
     {
       name: 'ephemeralcontainers',
       verbs: ['get', 'patch', 'update'],

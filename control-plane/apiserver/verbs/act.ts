@@ -1,18 +1,21 @@
 /** A create that is served by an action, from its body to its response. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
-import type { Kind } from '../../../api/machinery/kind.ts';
+import type { ActionSubresource, Kind } from '../../../api/machinery/kind.ts';
 import type { AuthorizedRequest, Pipeline } from '../admission/pipeline.ts';
 import { placeObject, wipeSystemFields } from '../catalogue/object-meta.ts';
 import { noAcceptedType } from '../http/negotiate.ts';
 import type { Action } from './handlers.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 
-/** @param kind of the resource in the URL. @param bodyKind of the body: the same one, where there is no subresource. */
+/** The body is of the resource's own kind where there is no subresource. */
+export type ActionPart = Pick<ActionSubresource, 'action' | 'body' | 'keepsMetadata'>;
+
+/** @param kind of the resource in the URL */
 export async function act(
   pipeline: Pipeline,
   request: AuthorizedRequest,
   kind: Kind,
-  bodyKind: Kind,
+  { body: bodyKind, keepsMetadata }: ActionPart,
   action: Action,
 ): Promise<void> {
   // Only what is stored has rows and metadata to show.
@@ -23,7 +26,8 @@ export async function act(
   const parsed = request.parseBody(await request.readBody(), validation !== 'Ignore');
   const { object, problems } = decodeObject(bodyKind, parsed.value);
   reportBody(bodyKind, parsed, problems, validation, request);
-  wipeSystemFields(placeObject(kind, object, request.namespace, ''));
+  const placed = placeObject(kind, object, request.namespace, '');
+  if (!keepsMetadata) wipeSystemFields(placed);
   bodyKind.applyDefaults(object);
   request.audit?.requested(object);
   const admitted = await pipeline.admitCreate(request, kind, bodyKind, object, asksForDryRun);

@@ -115,7 +115,8 @@ t.test('a list restarts when its revision is compacted between two pages', async
 t.test('a kind added during a store outage, compaction and writes is served with all stored objects', async (t) => {
   const remote = new RemoteServer();
   const secretKey = (i: number): string => `/registry/core/secrets/default/s${i}`;
-  const stored = (name: string): Buffer => Buffer.from(JSON.stringify({ metadata: { name, namespace: 'default' } }));
+  const stored = (name: string): Buffer =>
+    Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'default' } }));
   await using server = await TestServer.start({ store: new RemoteStore(remote), kinds: [namespaces, configMaps] });
   for (let i = 0; i < 1500; i++) remote.write(secretKey(i), stored(`s${i}`), 0);
   const { registry } = server.core;

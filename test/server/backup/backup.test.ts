@@ -237,7 +237,7 @@ t.test('an object that no server could read is found', async (t) => {
   const one = await world(t);
   for (const [value, problem] of [
     ['{"kind":', /cannot be read/],
-    ['{"apiVersion":"v2","kind":"ConfigMap","metadata":{"name":"o00003"}}', /no ConfigMap of v1/],
+    ['{"apiVersion":"v2","kind":"ConfigMap","metadata":{"name":"o00003"}}', /the API version in the data \(v2\)/],
     ['{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"other"}}', /another name/],
   ] as const) {
     await one.store.put(keyOf('o00003'), Buffer.from(value));
