@@ -9,6 +9,9 @@ type Name = keyof ServerConfig;
 const LOCAL: ReadonlySet<string> = new Set<Name>([
   ...(['dataDir', 'bindAddress', 'portFile', 'advertiseAddress', 'adminKubeconfig', 'logLevel'] as const),
   ...(['roles', 'schedulerPort', 'controllersPort', 'rolesAddress', 'kubeconfig'] as const),
+  // Of several servers, one makes the backups.
+  ...(['backupSchedule', 'backupDestination', 'backupRetention'] as const),
+  ...(['backupKeyFile', 'backupPassphraseFile', 'backupS3Config'] as const),
 ]);
 
 /** They come from the cluster, and a host may have others. */
@@ -23,6 +26,7 @@ const INHERITED: ReadonlySet<string> = new Set<Name>([
 export const FILES: ReadonlySet<string> = new Set<Name>([
   ...(['etcdCafile', 'etcdCertfile', 'etcdKeyfile', 'tokenAuthFile', 'encryptionProviderConfig'] as const),
   ...(['authenticationConfig', 'oidcCaFile', 'authenticationTokenWebhookConfigFile'] as const),
+  ...(['authorizationConfig', 'authorizationPolicyFile', 'authorizationWebhookConfigFile'] as const),
   ...(['requestheaderClientCaFile', 'auditPolicyFile', 'auditWebhookConfigFile'] as const),
   ...(['kubeletClientCertificate', 'kubeletClientKey', 'kubeletCertificateAuthority'] as const),
   ...(['inventory', 'schedulerConfig'] as const),

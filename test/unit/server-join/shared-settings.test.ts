@@ -40,8 +40,11 @@ test('a setting that this version does not know is named', (t) => {
   t.end();
 });
 
-/** Files that a server writes, or that say where another api-server is. */
-const NOT_GIVEN = ['portFile', 'adminKubeconfig', 'auditLogPath', 'kubeconfig'];
+/** Files that a server writes, that say where another api-server is, or that are for the one server that makes backups. */
+const NOT_GIVEN = [
+  ...['portFile', 'adminKubeconfig', 'auditLogPath', 'kubeconfig'],
+  ...['backupKeyFile', 'backupPassphraseFile', 'backupS3Config'],
+];
 
 test('the contents of every file that a setting names are given to servers that join', (t) => {
   for (const [name, help] of Object.entries(serverSettings.help)) {
