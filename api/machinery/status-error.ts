@@ -128,7 +128,7 @@ export function invalidObject(
   return failure(422, 'Invalid', `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${message}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
-    kind: kind.kind,
+    ...(kind.kind && { kind: kind.kind }),
     causes: told.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
   });
 }

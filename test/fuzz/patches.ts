@@ -56,6 +56,14 @@ function found(value: unknown, path: readonly string[]): unknown {
   return found(own(value, key), rest);
 }
 
+/** A field that is not there is null. */
+function foundOrNull(value: unknown, path: readonly string[]): unknown {
+  const last = path.at(-1);
+  if (last === undefined) return value;
+  const container = found(value, path.slice(0, -1));
+  return isObject(container) && !Object.hasOwn(container, last) ? null : found(container, [last]);
+}
+
 const added =
   (value: unknown) =>
   (container: unknown, key: string): unknown => {
@@ -104,12 +112,11 @@ function operated(document: unknown, { op, path, from = '', value }: Operation):
     case 'add':
       return add(document, value ?? null);
     case 'replace':
-      found(document, at);
       return at.length === 0 ? (value ?? null) : changed(document, at, replaced(value ?? null));
     case 'remove':
       return changed(document, at, removed);
     case 'copy':
-      return add(document, found(document, keysOf(from)));
+      return add(document, foundOrNull(document, keysOf(from)));
     case 'move': {
       const moved = found(document, keysOf(from));
       return add(changed(document, keysOf(from), removed), moved);

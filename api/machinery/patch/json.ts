@@ -138,7 +138,8 @@ class PatchedDocument {
       case 'move':
         return this.#add(path, this.#remove(from ?? this.#missing()));
       case 'copy':
-        return this.#add(path, this.#copyOf(this.#get(from ?? this.#missing())));
+        // As upstream, a field that is not there is null.
+        return this.#add(path, this.#copyOf(this.#find(from ?? this.#missing()) ?? null));
       case 'test': {
         const found = this.#find(path);
         if (!deepEqual(found ?? null, value ?? null)) throw new PatchTestError(path);
@@ -173,11 +174,7 @@ class PatchedDocument {
     return own(container, part);
   }
 
-  #get(path: string): unknown {
-    return pointerOf(path).reduce((value, part) => this.#child(value, part), this.root);
-  }
-
-  /** As `get`, but returns undefined when the last part does not exist. */
+  /** Undefined when the last part is a field that does not exist. */
   #find(path: string): unknown {
     const parts = pointerOf(path);
     const last = parts.pop();
@@ -214,13 +211,13 @@ class PatchedDocument {
     return removed;
   }
 
+  /** As upstream, and unlike RFC 6902, a field that is not there is added. */
   #replace(path: string, value: unknown): void {
     if (path === '') {
       this.root = value;
       return;
     }
     const { container, last } = this.#place(path);
-    this.#child(container, last);
     if (Array.isArray(container)) container[indexOf(last, container.length, container.length - 1)] = value;
     else setOwn(container, last, value);
   }

@@ -80,8 +80,8 @@ t.test('what cannot be applied follows the failure policy', async (t) => {
       'type mismatch: unexpected type name "Object.spec.wrong", expected "Object.spec.template", which matches field name path from root Object type',
     ],
     [
-      operations(`[JSONPatch{op: "replace", path: "/spec/paused", value: true}]`),
-      'JSON Patch: replace operation does not apply: doc is missing key: /spec/paused: missing value',
+      operations(`[JSONPatch{op: "replace", path: "/spec/nosuch/paused", value: true}]`),
+      'JSON Patch: replace operation does not apply: doc is missing path: /spec/nosuch/paused: missing value',
     ],
     [
       operations(`[JSONPatch{op: "add", path: "/metadata/annotations/x", value: "y"}]`),

@@ -120,7 +120,9 @@ t.test('a JSON patch follows RFC 6902', async (t) => {
   );
   const failing = [
     { op: 'remove', path: '/nope' },
-    { op: 'replace', path: '/nope', value: 1 },
+    { op: 'replace', path: '/nope/deeper', value: 1 },
+    { op: 'replace', path: '/list/0', value: 1 },
+    { op: 'copy', from: '/nope/deeper', path: '/a' },
     { op: 'add', path: '/nope/deeper', value: 1 },
     { op: 'test', path: '/a', value: 2 },
     { op: 'add', path: '/list/7', value: 1 },
@@ -131,6 +133,11 @@ t.test('a JSON patch follows RFC 6902', async (t) => {
   for (const operation of failing) {
     t.throws(() => apply({ a: 1, list: [] }, operation), { code: 422, reason: 'Invalid' }, JSON.stringify(operation));
   }
+  t.strictSame(
+    apply({ a: 1 }, { op: 'replace', path: '/b', value: 2 }, { op: 'copy', from: '/nope', path: '/c' }),
+    { a: 1, b: 2, c: null },
+    'unlike RFC 6902, as upstream',
+  );
   t.throws(() => applyJsonPatch({}, { op: 'add' }), { code: 400 });
   t.throws(() => applyJsonPatch({}, new Array(10_001).fill({ op: 'test', path: '', value: {} })), { code: 413 });
 });
