@@ -38,10 +38,10 @@ export const PATCHES: readonly Row[] = [
   operation({ op: 'add', path: 'data' }),
   operation({ op: 'add', path: '/x/y/z', value: 1 }),
   operation({ op: 'remove', path: '/nothing' }),
-  operation({ op: 'replace', path: '/nothing', value: 1 }),
+  operation({ op: 'replace', path: '/nothing/deeper', value: 1 }),
   operation({ op: 'test', path: '/data/k', value: 'other' }),
   operation({ op: 'move', path: '/data' }),
-  operation({ op: 'copy', from: '/nothing', path: '/data/x' }),
+  operation({ op: 'copy', from: '/nothing/deeper', path: '/data/x' }),
   operation({ op: 'add', path: '/metadata/name/x', value: 1 }),
   operation({ op: 'remove', path: '/__proto__' }),
   patch(
