@@ -64,8 +64,8 @@ export const notSupported = (field: string, value: unknown, supported: readonly 
   );
 export const forbidden = (field: string, detail: string): FieldError =>
   fieldError('FieldValueForbidden', field, () => `Forbidden: ${detail}`);
-export const notFound = (field: string, value: unknown, detail = ''): FieldError =>
-  fieldError('FieldValueNotFound', field, () => `Not found: ${shown(value)}${detail && `: ${detail}`}`);
+export const notFound = (field: string, value: unknown, detail?: () => string): FieldError =>
+  fieldError('FieldValueNotFound', field, () => `Not found: ${shown(value)}${detail ? `: ${detail()}` : ''}`);
 export const tooLong = (field: string, maxBytes: number): FieldError =>
   fieldError(
     'FieldValueTooLong',

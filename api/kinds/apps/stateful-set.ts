@@ -18,7 +18,7 @@ import {
   validateSelector,
 } from './workload.ts';
 import { StatefulSet, type StatefulSetSpec, type StatefulSetUpdateStrategy } from '../../types/apps/v1.gen.ts';
-import type { PodTemplateSpec, Volume } from '../../types/core/v1.gen.ts';
+import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
 
 const DEFAULT_HISTORY = 10;
 /** What an update may change of the spec, in the order of the message. */
@@ -80,20 +80,21 @@ function validateStrategy(strategy: StatefulSetUpdateStrategy): FieldError[] {
   return [invalid(`${path}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")];
 }
 
-/** Names of volumes that are made of those of claims; the template's own are checked among its fields. */
-function validateVolumeNames(volumes: readonly Volume[] = [], path: string): FieldError[] {
-  return volumes
-    .filter(({ persistentVolumeClaim, name }) => persistentVolumeClaim?.claimName === name)
-    .flatMap(({ name }, index) => {
-      const at = `${path}[${index}].name`;
-      return name === '' ? [required(at)] : validateLabelName(name).map((problem) => invalid(at, name, problem));
-    });
-}
+/** Names of volumes that are made of those of claims, which come first; the template's own are checked among its fields. */
+const validateVolumeNames = (names: ReadonlySet<string>, path: string): FieldError[] =>
+  [...names].flatMap((name, index) => {
+    const at = `${path}[${index}].name`;
+    return name === '' ? [required(at)] : validateLabelName(name).map((problem) => invalid(at, name, problem));
+  });
+
+const claimNamesOf = ({ volumeClaimTemplates = [] }: StatefulSetSpec): ReadonlySet<string> =>
+  new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
 
 /** The template as its pods have it: with the volumes of their claims, and with the names that the controller gives them. */
-function podTemplateOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec): PodTemplateSpec {
+function podTemplateOf(statefulSet: StatefulSetSpec): PodTemplateSpec {
+  const { template } = statefulSet;
   const { spec = { containers: [] } } = template;
-  const names = new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
+  const names = claimNamesOf(statefulSet);
   const claims = [...names].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
   const others = (spec.volumes ?? []).filter(({ name }) => !names.has(name));
   return { ...template, spec: { ...spec, hostname: '', subdomain: '', volumes: [...claims, ...others] } };
@@ -101,12 +102,9 @@ function podTemplateOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec)
 
 function validateTemplate(spec: StatefulSetSpec): FieldError[] {
   const { labels, annotations } = spec.template.metadata ?? {};
-  const template = podTemplateOf(spec);
   return [
-    ...validateLastingTemplate(template, 'StatefulSet'),
-    ...(spec.volumeClaimTemplates?.length
-      ? validateVolumeNames(template.spec?.volumes, 'spec.template.spec.volumes')
-      : []),
+    ...validateLastingTemplate(podTemplateOf(spec), 'StatefulSet'),
+    ...validateVolumeNames(claimNamesOf(spec), 'spec.template.spec.volumes'),
     ...validateLabels(labels, 'spec.template.labels'),
     ...validateAnnotations(annotations, 'spec.template.annotations'),
   ];

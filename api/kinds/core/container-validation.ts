@@ -27,7 +27,11 @@ import type {
 /** What containers may refer to. */
 interface Surroundings {
   readonly spec: PodSpec;
+  /** The valid ones, which can be mounted. */
   readonly volumes: ReadonlyMap<string, Volume>;
+  /** Of several of one name, the last. */
+  readonly allVolumes: ReadonlyMap<string, Volume>;
+  readonly claims: ReadonlySet<string>;
 }
 
 /** @param volumes the valid ones of the pod */
@@ -37,7 +41,10 @@ export function validateContainers(
   path: string,
   errors: FieldError[],
 ): void {
-  const around: Surroundings = { spec, volumes };
+  const around: Surroundings = {
+    ...{ spec, volumes, claims: claimNames(spec) },
+    allVolumes: new Map(spec.volumes?.map((volume) => [volume.name, volume])),
+  };
   const containers = spec.containers ?? [];
   const at = `${path}.containers`;
   const names = new Set<string>();
@@ -147,12 +154,12 @@ function validateContainer(
     errors.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
   }
   if (container.ports) validatePorts(container.ports, around.spec, `${path}.ports`, errors);
-  if (container.env) validateEnv(container.env, around.spec, `${path}.env`, errors);
+  if (container.env) validateEnv(container.env, around.allVolumes, `${path}.env`, errors);
   if (container.envFrom) validateEnvFrom(container.envFrom, `${path}.envFrom`, errors);
   if (container.volumeMounts) validateMounts(container, around, `${path}.volumeMounts`, errors);
   if (container.volumeDevices) validateDevices(container, around, `${path}.volumeDevices`, errors);
   if (container.resources) {
-    validateResources(container.resources, `${path}.resources`, errors, { claims: claimNames(around.spec) });
+    validateResources(container.resources, `${path}.resources`, errors, { claims: around.claims });
   }
   if (container.resizePolicy) validateResizePolicy(container.resizePolicy, around.spec, `${path}.resizePolicy`, errors);
   if (container.securityContext) {

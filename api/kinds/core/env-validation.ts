@@ -12,8 +12,8 @@ import type {
   EnvVarSource,
   FileKeySelector,
   ObjectFieldSelector,
-  PodSpec,
   ResourceFieldSelector,
+  Volume,
 } from '../../types/core/v1.gen.ts';
 
 const ENV_FIELDS = new Set([
@@ -48,8 +48,13 @@ const SIZE_DIVISORS = new Set(['0', '1', '1k', '1M', '1G', '1T', '1P', '1E', '1K
 const ONE_OF_ENV =
   'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`';
 
-/** @param spec the pod's: variables may come from files in its volumes */
-export function validateEnv(env: readonly EnvVar[], spec: PodSpec, path: string, errors: FieldError[]): void {
+/** @param volumes of the pod: variables may come from files in them */
+export function validateEnv(
+  env: readonly EnvVar[],
+  volumes: ReadonlyMap<string, Volume>,
+  path: string,
+  errors: FieldError[],
+): void {
   for (const [index, variable] of env.entries()) {
     const at = `${path}[${index}].valueFrom`;
     if (!variable.valueFrom) continue;
@@ -57,7 +62,7 @@ export function validateEnv(env: readonly EnvVar[], spec: PodSpec, path: string,
     const { fileKeyRef } = variable.valueFrom;
     if (!fileKeyRef) continue;
     validateFileKeyRef(fileKeyRef, `${at}.fileKeyRef`, errors);
-    validateFileVolume(fileKeyRef, spec, `${at}.fileKeyRef.volumeName`, errors);
+    validateFileVolume(fileKeyRef, volumes, `${at}.fileKeyRef.volumeName`, errors);
   }
 }
 
@@ -77,11 +82,11 @@ function validateFileKeyRef(
 /** The volume has to be one that the containers of the pod fill. */
 function validateFileVolume(
   { volumeName }: FileKeySelector,
-  { volumes = [] }: PodSpec,
+  volumes: ReadonlyMap<string, Volume>,
   path: string,
   errors: FieldError[],
 ): void {
-  const volume = volumes.findLast(({ name }) => name === volumeName);
+  const volume = volumes.get(volumeName);
   if (!volume) errors.push(notFound(path, volumeName));
   else if (!volume.emptyDir) errors.push(invalid(path, volumeName, 'referenced volume must be of type emptyDir'));
 }

@@ -88,24 +88,27 @@ export function validateResourceAmount(name: string, amount: string, path: strin
 /** What differs between the requirements of containers, pods and RuntimeClasses. */
 interface ResourceRules {
   readonly validateName?: (name: string, path: string, errors: FieldError[]) => void;
-  /** The claims that can be referred to; sorted. */
-  readonly claims?: readonly string[];
+  /** The claims that can be referred to. */
+  readonly claims?: ReadonlySet<string>;
 }
 
-/** The claims of dynamic resource allocation that the containers of a pod can refer to. */
-export const claimNames = ({ resourceClaims = [] }: PodSpec): readonly string[] =>
-  resourceClaims.length === 0 ? [] : [...new Set(resourceClaims.map(({ name }) => name))].sort();
+/** The claims of dynamic resource allocation that all containers of a pod can refer to: to be asked for once a pod. */
+export const claimNames = ({ resourceClaims }: PodSpec): ReadonlySet<string> =>
+  resourceClaims?.length ? new Set(resourceClaims.map(({ name }) => name)) : NO_CLAIMS;
+const NO_CLAIMS: ReadonlySet<string> = new Set();
+
+const listed = (known: ReadonlySet<string>): string =>
+  `pod.spec.resourceClaims${known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`}`;
 
 /** A claim as a whole, or one of its requests; neither twice, and not a request of what is referred to as a whole. */
 function validateClaims(
   claims: readonly ResourceClaim[],
-  known: readonly string[],
+  known: ReadonlySet<string>,
   path: string,
   errors: FieldError[],
 ): void {
   /** By the claim: the requests that were referred to, '' for the whole. */
   const seen = new Map<string, Set<string>>();
-  const are = known.length === 0 ? ' which is empty' : `: ${known.join(', ')}`;
   for (const [index, { name, request = '' }] of claims.entries()) {
     const at = `${path}[${index}]`;
     if (name === '') {
@@ -124,9 +127,7 @@ function validateClaims(
       }
       requests.add(request);
     }
-    if (!known.includes(name)) {
-      errors.push(notFound(at, name, `must be one of the names in pod.spec.resourceClaims${are}`));
-    }
+    if (!known.has(name)) errors.push(notFound(at, name, () => `must be one of the names in ${listed(known)}`));
   }
 }
 
@@ -134,7 +135,7 @@ export function validateResources(
   resources: ResourceRequirements,
   path: string,
   errors: FieldError[],
-  { validateName = validateContainerResourceName, claims: known = [] }: ResourceRules = {},
+  { validateName = validateContainerResourceName, claims: known = NO_CLAIMS }: ResourceRules = {},
 ): void {
   const { limits, requests, claims } = resources;
   let hugePages = false;
