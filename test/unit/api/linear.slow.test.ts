@@ -406,6 +406,39 @@ t.test('every list and map of every kind is validated in linear time', async (t)
   t.ok(checked > 200, `${checked} lists and maps`);
 });
 
+t.test('lists of a pod that refer to each other are validated in linear time, however long both are', async (t) => {
+  const listOf = <T>(size: number, make: (index: number) => T): T[] => Array.from({ length: size }, (_, i) => make(i));
+  const specs: Record<string, (size: number) => object> = {
+    'claims of containers': (size) => ({
+      resourceClaims: listOf(size, (i) => ({ name: `r${i}`, resourceClaimName: 'x' })),
+      containers: listOf(size, (i) => ({ name: `c${i}`, image: 'i', resources: { claims: [{ name: `no${i}` }] } })),
+    }),
+    'variables from files in volumes': (size) => {
+      const valueFrom = { fileKeyRef: { volumeName: 'no', path: 'a', key: 'A' } };
+      return {
+        volumes: listOf(size, (i) => ({ name: `v${i}`, emptyDir: {} })),
+        containers: [{ name: 'c', image: 'i', env: listOf(size, (i) => ({ name: `A${i}`, valueFrom })) }],
+      };
+    },
+    'mounts and devices of a container': (size) => ({
+      volumes: listOf(size, (i) => ({ name: `v${i}`, emptyDir: {} })),
+      containers: [
+        {
+          ...{ name: 'c', image: 'i' },
+          volumeMounts: listOf(size, (i) => ({ name: `v${i}`, mountPath: `/${i}` })),
+          volumeDevices: listOf(size, (i) => ({ name: `v${i}`, devicePath: `/${i}` })),
+        },
+      ],
+    }),
+  };
+  for (const [what, specOf] of Object.entries(specs)) {
+    const { linear, words } = grows(
+      (size) => void outcome(() => validateCreate(pods, { metadata: { name: 'a' }, spec: specOf(size) })),
+    );
+    t.ok(linear, `${what}: ${words}`);
+  }
+});
+
 const CONFIG_MAPS: Ownable = {
   type: fieldTypeOf(configMaps.schema),
   empty: { apiVersion: 'v1', kind: 'ConfigMap', metadata: {} },
