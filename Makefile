@@ -3,7 +3,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: packages help up down clean-host test bench check build package format
+.PHONY: packages help up down clean-host test bench check build package package-arm64 format
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ build: packages ## build the package into dist/
 
 package: build ## pack dist/ into packages/: a tarball, and a package for Debian
 	@scripts/node.sh scripts/package.ts
+
+package-arm64: packages ## the same for arm64, after scripts/foreign-root.sh arm64; needs aarch64-linux-gnu-gcc
+	@scripts/node.sh scripts/build.ts --arch arm64
+	@scripts/node.sh scripts/package.ts --arch arm64
 
 check: packages ## check types, lint and formatting
 	@npm run --silent check

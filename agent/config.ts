@@ -27,6 +27,17 @@ import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseRecorderSize } from './recorder/recorder-size.ts';
 import { parseThresholds } from './node/pressure.ts';
+import { SWAP_BEHAVIORS, type SwapBehavior } from './resources/swap.ts';
+import { parsePeriods } from './shutdown/shutdown-plan.ts';
+import { TOPOLOGY_POLICIES, TOPOLOGY_SCOPES, type TopologyPolicy, type TopologyScope } from './topology/hints.ts';
+import { MEMORY_POLICIES, parseReservedMemory, type MemoryPolicy } from './topology/memory-settings.ts';
+import {
+  CPU_POLICIES,
+  parseCpuOptions,
+  parseReservedCpus,
+  parseTopologyOptions,
+  type CpuPolicy,
+} from './topology/placement-settings.ts';
 
 /** Switches off what an empty value takes from the cluster. */
 export const NONE = 'none';
@@ -42,12 +53,25 @@ export const defaultAgentConfig = {
   nodeTaints: [] as readonly string[],
   maxPods: 110,
   reserved: [] as readonly string[],
+  reservedCpus: '',
+  cpuManagerPolicy: 'none' as CpuPolicy,
+  cpuManagerPolicyOptions: [] as readonly string[],
+  topologyManagerPolicy: 'none' as TopologyPolicy,
+  topologyManagerPolicyOptions: [] as readonly string[],
+  topologyManagerScope: 'container' as TopologyScope,
+  memoryManagerPolicy: 'None' as MemoryPolicy,
+  reservedMemory: [] as readonly string[],
   evictionHard: [
     'memory.available<100Mi',
     'nodefs.available<10%',
     'nodefs.inodesFree<5%',
     'imagefs.available<15%',
   ] as readonly string[],
+  failSwapOn: false,
+  memorySwapBehavior: 'NoSwap' as SwapBehavior,
+  shutdownGracePeriodSeconds: 0,
+  shutdownGracePeriodCriticalPodsSeconds: 0,
+  shutdownGracePeriodByPodPriority: [] as readonly string[],
   dataDir: '/var/lib/kedge/agent',
   kubeletDir: '/var/lib/kubelet',
   imageDir: '',
@@ -98,7 +122,28 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   nodeTaints: 'taints to register the Node with, key=value:effect',
   maxPods: 'maximum number of pods on the node',
   reserved: 'resources reserved for the system, such as cpu=200m,memory=256Mi,ephemeral-storage=1Gi',
+  reservedCpus: 'CPUs reserved for the system, such as 0-1, instead of an amount of CPU in reserved',
+  cpuManagerPolicy:
+    'static: containers of Guaranteed pods that ask for whole CPUs have them for themselves (docs/cpus.md); or none',
+  cpuManagerPolicyOptions:
+    'full-pcpus-only=true: whole cores; distribute-cpus-across-numa=true: the same from each NUMA node',
+  topologyManagerPolicy: `which NUMA nodes exclusive CPUs, guaranteed memory and devices are to be on: ${TOPOLOGY_POLICIES.join(', ')}`,
+  topologyManagerPolicyOptions:
+    'prefer-closest-numa-nodes=true: of as many nodes, those that are close to each other; max-allowable-numa-nodes=10: for hosts of more than 8',
+  topologyManagerScope: 'what is to be on the same NUMA nodes: each container, or each pod as a whole',
+  memoryManagerPolicy:
+    'Static: containers of Guaranteed pods have their memory and huge pages guaranteed on NUMA nodes (docs/cpus.md); or None',
+  reservedMemory:
+    'what of the reserved memory and of the eviction threshold is on which NUMA node, such as 0:memory=1Gi,1:memory=356Mi',
   evictionHard: 'thresholds below which the node is under pressure: it admits no new pods and evicts running ones',
+  failSwapOn: 'do not start on a host that has swap',
+  memorySwapBehavior:
+    'LimitedSwap: containers of Burstable pods may use swap in proportion to the memory that they request, on hosts with cgroup v2; or NoSwap',
+  shutdownGracePeriodSeconds:
+    'how long a shutdown of the host waits for its pods to be terminated; 0: it does not, and the next start finds them killed',
+  shutdownGracePeriodCriticalPodsSeconds: 'how much of that is kept for critical pods, which are terminated last',
+  shutdownGracePeriodByPodPriority:
+    'instead of both, how long pods of each priority and above have, the lowest first, such as 0=60,1000=30,2000000000=10',
   dataDir: "directory of the agent's certificates, pods and volumes",
   kubeletDir: 'directory in which CSI drivers register and mount volumes; drivers mount it from the host by this name',
   imageDir: 'directory of image archives to import at start; next to the program when empty',
@@ -171,7 +216,23 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   nodeTaints: readableBy(parseTaints),
   maxPods: integerFrom(0),
   reserved: readableBy(parseReserved),
+  reservedCpus: readableBy(parseReservedCpus),
+  cpuManagerPolicy: oneOf(...CPU_POLICIES),
+  cpuManagerPolicyOptions: readableBy(parseCpuOptions),
+  topologyManagerPolicy: oneOf(...TOPOLOGY_POLICIES),
+  topologyManagerPolicyOptions: readableBy(parseTopologyOptions),
+  memoryManagerPolicy: oneOf(...MEMORY_POLICIES),
+  reservedMemory: readableBy(parseReservedMemory),
+  topologyManagerScope: oneOf(...TOPOLOGY_SCOPES),
   evictionHard: readableBy(parseThresholds),
+  memorySwapBehavior: oneOf(...SWAP_BEHAVIORS),
+  shutdownGracePeriodSeconds: integerFrom(0),
+  shutdownGracePeriodCriticalPodsSeconds: integerFrom(0),
+  shutdownGracePeriodByPodPriority: (texts, settings) => {
+    const isOther = settings.shutdownGracePeriodSeconds > 0 || settings.shutdownGracePeriodCriticalPodsSeconds > 0;
+    if (texts.length > 0 && isOther) return 'must be empty where a shutdown grace period is set for all pods';
+    return readableBy(parsePeriods)(texts, settings);
+  },
   dataDir: notEmpty,
   kubeletDir: (path) => (isAbsolute(path) ? undefined : `must be an absolute path, not ${JSON.stringify(path)}`),
   podLogDir: notEmpty,

@@ -6,9 +6,9 @@ import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { CONTROLLER_ATTACHES } from '../api/domain/csi-attachment.ts';
 import { NFS_CLIENT } from '../api/domain/nfs-volumes.ts';
+import { NODE_CLIENT_CA } from '../api/domain/node-annotations.ts';
 import { LOCAL_PATH_DIRECTORY } from '../api/domain/local-path.ts';
 import { familiesOf } from '../api/domain/cluster-ranges.ts';
-import { quantityValue } from '../api/machinery/quantity.ts';
 import { kedgeVersion, kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { EventRecorder, type EventOccurrence } from '../client/event-recorder.ts';
@@ -16,17 +16,20 @@ import { UNMANAGED, type DaemonLife } from '../daemon/service-manager.ts';
 import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { createDevices } from './devices/main.ts';
+import { PodResourcesServer } from './devices/pod-resources/pod-resources-server.ts';
 import { createEvictions } from './eviction/main.ts';
 import { readDisk } from './host/meters.ts';
 import { readHostFacts } from './host/host-facts.ts';
-import { lowestOomScoreAdj } from './host/oom-score.ts';
+import { isSwapOn } from './host/swap.ts';
 import { isIpv6Enabled } from './host/sysctl.ts';
 import { ownCommand } from './host/own-command.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/bundled.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
 import { RecentEvents } from './inspect/recent-events.ts';
+import { ImageMounts } from './images/image-mounts.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
+import { volumeImageNames } from './images/volume-images.ts';
 import { ClusterCas } from './join/cluster-cas.ts';
 import { ClusterConfiguration } from './join/cluster-configuration.ts';
 import { clusterNetwork } from './join/cluster-network.ts';
@@ -52,6 +55,7 @@ import { availableProxyMode, requireProxyMode } from './network/services/backend
 import { createServiceProxy } from './network/services/main.ts';
 import { addressingBy, cloudAnnotations, cloudTaints } from './node/cloud-provider.ts';
 import { createNode } from './node/main.ts';
+import { OwnAnnotations } from './node/own-annotations.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
 import { waitForRuntime } from './node/runtime-ready.ts';
@@ -62,17 +66,28 @@ import { reportEvent } from './recorder/report-event.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
+import { readResourceHost } from './resources/resource-host.ts';
 import { serveLocalApi } from './server/local-api.ts';
 import { serveNodeApi } from './server/main.ts';
 import { firstTarget, ServerChoice } from './servers/server-choice.ts';
 import { API_SERVICE, serversIn } from './servers/server-list.ts';
 import { ServerRecord } from './servers/server-record.ts';
+import { ClientMetrics } from '../daemon/metrics/client-metrics.ts';
+import type { GracefulShutdown } from './shutdown/graceful-shutdown.ts';
+import { createShutdown } from './shutdown/main.ts';
 import { AgentMetrics, writeProcess } from './stats/agent-metrics.ts';
+import { ResizeMetrics } from './stats/resize-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
 import { VolumeMeter } from './stats/volume-usage.ts';
 import { unhealthy } from './stats/health.ts';
+import { beginUpgrade, ownProgram } from './upgrade/begin-upgrade.ts';
+import { NodeUpgrades } from './upgrade/node-upgrades.ts';
+import { PROGRAM_LINK, Versions } from './upgrade/versions.ts';
 import { Attachments } from './volumes/csi/attachments.ts';
-import { canMountNfs } from './host/mounts.ts';
+import { canKeepOutOfSwap, canMountNfs } from './host/mounts.ts';
+import { openPlacement } from './topology/main.ts';
+import { reservedResources } from './topology/placement-settings.ts';
+import type { PodPlacement } from './topology/pod-placement.ts';
 import { createVolumes, localPathDirectory } from './volumes/main.ts';
 
 /** How long the first pods wait for podCIDR and Services while the api-server does not respond. */
@@ -110,6 +125,9 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
   // Who this host is, what it is, and what it runs containers with.
   life.status(`waiting for containerd at ${config.containerdSocket}, and for the identity of this node`);
   const reading = readHostFacts(ownCommand('host-facts'), signal);
+  const isSwapping = await isSwapOn();
+  if (isSwapping && config.failSwapOn)
+    throw new Error('this host has swap, and fail-swap-on is set: switch swap off (swapoff -a, and /etc/fstab)');
   const metrics = new AgentMetrics(nodeNameOf(config));
   const cri = new CriClient(config.containerdSocket, (call, seconds, failed) => metrics.called(call, seconds, failed));
   const [membership, facts, runtime] = await Promise.all([
@@ -119,14 +137,17 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
   ]);
   const { name, certificates, identity } = membership;
   const cas = new ClusterCas(identity.ca, certificates, logger);
+  const calls = new ClientMetrics((): string => client.server);
+  metrics.include(calls);
   const serverRecord = new ServerRecord(certificates.directory, logger);
   const known = await serverRecord.read();
-  await using client = new ApiClient({
+  await using client: ApiClient = new ApiClient({
     ...firstTarget(config.server, known),
     ...clientCredentials(identity.ca, identity.client),
     // As upstream: managedFields name who writes by it.
     userAgent: `kubelet/${kubernetesVersion.gitVersion}`,
     onUnreachable: () => servers.suspect(),
+    observe: calls.observe,
     logger,
   });
   // Begins at once: what follows asks the api-server, and the one that was used last may be gone.
@@ -156,7 +177,7 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
       addressing: addressingBy(config),
       port: config.port,
       maxPods: config.maxPods,
-      reserved: config.reserved,
+      reserved: reservedResources(config),
     },
     ...{ thresholds, dataDir, facts, runtime, labels, taints, cri, client, events, logger },
     annotations: {
@@ -167,14 +188,34 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
       ...cloudAnnotations(config),
     },
     problems: await applyKernelSettings(familiesOf(podRanges), logger, signal),
+    shutdownProblems: () => (shutdown.isComing ? ['node is shutting down'] : []),
     awaitsApi: (await certificates.read('serving')) === undefined,
     onRegistered: registered.resolve,
     tell: (sentence) => life.status(sentence),
     volumesInUse: () => attachments.report(),
     deviceAmounts: () => devices.amounts(),
   });
+  const annotations = new OwnAnnotations({ client, nodeName: name, logger });
+  node.registration.onNode(annotations.see);
+  const upgrades = new NodeUpgrades({
+    ...{ annotations, logger, dataDir, program: await ownProgram() },
+    versions: new Versions(PROGRAM_LINK),
+    begin: beginUpgrade,
+    client,
+    // A package is on the server that was told to hand it out.
+    openOthers: async () => {
+      const pair = (await certificates.read('client')) ?? identity.client;
+      return servers.others.map((target) => new ApiClient({ ...target, ...clientCredentials(cas.bundle, pair) }));
+    },
+  });
+  node.registration.onNode(upgrades.see);
   const { capacity, allocatable } = node.description;
   node.record('Normal', 'Starting', 'Starting kubelet.');
+  if (isSwapping && !canKeepOutOfSwap())
+    node.record(
+      ...(['Warning', 'PossibleMemoryBackedVolumesOnDisk'] as const),
+      'The kernel cannot keep a tmpfs out of swap: volumes in memory, such as Secrets, may be written to disk',
+    );
 
   // The network between pods, here and on the other nodes.
   const nft = new Nft(signal);
@@ -196,10 +237,14 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
 
   // Pods: their images, cgroups, volumes, devices and workers.
   const workers = new PodWorkers();
+  const resizes = new ResizeMetrics(() => [...workers].map(({ resizeState }) => resizeState));
+  metrics.include(resizes);
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
   using storage = await createVolumes({
     ...{ client, nodeName: name, dataDir, kubeletDir: config.kubeletDir, attachments, onStale, logger },
+    measured: metrics.volumeStep,
     allocatable: () => allocatable,
+    images: new ImageMounts(cri),
   });
   const { objects, volumes, localPaths, nfsDirectories, csi } = storage;
   attachments.onChange(() => node.registration.wake());
@@ -209,12 +254,32 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
     ...{ client, nodeName: name, dataDir, kubeletDir: config.kubeletDir, metrics, logger },
     onPodChange: (podUid) => workers.get(podUid)?.wake(),
     onAmounts: () => node.registration.wake(),
+    placement: () => placement,
   });
+  const placement: PodPlacement = await openPlacement({
+    ...{ config, node: node.description, dataDir, cri, metrics, logger },
+    devices: () => devices.inventory(),
+    running: () => workers.running(),
+    isActive: (podUid) => pods.isActive(podUid),
+  });
+  const podResources = new PodResourcesServer({
+    directory: join(config.kubeletDir, 'pod-resources'),
+    pods: () => workers.list(),
+    facts: {
+      ...devices.facts,
+      cpusOf: (podUid, container) => placement.exclusiveOf(podUid, container),
+      allocatableCpus: () => placement.allocatable,
+      memoryOf: (podUid, container) => placement.memoryOf(podUid, container),
+      allocatableMemory: () => placement.allocatableMemory,
+    },
+    logger,
+  });
+  metrics.include(podResources);
   const plugins = new PluginRegistrations({
     ...{ directory: csi.registrations, logger },
     handlers: { CSIPlugin: csi.drivers, DRAPlugin: devices.drivers, DevicePlugin: devices.plugins },
   });
-  const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
+  const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal, metrics.cgroupChanged);
   // Services: for their rules, their names and the variables of pods.
   const serviceCache = new ServiceCache({
     ...{ client, logger, nodeName: name, onForbidden },
@@ -239,11 +304,13 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
     ...{ cri, logger, events },
     node: node.reference,
     pinned: [PAUSE_IMAGE, HELLO_IMAGE],
+    ofVolumes: () => volumeImageNames(workers.list()),
   });
   const pods = createPodManager(
     {
-      ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, logger },
+      ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, resizes, logger },
       devices: devices.ofPods,
+      placement,
       policies: policies ?? NO_PROTECTION,
       ...podSettings(config),
       dns,
@@ -252,17 +319,20 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
       nodeName: name,
       nodeUid: () => node.registration.uid,
       nodeIPs: addresses,
-      resourceHost: {
-        memoryCapacityBytes: quantityValue(capacity['memory'] ?? '0'),
-        lowestOomScoreAdj: await lowestOomScoreAdj(),
-        cgroupVersion: cgroups.tree.version,
-      },
+      resourceHost: await readResourceHost(capacity, cgroups.tree, config.memorySwapBehavior),
       allocatable: () => allocatable,
       pressures: () => node.observer.pressures,
       features: () => node.observer.features,
+      isShuttingDown: () => shutdown.isComing,
     },
     signal,
   );
+  const shutdown: GracefulShutdown = await createShutdown({
+    ...{ config, dataDir, metrics, logger, pods: workers },
+    end: (podUid, graceSeconds, verdict) => pods.end(podUid, graceSeconds, verdict),
+    haveEnded: (podUids) => pods.haveEnded(podUids),
+    onChange: () => node.registration.wake(),
+  });
   const archives = {
     ...{ cri, logger },
     directory: config.imageDir || join(dirname(process.argv[1] ?? ''), 'images'),
@@ -286,6 +356,7 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
     {
       ...{ node, pods: workers, images: unusedImages, thresholds, cri, cgroups, volumes, logger },
       evict: (podUid, graceSeconds, message) => pods.evict(podUid, graceSeconds, message),
+      evicted: metrics.evicted,
       logDirectory: config.podLogDir,
     },
     signal,
@@ -330,7 +401,10 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
       hosts: proxyHosts,
       mode: proxyMode,
       watch: ruleWatch,
-      writeProcess,
+      writeProcess: async (to) => {
+        calls.write(to);
+        await writeProcess(to);
+      },
     },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal, recorded }),
     onNode: (seen) => node.registration.onNode(seen),
@@ -362,6 +436,8 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
       nfsDirectories.run(signal),
       csi.run(signal),
       devices.run(signal),
+      podResources.run(signal),
+      placement.run(signal),
       plugins.run(signal),
       runPods(),
       unusedImages.run(signal),
@@ -376,7 +452,13 @@ async function runParts(config: AgentConfig, signal: AbortSignal, logger: Logger
           ),
       serveNodeApi(nodeApi, signal),
       serveLocalApi(localApi, signal),
-      keepIdentityRenewed(client, membership, cas, metrics, logger, signal),
+      annotations.run(signal),
+      upgrades.run(signal),
+      shutdown.run(signal),
+      keepIdentityRenewed(
+        { client, membership, cas, metrics, onIssuer: (hash) => annotations.set(NODE_CLIENT_CA, hash), logger },
+        signal,
+      ),
       cas.run(client, signal),
     ]);
   } catch (error) {

@@ -10,6 +10,7 @@ import { readCgroupTree } from './host/cgroup-tree.ts';
 import { namesIn } from './host/files.ts';
 import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
+import { forgetDelay } from './host/logind.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { stopOrphanedShims } from './host/shims.ts';
 import { removeAnnounced } from './network/announcer/address-announcer.ts';
@@ -66,6 +67,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
   if (config.serviceProxy) await removeServiceRules(config, attempts, signal);
+  await attempt('remove settings of logind', () => forgetDelay(signal));
   await attempt('remove addresses of load balancers', () => removeAnnounced(signal));
   await attempt('remove network policies', () => removePolicyTable(new Nft(signal)));
   await attempt('remove routes to other nodes', async () => {

@@ -11,6 +11,7 @@ import { measureConnections, measureRolling } from './connections.ts';
 import { measureCollections } from './collections.ts';
 import { measureConsole } from './console.ts';
 import { measureDns } from './dns.ts';
+import { measureIngress } from './ingress.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { measureMixedLoad } from './mixed-load.ts';
@@ -48,6 +49,7 @@ for (const measure of [
   (running) => measureDns(report, running),
   (running) => measureConsole(report, { program }, running),
   () => measureProxy(report),
+  () => measureIngress(report),
   () => measureConnections(report),
   () => measureRolling(report),
   () => measurePolicies(report),

@@ -11,8 +11,9 @@ import type { Resource } from '../client/resource.ts';
 import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { suggestion } from './nearest.ts';
 import { table } from './node/table.ts';
-import { print, printable, printJson } from './output.ts';
+import { remark, print, printJson, printable } from './output.ts';
 import { SettingsError } from './settings.ts';
+import { UsageError } from './usage.ts';
 import { whoCan, type AccessObjects, type Holder, type Question } from './who-can.ts';
 
 interface Options {
@@ -119,14 +120,14 @@ async function questionOf(
   { namespace, allNamespaces, subresource }: Options,
 ): Promise<Question> {
   if (what.startsWith('/')) {
-    if (name || subresource) throw new SettingsError('a path has neither a name nor a subresource');
+    if (name || subresource) throw new UsageError('a path has neither a name nor a subresource');
     return { verb, path: what };
   }
   const [resource = '', inPath] = what.split('/');
-  if (inPath && subresource) throw new SettingsError(`${what} names a subresource already`);
+  if (inPath && subresource) throw new UsageError(`${what} names a subresource already`);
   const { group, plural, isNamespaced } = await resolve(client, resource);
   if (!isNamespaced && namespace !== undefined)
-    throw new SettingsError(`${plural} are in no namespace: --namespace does not go with them`);
+    throw new UsageError(`${plural} are in no namespace: --namespace does not go with them`);
   return {
     ...{ verb, group, resource: plural, subresource: subresource ?? inPath ?? '', name },
     namespace: isNamespaced && !allNamespaces ? (namespace ?? DEFAULT_NAMESPACE) : '',
@@ -145,9 +146,9 @@ const rowOf = ({ subject, binding, role }: Holder): string[] => [
 
 async function answer(asked: readonly [string, string, string?], options: Options): Promise<void> {
   if (options.output !== undefined && options.output !== 'json')
-    throw new SettingsError(`--output must be json, not ${JSON.stringify(options.output)}`);
+    throw new UsageError(`--output must be json, not ${JSON.stringify(options.output)}`);
   if (options.namespace !== undefined && options.allNamespaces)
-    throw new SettingsError('--namespace and --all-namespaces exclude each other');
+    throw new UsageError('--namespace and --all-namespaces exclude each other');
   await using cluster = await openCluster(options.kubeconfig);
   const question = await questionOf(cluster.client, asked, options);
   const reader = new Reader(cluster.client, question.namespace ?? '');
@@ -155,8 +156,8 @@ async function answer(asked: readonly [string, string, string?], options: Option
   if (options.output === 'json') return printJson({ question, holders, dangling, unread: reader.unread });
   print(holders.length === 0 ? 'nobody, by RBAC' : table(['KIND', 'SUBJECT', 'BY', 'ROLE'], holders.map(rowOf)));
   if (reader.unread.length > 0)
-    console.error(`there may be others: your rights do not allow to list ${reader.unread.map(printable).join(', ')}`);
-  for (const { kind, name } of dangling) console.error(`the role of ${kind} ${printable(name)} does not exist`);
+    remark(`there may be others: your rights do not allow to list ${reader.unread.map(printable).join(', ')}`);
+  for (const { kind, name } of dangling) remark(`the role of ${kind} ${printable(name)} does not exist`);
 }
 
 /** `kedge access`: who may do what. */

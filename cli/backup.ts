@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { access, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { msSince } from '../client/clock.ts';
 import { publicKeyHash } from '../api/domain/public-key-hash.ts';
 import { parseSchedule } from '../api/kinds/batch/cron-schedule.ts';
 import { nextTime } from '../api/domain/next-time.ts';
@@ -15,6 +16,7 @@ import { openCluster, KUBECONFIG_HELP } from './cluster-access.ts';
 import { remoteSource } from './remote-records.ts';
 import { serverConfigFile, serverConfigOf, SERVER_CONFIG } from './server-config.ts';
 import { printTable } from './table.ts';
+import { remark, print } from './output.ts';
 
 interface Options {
   readonly config?: string;
@@ -81,12 +83,12 @@ async function save({ to, kubeconfig, ...options }: SaveOptions): Promise<void> 
   await using source = await recordsOf(config, files.caHash, kubeconfig, signal);
   const contents = { source: source.records, ...files };
   const saved = await saveBackup({ contents, destination, secret, now: Date.now(), signal });
-  console.log(path.join(destination.where, saved.name).replace(/^s3:\//, 's3://'));
-  console.log(`saved and verified: ${summary(saved)}`);
+  print(path.join(destination.where, saved.name).replace(/^s3:\//, 's3://'));
+  print(`saved and verified: ${summary(saved)}`);
   for (const file of files.missing)
-    console.log(`not in it: ${file}, which values in it are encrypted with: keep it elsewhere`);
+    print(`not in it: ${file}, which values in it are encrypted with: keep it elsewhere`);
   if (!secret)
-    console.error(
+    remark(
       "WARNING: the backup is NOT ENCRYPTED. It holds the private keys of the cluster's CA and all Secrets: whoever reads it is an " +
         'administrator of the cluster. Encrypt it with --key-file or --passphrase-file.',
     );
@@ -138,14 +140,12 @@ async function verify(name: string, { encryptionProviderConfig, ...options }: Ve
   await withFile(config, name, interruption(), async (file) => {
     const { manifest, decoded, sealed } = await verifyBackup(file, secret, encryption);
     const { size } = await stat(file);
-    console.log(`${name}: good, made ${manifest.createdAt}: ${summary({ manifest, bytes: size })}`);
-    console.log(`${manifest.parts.length} parts with their SHA-256, ${decoded} objects decoded`);
+    print(`${name}: good, made ${manifest.createdAt}: ${summary({ manifest, bytes: size })}`);
+    print(`${manifest.parts.length} parts with their SHA-256, ${decoded} objects decoded`);
     if (sealed > 0)
-      console.log(
-        `${sealed} values are encrypted and were not decoded: --encryption-provider-config FILE reads them, too`,
-      );
-    for (const [kind, count] of Object.entries(manifest.kinds)) console.log(`  ${kind}: ${count}`);
-    for (const file of manifest.missing) console.log(`not in it: ${file}`);
+      print(`${sealed} values are encrypted and were not decoded: --encryption-provider-config FILE reads them, too`);
+    for (const [kind, count] of Object.entries(manifest.kinds)) print(`  ${kind}: ${count}`);
+    for (const file of manifest.missing) print(`not in it: ${file}`);
   });
 }
 
@@ -155,14 +155,23 @@ async function list(where: string | undefined, options: Options): Promise<void> 
   const { isEncrypted } = await import('../control-plane/backup/archive/archive-file.ts');
   const destination = await openDestination(where ?? config.backupDestination, config.backupS3Config);
   const found = await destination.list(interruption());
-  if (found.length === 0) return console.log(`no backups in ${destination.where}`);
+  if (found.length === 0) return print(`no backups in ${destination.where}`);
   const isRemote = isS3(destination.where);
+  const encryption = async (file: string): Promise<string> => {
+    try {
+      return (await isEncrypted(file)) ? 'yes' : 'NO';
+    } catch (error) {
+      // One that is none does not hide the others.
+      if (error instanceof BackupError) return 'damaged';
+      throw error;
+    }
+  };
   const rows = await Promise.all(
     found.map(async ({ name, bytes, createdAt }) => [
       name,
       String(bytes),
-      humanDuration(Date.now() - createdAt),
-      isRemote ? '' : (await isEncrypted(path.join(destination.where, name))) ? 'yes' : 'NO',
+      humanDuration(msSince(createdAt)),
+      isRemote ? '' : await encryption(path.join(destination.where, name)),
     ]),
   );
   printTable([['NAME', 'BYTES', 'AGE', isRemote ? '' : 'ENCRYPTED'], ...rows]);
@@ -188,15 +197,13 @@ async function restore(name: string, { force, encryptionProviderConfig, ...optio
       logger,
     });
     const { manifest, firstRevision, kept, settings: directory } = restored;
-    console.log(
-      `restored ${manifest.objects} objects of ${manifest.createdAt} to ${whereOf(config)}, and compared them`,
-    );
-    console.log(`revisions continue at ${firstRevision}: clients list again`);
-    for (const one of kept) console.log(`what was there is in ${one}`);
-    if (directory) console.log(`the settings of the server that was saved are in ${directory}`);
+    print(`restored ${manifest.objects} objects of ${manifest.createdAt} to ${whereOf(config)}, and compared them`);
+    print(`revisions continue at ${firstRevision}: clients list again`);
+    for (const one of kept) print(`what was there is in ${one}`);
+    if (directory) print(`the settings of the server that was saved are in ${directory}`);
     if (manifest.encryptedValues > 0 && encryption === undefined)
-      console.log(`${manifest.encryptedValues} values are encrypted: the server needs its encryption-provider-config`);
-    console.log('start kedge server now');
+      print(`${manifest.encryptedValues} values are encrypted: the server needs its encryption-provider-config`);
+    print('start kedge server now');
   });
 }
 
@@ -226,11 +233,9 @@ async function schedule(options: Options): Promise<void> {
   const next = nextTime(times, Date.now(), times.timeZone ?? 'UTC');
   const found = await destination.list(interruption());
   const latest = found.at(-1);
-  console.log(
-    `schedule: ${config.backupSchedule}, to ${destination.where}, of which ${config.backupRetention} are kept`,
-  );
-  console.log(`next: ${next === undefined ? 'never' : new Date(next).toISOString()}`);
-  console.log(`latest: ${latest ? `${latest.name}, ${humanDuration(Date.now() - latest.createdAt)} ago` : 'none'}`);
+  print(`schedule: ${config.backupSchedule}, to ${destination.where}, of which ${config.backupRetention} are kept`);
+  print(`next: ${next === undefined ? 'never' : new Date(next).toISOString()}`);
+  print(`latest: ${latest ? `${latest.name}, ${humanDuration(msSince(latest.createdAt))} ago` : 'none'}`);
 }
 
 /** `kedge backup`. */

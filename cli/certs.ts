@@ -1,28 +1,19 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { agentSettings } from '../agent/config.ts';
-import { run } from '../agent/host/run.ts';
-import { isSystemdRunning } from '../agent/host/survey.ts';
 import { humanDuration } from '../api/machinery/duration.ts';
-import { serverSettings } from '../control-plane/config.ts';
-import { requestedRotation, requestRotation, type RotationStep } from '../control-plane/pki/ca-rotation.ts';
-import { PkiError } from '../control-plane/pki/pem-files.ts';
+import { serverSettings, type ServerConfig } from '../control-plane/config.ts';
 import { readCertificateFiles } from '../daemon/certificate-files.ts';
+import { rotateCertificates, type RotateFlags } from './certs-rotate.ts';
 import { daemonSettings } from './daemon-settings.ts';
 import { requireRoot } from './daemon.ts';
+import { AGENT_CONFIG } from './node-settings.ts';
 import { checkOutput } from './node/node-command.ts';
 import { table } from './node/table.ts';
 import { print, printJson } from './output.ts';
-import { SettingsError } from './settings.ts';
-
-/** Where the installation has the settings of both daemons. */
-const SERVER_CONFIG = '/etc/kedge/server.yaml';
-const AGENT_CONFIG = '/etc/kedge/agent.yaml';
-const SERVER_UNIT = 'kedge-server.service';
-const CARRIED_OUT_LIMIT_MS = 120_000;
-const LOOK_MS = 200;
+import { ending } from './run-command.ts';
+import { INSTALLED as SERVER_CONFIG } from './server-config.ts';
 
 interface Files {
   readonly serverConfig?: string;
@@ -49,9 +40,12 @@ async function existing(file: string): Promise<string | undefined> {
 
 const flagsOf = (config: string | undefined): Record<string, unknown> => (config === undefined ? {} : { config });
 
+const serverSettingsOf = async (given: string | undefined): Promise<ServerConfig> =>
+  daemonSettings(serverSettings, flagsOf(given ?? (await existing(SERVER_CONFIG))));
+const pkiDirectory = ({ dataDir }: ServerConfig): string => path.resolve(dataDir, 'pki');
+
 async function serverPki({ serverConfig }: Files): Promise<string> {
-  const config = serverConfig ?? (await existing(SERVER_CONFIG));
-  return path.resolve((await daemonSettings(serverSettings, flagsOf(config))).dataDir, 'pki');
+  return pkiDirectory(await serverSettingsOf(serverConfig));
 }
 
 async function agentPki({ agentConfig }: Files): Promise<string> {
@@ -66,7 +60,7 @@ async function list(flags: Files & { readonly output?: string }): Promise<void> 
     ...(await readCertificateFiles(await agentPki(flags))).map((entry) => ({ of: 'agent', ...entry })),
   ];
   if (flags.output === 'json') return printJson(entries);
-  if (entries.length === 0) return console.log('this host has no certificates: it runs no server, and is no node');
+  if (entries.length === 0) return print('this host has no certificates: it runs no server, and is no node');
   const now = Date.now();
   // Of a certificate with its chain, the first; of a bundle of CAs, each.
   const shown = entries.filter(
@@ -82,51 +76,6 @@ async function list(flags: Files & { readonly output?: string }): Promise<void> 
     return [...about, day, left > 0 ? humanDuration(left) : 'EXPIRED', issuer, entry.file];
   });
   print(table(['OF', 'NAME', 'EXPIRES', 'LEFT', 'ISSUER', 'FILE'], rows));
-}
-
-interface RotateFlags extends Files {
-  readonly ca?: true;
-  readonly dropCa?: true;
-}
-
-async function rotate(flags: RotateFlags): Promise<void> {
-  requireRoot('certs rotate', 'replaces keys');
-  if (flags.ca && flags.dropCa)
-    throw new SettingsError('--ca and --drop-ca are two steps, with time for all nodes between them');
-  const step: RotationStep = flags.ca ? 'ca' : flags.dropCa ? 'drop-ca' : 'leaves';
-  const directory = await serverPki(flags);
-  try {
-    await requestRotation(directory, step);
-  } catch (error) {
-    if (error instanceof PkiError) throw new SettingsError(error.message, { cause: error });
-    throw error;
-  }
-  // CAs are handed to all parts of the server when it starts.
-  const verb = step === 'leaves' ? 'reload' : 'restart';
-  if (!(await isServerActive())) {
-    console.log('kedge: this is carried out when the server starts next');
-    return;
-  }
-  await run('systemctl', [verb, SERVER_UNIT], { timeoutMs: CARRIED_OUT_LIMIT_MS });
-  const deadline = Date.now() + CARRIED_OUT_LIMIT_MS;
-  while ((await requestedRotation(directory)) !== undefined) {
-    if (Date.now() > deadline)
-      throw new SettingsError(`the server has not rotated its certificates: journalctl -u ${SERVER_UNIT} says why`);
-    await delay(LOOK_MS);
-  }
-  console.log(`kedge: ${DONE[step]}`);
-}
-
-const DONE: Readonly<Record<RotationStep, string>> = {
-  leaves: 'the certificates of the server have been renewed; copies of its kubeconfig keep working until they expire',
-  ca: 'a new CA signs now. Nodes learn it within 12 minutes, and renew their certificates; pods that read CAs once are to be restarted. Then: kedge certs rotate --drop-ca',
-  'drop-ca': 'the CA before is trusted no longer',
-};
-
-async function isServerActive(): Promise<boolean> {
-  if (!(await isSystemdRunning())) return false;
-  const { stdout } = await run('systemctl', ['show', '--property=ActiveState', '--value', SERVER_UNIT]);
-  return stdout.trim() === 'active';
 }
 
 /** `kedge certs`: what certificates this host has, and new ones. */
@@ -148,6 +97,40 @@ export const certsCommand = (): Command =>
           '--ca',
           'make a new CA, beside which the present one is trusted until it is dropped; restarts the server',
         )
-        .option('--drop-ca', 'trust the CA before the present one no longer; restarts the server')
-        .action(rotate),
+        .option(
+          '--drop-ca',
+          'trust the CA before the present one no longer; restarts the server; refused while a node has a certificate of it',
+        )
+        .option(
+          '--front-proxy-ca',
+          'likewise a new CA of the front proxy, by which aggregated API servers know this one',
+        )
+        .option('--drop-front-proxy-ca', 'trust the one before no longer; restarts the server')
+        .option(
+          '--etcd-ca',
+          'likewise a new CA of the etcd that kedge runs; restarts the server and its member of etcd',
+        )
+        .option(
+          '--drop-etcd-ca',
+          'trust the one before no longer; restarts both; refused while a member of etcd does not know the new one',
+        )
+        .option(
+          '--service-account-key',
+          'sign tokens of service accounts with a new key; those of the present one are valid until it is dropped; restarts the server',
+        )
+        .option(
+          '--drop-service-account-key',
+          'tokens of the key before are not valid any longer; restarts the server; refused in the first 24 hours, in which pods get new ones',
+        )
+        .option(
+          '--force',
+          'do not refuse: nodes that have not renewed have to join again, and pods with old tokens to be restarted',
+        )
+        .action(
+          ending(async ({ serverConfig, ...flags }: RotateFlags & Files) => {
+            requireRoot('certs rotate', 'replaces keys');
+            const settings = await serverSettingsOf(serverConfig);
+            await rotateCertificates(pkiDirectory(settings), settings, flags);
+          }),
+        ),
     );

@@ -11,8 +11,8 @@ import { isAlreadyExists } from '../api/machinery/status-error.ts';
 import type { TokenRequest } from '../api/types/authentication/v1.gen.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
-import { SettingsError } from './settings.ts';
-import { print } from './output.ts';
+import { UsageError } from './usage.ts';
+import { remark, print } from './output.ts';
 
 /** The console's users who have no other identity are service accounts of this namespace. */
 const NAMESPACE = 'kedge-console';
@@ -48,12 +48,11 @@ export const consoleCommand = (): Command =>
 async function token({ kubeconfig, user, role, namespace, ttl }: TokenOptions): Promise<void> {
   const ms = parseDuration(ttl);
   if (ms === undefined || ms < MIN_TTL_MS)
-    throw new SettingsError(`--ttl must be a duration of at least 10m, such as 12h, not "${ttl}"`);
-  if (namespace !== undefined && role === undefined) throw new SettingsError('--namespace requires --role');
+    throw new UsageError(`--ttl must be a duration of at least 10m, such as 12h, not "${ttl}"`);
+  if (namespace !== undefined && role === undefined) throw new UsageError('--namespace requires --role');
   const name = user ?? ADMINISTRATOR.user;
   const problems = validateSubdomainName(name);
-  if (problems.length > 0)
-    throw new SettingsError(`--user must be the name of a ServiceAccount: ${problems.join('; ')}`);
+  if (problems.length > 0) throw new UsageError(`--user must be the name of a ServiceAccount: ${problems.join('; ')}`);
   await using cluster = await openCluster(kubeconfig);
   const { client } = cluster;
   await make(client, namespaces, { metadata: { name: NAMESPACE } });
@@ -61,7 +60,7 @@ async function token({ kubeconfig, user, role, namespace, ttl }: TokenOptions): 
   const bound = role ?? (user === undefined ? ADMINISTRATOR.role : undefined);
   if (bound !== undefined) await bind(client, name, bound, namespace);
   else if (isNew)
-    console.error(
+    remark(
       `${name} is new and may do nothing yet: run this with --role view, edit or admin, or bind a role to system:serviceaccount:${NAMESPACE}:${name}`,
     );
   const request: TokenRequest = {

@@ -5,6 +5,7 @@ import { serverSettings } from '../control-plane/config.ts';
 import { suggestion } from './nearest.ts';
 import { environmentKey } from './setting-names.ts';
 import { loadSettings, type Settings, type SettingsDeclaration } from './settings.ts';
+import { complain } from './output.ts';
 
 /** The settings of all daemons: they may share one environment on a host. */
 const VARIABLES: ReadonlySet<string> = new Set([
@@ -26,6 +27,6 @@ export async function daemonSettings<S extends Settings>(
   flags: Readonly<Record<string, unknown>>,
   required: readonly (keyof S & string)[] = [],
 ): Promise<S> {
-  for (const sentence of misspelledVariables(process.env)) console.error(`kedge: ${sentence}`);
+  for (const sentence of misspelledVariables(process.env)) complain(`${sentence}`);
   return loadSettings(declaration, flags, process.env, required);
 }

@@ -7,6 +7,7 @@ import { checkIngress, type CheckedIngress, type Finding } from '../addons/ingre
 import { isJsonObject } from '../api/machinery/own.ts';
 import { yamlProblem } from '../client/yaml-problem.ts';
 import { SettingsError } from './settings.ts';
+import { exitsWithFindings, UsageError } from './usage.ts';
 import { reasonOf } from './system-error.ts';
 import { print, printJson } from './output.ts';
 
@@ -18,17 +19,17 @@ export const ingressCommand = (): Command =>
   new Command('ingress')
     .description('Ingresses of the cluster')
     .addCommand(
-      new Command('check')
+      exitsWithFindings(new Command('check'))
         .description(
           'list, annotation by annotation, what of Ingresses in YAML or JSON files is taken, what differs from ingress-nginx and what is refused; exits with 2 when something is refused',
         )
         .argument('<file...>', `files, or ${STANDARD_INPUT} for standard input`)
-        .option('--output <format>', 'text or json', 'text')
+        .option('-o, --output <form>', 'text or json', 'text')
         .action(check),
     );
 
 async function check(files: readonly string[], { output }: { readonly output: string }): Promise<void> {
-  if (output !== 'text' && output !== 'json') throw new SettingsError(`--output must be text or json, not "${output}"`);
+  if (output !== 'text' && output !== 'json') throw new UsageError(`--output must be text or json, not "${output}"`);
   const checked: CheckedIngress[] = [];
   for (const file of files) for (const object of await objectsOf(file)) checked.push(...checkIngress(object));
   if (checked.length === 0) throw new SettingsError(`no Ingress in ${files.join(', ')}`);

@@ -3,8 +3,9 @@ import { agentSettings } from '../agent/config.ts';
 import type { Logger } from '../client/logger.ts';
 import { daemonSettings } from './daemon-settings.ts';
 import { settingsFlags } from './settings.ts';
+import { complain } from './output.ts';
 
-const say = (_: object, message: string): void => console.error(`kedge: ${message}`);
+const say = (_: object, message: string): void => complain(`${message}`);
 const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
 
 /** `kedge join`: installation scripts run it before the agent is started, so that a rejected join is reported at once. */

@@ -6,6 +6,8 @@ import { kubeconfig } from '../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import { print } from './output.ts';
+import { UsageError } from './usage.ts';
 
 interface KubeconfigCommandOptions {
   readonly user: string;
@@ -21,14 +23,14 @@ async function findServer(kubeconfig: string | undefined): Promise<string> {
   return await advertisedServer(cluster.client);
 }
 
-async function print(options: KubeconfigCommandOptions): Promise<void> {
+async function printKubeconfig(options: KubeconfigCommandOptions): Promise<void> {
   const lifetimeMs = parseDuration(options.ttl);
   if (lifetimeMs === undefined || lifetimeMs <= 0) {
-    throw new SettingsError(`--ttl must be a duration such as 24h or 8760h, not "${options.ttl}"`);
+    throw new UsageError(`--ttl must be a duration such as 24h or 8760h, not "${options.ttl}"`);
   }
-  if (options.user === '') throw new SettingsError('--user must not be empty: it is who the certificate is for');
+  if (options.user === '') throw new UsageError('--user must not be empty: it is who the certificate is for');
   if (options.server !== undefined && !/^https:\/\/[^/]+/.test(options.server)) {
-    throw new SettingsError(`--server must be like https://10.0.0.1:6443, not "${options.server}"`);
+    throw new UsageError(`--server must be like https://10.0.0.1:6443, not "${options.server}"`);
   }
   const server = options.server ?? (await findServer(options.kubeconfig));
   try {
@@ -41,7 +43,7 @@ async function print(options: KubeconfigCommandOptions): Promise<void> {
       lifetimeMs,
       now: Date.now(),
     });
-    console.log(kubeconfig({ server, caCertificate: ca.certificate, user: options.user, credentials }).trimEnd());
+    print(kubeconfig({ server, caCertificate: ca.certificate, user: options.user, credentials }).trimEnd());
   } catch (error) {
     if (error instanceof PkiError) throw new SettingsError(error.message, { cause: error });
     throw error;
@@ -65,5 +67,5 @@ export const kubeconfigCommand = (): Command =>
     .option('--kubeconfig <file>', `used to find the server: ${KUBECONFIG_HELP}`)
     .action((options: KubeconfigCommandOptions) => {
       const administrator = options.user === 'kubernetes-admin' && options.group.length === 0;
-      return print(administrator ? { ...options, group: ['system:masters'] } : options);
+      return printKubeconfig(administrator ? { ...options, group: ['system:masters'] } : options);
     });

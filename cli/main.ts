@@ -6,6 +6,8 @@ import { isMainThread, workerData } from 'node:worker_threads';
 import type { DnsThreadOptions } from '../agent/network/dns/dns-thread.ts';
 import type { RoleOptions } from '../control-plane/role-thread.ts';
 
+const WRITABLE_BY_OTHERS = 0o022;
+
 /** Runs one of the agent's helpers; returns false when `name` is not one. */
 async function runHelper(name: string | undefined): Promise<boolean> {
   if (name === 'volume-helper') {
@@ -35,6 +37,9 @@ async function runThread(options: RoleOptions | DnsThreadOptions): Promise<void>
   const { runRoleThread } = await import('../control-plane/role-thread.ts');
   return runRoleThread(options);
 }
+
+// Whatever shell it was started from: nothing that is written can be changed by others. Threads have the process's.
+if (isMainThread) process.umask(process.umask() | WRITABLE_BY_OTHERS);
 
 if (!isMainThread) {
   await runThread(workerData as RoleOptions | DnsThreadOptions);

@@ -4,7 +4,7 @@ import { readTextIfThere } from '../agent/host/files.ts';
 import { daemonSettings } from './daemon-settings.ts';
 
 /** Where the installation has them. */
-const AGENT_CONFIG = '/etc/kedge/agent.yaml';
+export const AGENT_CONFIG = '/etc/kedge/agent.yaml';
 
 /** Help text of the `--config` flag. */
 export const NODE_CONFIG_HELP = `YAML file of the agent's settings (default: $KEDGE_CONFIG, or ${AGENT_CONFIG} where it is there)`;

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /**
  * What commands print. Names, messages and logs are somebody else's: nothing in them may move the cursor of a terminal, or turn the
  * direction of what follows (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
@@ -25,6 +27,16 @@ export function print(text: string): void {
 
 export function printJson(value: unknown): void {
   console.log(jsonText(value));
+}
+
+/** A sentence of its own, to stderr. */
+export function remark(text: string): void {
+  console.error(printableLines(text));
+}
+
+/** To stderr: a bug, with its stack. */
+export function confess(error: unknown): void {
+  console.error(printableLines(inspect(error)));
 }
 
 /** To stderr. */

@@ -12,6 +12,7 @@ import { TokenFileError } from '../control-plane/apiserver/access/authentication
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';
 import { SettingsError, type Settings } from './settings.ts';
+import { RolloutError } from './upgrade-nodes/rollout-error.ts';
 import { isSystemError, systemErrorMessage } from './system-error.ts';
 
 /** Errors whose message is all that an operator needs. */
@@ -30,6 +31,7 @@ const PLAIN = [
   TokenFileError,
   StoreUnavailableError,
   BackupError,
+  RolloutError,
 ];
 
 /**

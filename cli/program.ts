@@ -5,6 +5,7 @@ import { agentCommand } from './agent.ts';
 import { backupCommand } from './backup.ts';
 import { certsCommand } from './certs.ts';
 import { consoleCommand } from './console.ts';
+import { etcdCommand } from './etcd.ts';
 import { hollowCommand } from './hollow.ts';
 import { ingressCommand } from './ingress.ts';
 import { ingressControllerCommand } from './ingress-controller.ts';
@@ -30,11 +31,14 @@ import { storeCommand } from './store.ts';
 import { traceCommand } from './trace.ts';
 import { tokenCommand } from './token.ts';
 import { upgradeCommand } from './upgrade.ts';
-import { versionCommand } from './version.ts';
+import { versionCommand, withVersion } from './version.ts';
 
 /** Runs the command line. A failure is printed to stderr and sets the exit code. */
-export async function runProgram(): Promise<void> {
-  const program = new Command('kedge')
+export const runProgram = (): Promise<void> => runCommand(kedgeCommand());
+
+/** The whole command line: every command with its options. */
+export const kedgeCommand = (): Command =>
+  withVersion(new Command('kedge'))
     .description('Kubernetes for real Linux hosts')
     // What follows the name of a subcommand is the subcommand's: `server join` has options of `server`, too.
     .enablePositionalOptions()
@@ -62,11 +66,10 @@ export async function runProgram(): Promise<void> {
     .addCommand(certsCommand())
     .addCommand(secretsEncryptCommand())
     .addCommand(backupCommand())
+    .addCommand(etcdCommand())
     .addCommand(storeCommand())
     .addCommand(ingressCommand())
     .addCommand(ingressControllerCommand())
     .addCommand(consoleCommand())
     .addCommand(hollowCommand())
     .addCommand(versionCommand());
-  await runCommand(program);
-}

@@ -5,7 +5,8 @@ import { daemonSettings } from './daemon-settings.ts';
 import { requireRoot, runTask } from './daemon.ts';
 import { NODE_CONFIG_HELP, nodeSettings } from './node-settings.ts';
 import { listingText } from './proxy-listing-text.ts';
-import { SettingsError, settingsFlags } from './settings.ts';
+import { settingsFlags } from './settings.ts';
+import { exitsWithFindings, UsageError } from './usage.ts';
 import { requireStoppedAgent } from './stopped-agent.ts';
 import { print, printJson } from './output.ts';
 
@@ -35,9 +36,9 @@ interface ShowFlags {
 async function show(service: string | undefined, flags: ShowFlags): Promise<void> {
   requireRoot('proxy show', "reads the kernel's rules");
   if ((service === undefined) !== (flags.all === true))
-    throw new SettingsError('name a Service, [NAMESPACE/]NAME, or give --all');
+    throw new UsageError('name a Service, [NAMESPACE/]NAME, or give --all');
   if (flags.output !== 'text' && flags.output !== 'json')
-    throw new SettingsError(`--output must be text or json, not "${flags.output}"`);
+    throw new UsageError(`--output must be text or json, not "${flags.output}"`);
   const config = await nodeSettings(flags.config);
   const { showProxy } = await import('../agent/proxy-show.ts');
   const { signal } = new AbortController();
@@ -55,13 +56,12 @@ async function show(service: string | undefined, flags: ShowFlags): Promise<void
 
 function named(service: string): { namespace: string; name: string } {
   const [, namespace = 'default', name] = /^(?:([a-z0-9-]{1,63})\/)?([a-z0-9-]{1,63})$/.exec(service) ?? [];
-  if (name === undefined)
-    throw new SettingsError(`a Service is named [NAMESPACE/]NAME, not ${JSON.stringify(service)}`);
+  if (name === undefined) throw new UsageError(`a Service is named [NAMESPACE/]NAME, not ${JSON.stringify(service)}`);
   return { namespace, name };
 }
 
 const showCommand = (): Command =>
-  new Command('show')
+  exitsWithFindings(new Command('show'))
     .description(
       "show a Service's addresses and endpoints beside the rules that the kernel of this node has for it, and how they differ; " +
         `exits with ${EXIT_DIFFERENT} when they do`,

@@ -2,16 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
-import { isMap, isSeq, parseDocument, type Document } from 'yaml';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { withDeadline } from '../client/deadline.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { readEncryptionConfiguration } from '../control-plane/store/encrypted/configuration.ts';
 import type { EncryptionStatus, Reencrypted } from '../control-plane/store/encrypted/encrypted-store.ts';
 import { writeFileAtomically } from '../daemon/atomic-file.ts';
-import { KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
+import { KUBECONFIG_HELP, openCluster, openServer, serversOf } from './cluster-access.ts';
+import {
+  newKeyName,
+  nextStep,
+  preparedKey,
+  withKeyFirst,
+  withNewKey,
+  type RotationStep,
+  type ServersKeys,
+} from './encryption-keys.ts';
 import { SettingsError } from './settings.ts';
-import { printable } from './output.ts';
+import { print, printable } from './output.ts';
 
 const PATH = '/encryption';
 /** A server looks at its file once a minute where the kernel does not tell it of changes. */
@@ -42,19 +50,19 @@ async function call<T>(client: ApiClient, method: 'GET' | 'POST'): Promise<T> {
   }
 }
 
-function print({ entries, objects, stale, unreadable }: EncryptionStatus): void {
+function tell({ entries, objects, stale, unreadable }: EncryptionStatus): void {
   for (const { resources, writes, reads } of entries)
-    console.log(`${resources.join(', ')}: written with ${printable(writes)}, read with ${reads.join(', ')}`);
-  for (const [way, count] of Object.entries(objects)) console.log(`objects stored with ${printable(way)}: ${count}`);
-  console.log(`objects to be encrypted again: ${stale.count}`);
-  for (const key of stale.first) console.log(`  ${printable(key)}`);
-  if (stale.count > stale.first.length) console.log(`  and ${stale.count - stale.first.length} more`);
-  for (const { key, why } of unreadable) console.log(`cannot be read: ${printable(key)}: ${printable(why)}`);
+    print(`${resources.join(', ')}: written with ${printable(writes)}, read with ${reads.join(', ')}`);
+  for (const [way, count] of Object.entries(objects)) print(`objects stored with ${printable(way)}: ${count}`);
+  print(`objects to be encrypted again: ${stale.count}`);
+  for (const key of stale.first) print(`  ${printable(key)}`);
+  if (stale.count > stale.first.length) print(`  and ${stale.count - stale.first.length} more`);
+  for (const { key, why } of unreadable) print(`cannot be read: ${printable(key)}: ${printable(why)}`);
 }
 
 async function status({ kubeconfig }: Options): Promise<void> {
   await using cluster = await openCluster(kubeconfig);
-  print(await call<EncryptionStatus>(cluster.client, 'GET'));
+  tell(await call<EncryptionStatus>(cluster.client, 'GET'));
 }
 
 async function reencrypt(client: ApiClient): Promise<void> {
@@ -64,32 +72,7 @@ async function reencrypt(client: ApiClient): Promise<void> {
     count += reencrypted;
     if (isComplete) break;
   }
-  console.log(`objects encrypted again: ${count}`);
-}
-
-/** The text of a configuration with a new key in front of those of each first provider. Comments stay. Throws SettingsError. */
-export function withNewKey(text: string, name: string, secret: string): string {
-  readEncryptionConfiguration(text);
-  const document: Document = parseDocument(text);
-  const resources = document.get('resources');
-  let added = 0;
-  for (const entry of isSeq(resources) ? resources.items : []) {
-    const providers = isMap(entry) ? entry.get('providers') : undefined;
-    const first = isSeq(providers) ? providers.items[0] : undefined;
-    for (const provider of ['aesgcm', 'aescbc', 'secretbox']) {
-      const keys = isMap(first) ? first.getIn([provider, 'keys']) : undefined;
-      if (!isSeq(keys)) continue;
-      keys.items.unshift(document.createNode({ name, secret }));
-      added++;
-    }
-  }
-  if (added === 0)
-    throw new SettingsError(
-      'no entry has a key to be replaced: its first provider must be aesgcm, aescbc or secretbox',
-    );
-  const changed = document.toString({ lineWidth: 0 });
-  readEncryptionConfiguration(changed);
-  return changed;
+  print(`objects encrypted again: ${count}`);
 }
 
 /** Who has the keys that are written with: services, by their names, or the file itself. Throws SettingValueError. */
@@ -108,33 +91,93 @@ async function rotate({ kubeconfig, file }: RotateOptions): Promise<void> {
   await call<EncryptionStatus>(client, 'GET');
   const text = await readFile(file, 'utf8');
   const { services, hasKeys } = keepersOf(text);
-  if (services.length > 0) console.log(`keys of ${services.join(', ')} are turned in the service itself`);
-  if (hasKeys || services.length === 0) await addKey(client, file, text);
+  if (services.length > 0) print(`keys of ${services.join(', ')} are turned in the service itself`);
+  const isInFile = hasKeys || services.length === 0;
+  const servers = await serversOf(client);
+  if (isInFile && servers.length > 1) {
+    if (!(await rotateTogether(kubeconfig, client, { file, text, servers }))) return;
+  } else if (isInFile) await replace(client, file, makeKey(text, 'first'));
   await reencrypt(client);
+  await tellOfUnused(client, file, servers.length > 1);
+}
+
+async function tellOfUnused(client: ApiClient, file: string, isShared: boolean): Promise<void> {
   const now = await call<EncryptionStatus>(client, 'GET');
   const used = Object.keys(now.objects);
   // What a service has stored names the key, too.
   const isUsed = (way: string): boolean => used.some((one) => one === way || one.startsWith(`${way}:`));
   const unused = new Set(now.entries.flatMap(({ reads }) => reads.filter((one) => one !== 'identity' && !isUsed(one))));
-  print(now);
+  tell(now);
   if (unused.size > 0)
-    console.log(
-      `no object uses ${[...unused].join(', ')} any more: remove them from ${file} in ten minutes, when the history is gone, too`,
+    print(
+      `no object uses ${[...unused].join(', ')} any more: remove them from ${file}${isShared ? ', on each server,' : ''} in ten minutes, when the history is gone, too`,
     );
 }
 
-/** Adds a key to the configuration. Resolves when the server writes with it. */
-async function addKey(client: ApiClient, file: string, text: string): Promise<void> {
-  const name = `key-${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}`;
-  const changed = withNewKey(text, name, randomBytes(KEY_BYTES).toString('base64'));
+interface Together {
+  readonly file: string;
+  readonly text: string;
+  /** Addresses of the servers that are alive. */
+  readonly servers: readonly string[];
+}
+
+/** One step of several; the same command does the next one. Resolves with true when all servers write with the new key. */
+async function rotateTogether(
+  kubeconfig: string | undefined,
+  client: ApiClient,
+  { file, text, servers }: Together,
+): Promise<boolean> {
+  const step = nextStep(text, await Promise.all(servers.map((server) => keysOf(kubeconfig, server))));
+  if (step.kind === 'wait') throw new SettingsError(waitingSentence(step, file));
+  if (step.kind === 'finish') return true;
+  const made = step.kind === 'prepare' ? makeKey(text, 'second') : { ...step, changed: withKeyFirst(text, step.name) };
+  await replace(client, file, made);
+  const use = step.kind === 'prepare' ? 'reads' : 'writes';
+  print(`this server ${use} with ${made.name} now. There are ${servers.length} servers: ${COPY(file)}`);
+  return false;
+}
+
+const COPY = (file: string): string =>
+  `copy ${file} to the file that encryption-provider-config names on each of the others (they read it again by themselves), and run this again here`;
+
+const waitingSentence = ({ name, use, servers }: RotationStep & { kind: 'wait' }, file: string): string =>
+  `${servers.join(', ')} ${servers.length === 1 ? 'does' : 'do'} not ${use} with ${name} yet: ${COPY(file)}`;
+
+/** Throws SettingsError for a server that does not say. */
+async function keysOf(kubeconfig: string | undefined, server: string): Promise<ServersKeys> {
+  try {
+    await using cluster = await openServer(kubeconfig, server);
+    return { server, status: await call<EncryptionStatus>(cluster.client, 'GET') };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const sentence = `${server} does not say which keys it has, and could not read what is written with a new one: ${error.message}`;
+    throw new SettingsError(sentence, { cause: error });
+  }
+}
+
+interface MadeKey {
+  readonly name: string;
+  /** The configuration with it. */
+  readonly changed: string;
+}
+
+function makeKey(text: string, place: 'first' | 'second'): MadeKey {
+  const name = newKeyName(new Date());
+  return { name, changed: withNewKey(text, name, randomBytes(KEY_BYTES).toString('base64'), place) };
+}
+
+/** Resolves when the server uses the configuration: it writes with the key, or reads with it where it is not the first one. */
+async function replace(client: ApiClient, file: string, { name, changed }: MadeKey): Promise<void> {
   await writeFileAtomically(file, changed, (await stat(file)).mode & 0o777);
-  console.log(`added ${name} to ${file}`);
+  print(`put ${name} into ${file}`);
+  const isFirst = preparedKey(changed) !== name;
   await withDeadline(
     { what: 'waiting for the server to use the new key', limitMs: RELOAD_LIMIT_MS },
     async (signal) => {
       for (;;) {
         const { entries } = await call<EncryptionStatus>(client, 'GET');
-        if (entries.some(({ writes }) => writes.endsWith(`:${name}`))) return;
+        const ways = entries.flatMap(({ writes, reads }) => (isFirst ? [writes] : reads));
+        if (ways.some((way) => way.endsWith(`:${name}`))) return;
         await delay(LOOK_MS, undefined, { signal });
       }
     },

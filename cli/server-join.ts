@@ -1,11 +1,12 @@
 /** `kedge server join`: a host gets the keys and settings of a cluster from one of its servers, to become another one. */
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { fetchClusterCa } from '../agent/join/cluster-ca.ts';
 import { JoinError } from '../agent/join/join-error.ts';
 import { serverProblem, tokenProblem } from '../agent/join/join-format.ts';
+import { API_SERVER_NAME } from '../api/domain/api-server-names.ts';
 import { SERVER_JOIN_PATH, type ServerBundle, type SharedSetting } from '../api/domain/server-join.ts';
 import { isJsonObject, own } from '../api/machinery/own.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
@@ -14,11 +15,13 @@ import { withDeadline } from '../client/deadline.ts';
 import { serverSettings } from '../control-plane/config.ts';
 import { abandon, adopt, receive, sharedFile, standingOf } from '../control-plane/joining/adopt-bundle.ts';
 import { agree, FILES, type Agreement } from '../control-plane/joining/shared-settings.ts';
+import { serversProblem } from '../control-plane/store/etcd/servers.ts';
 import { misspelledVariables } from './daemon-settings.ts';
+import { INSTALLED as CONFIG } from './server-config.ts';
 import { kebab } from './setting-names.ts';
 import { checkSettings, givenSettings, settingsFlags, SettingsError } from './settings.ts';
+import { complain, print } from './output.ts';
 
-const CONFIG = '/etc/kedge/server.yaml';
 const LIMIT_MS = 60_000;
 const CREATE_TOKEN = '"kedge token create --server" on one of its servers makes another one';
 
@@ -46,7 +49,7 @@ export const serverJoinCommand = (): Command =>
   ).action(join);
 
 async function join(flags: Flags): Promise<void> {
-  for (const sentence of misspelledVariables(process.env)) console.error(`kedge: ${sentence}`);
+  for (const sentence of misspelledVariables(process.env)) complain(`${sentence}`);
   const { server = '', token = process.env['KEDGE_TOKEN'] ?? '', caHash = '' } = flags;
   if (!server || !caHash)
     throw new SettingsError(
@@ -70,7 +73,7 @@ async function join(flags: Flags): Promise<void> {
     }
   }
   if (standing !== 'joined') await adopt(dataDir, config);
-  console.log(`this host has the keys of the cluster: kedge server --config ${config}`);
+  print(`this host has the keys of the cluster: kedge server --config ${config}`);
 }
 
 interface Wanted {
@@ -91,7 +94,8 @@ async function obtain({ server, token, caHash, dataDir, given }: Wanted): Promis
   const wrongToken = tokenProblem(token);
   if (wrongToken !== undefined) throw new JoinError(`token ${wrongToken}`);
   const ca = await within(`reading the CA of ${server}`, (signal) => fetchClusterCa(server, caHash, signal));
-  await using client = new ApiClient({ server, ca, token });
+  // By the name that no node's certificate has, although it is of the same CA: what is sent is worth the keys of the cluster.
+  await using client = new ApiClient({ server, ca, token, serverName: API_SERVER_NAME });
   const asked = { client, token };
   // Before the token is used up.
   const { settings } = agreed(given, (await ask(asked, 'GET')).settings);
@@ -100,6 +104,7 @@ async function obtain({ server, token, caHash, dataDir, given }: Wanted): Promis
   const paths = new Map<string, SharedSetting>();
   for (const [name, text] of Object.entries(bundle.files)) {
     if (!FILES.has(name)) throw new JoinError(`${server} has a file for ${kebab(name)}, which is no file here`);
+    if (name === 'encryptionProviderConfig' && given.has(name)) await mustBeTheClusters(String(given.get(name)), text);
     if (given.has(name)) continue;
     files.set(kebab(name), text);
     paths.set(name, sharedFile(dataDir, kebab(name)));
@@ -110,7 +115,19 @@ async function obtain({ server, token, caHash, dataDir, given }: Wanted): Promis
   checkSettings(serverSettings, { ...serverSettings.defaults, ...whole }, ofCluster);
   const lines = Object.entries(whole).map(([name, value]) => [kebab(name), value]);
   const configuration = stringify(Object.fromEntries(lines));
-  await receive({ dataDir, caHash, pki: bundle.pki, files, configuration });
+  const { pki, etcdMembers = [] } = bundle;
+  if (!Array.isArray(etcdMembers) || serversProblem(etcdMembers) !== undefined)
+    throw new JoinError(`${server} gives members of etcd that are no URLs`);
+  await receive({ dataDir, caHash, pki, files, configuration, etcdMembers });
+}
+
+/** Other files may differ for a while; with other keys, this server could not read what the others store, nor they what it does. */
+async function mustBeTheClusters(file: string, text: string): Promise<void> {
+  if ((await readFile(path.resolve(file), 'utf8').catch(() => undefined)) === text) return;
+  throw new JoinError(
+    `${file} is not what encryption-provider-config of the cluster has: copy it from a server, or leave the setting out here, then the cluster's is taken. ` +
+      'It takes another token: kedge token create --server --print-join-command',
+  );
 }
 
 const within = <T>(what: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> =>

@@ -3,6 +3,8 @@ import { serverSettings } from '../control-plane/config.ts';
 import { daemonSettings } from './daemon-settings.ts';
 import { runDaemon } from './daemon.ts';
 import { serverJoinCommand } from './server-join.ts';
+import { serverLeaveCommand } from './server-leave.ts';
+import { serverStatusCommand } from './server-status.ts';
 import { settingsFlags } from './settings.ts';
 
 /** `kedge server`: api-server, scheduler and controllers. */
@@ -13,6 +15,8 @@ export const serverCommand = (): Command =>
   )
     .enablePositionalOptions()
     .addCommand(serverJoinCommand())
+    .addCommand(serverLeaveCommand())
+    .addCommand(serverStatusCommand())
     .action(async (flags: Record<string, unknown>) => {
       const config = await daemonSettings(serverSettings, flags);
       const { runServer } = await import('../control-plane/main.ts');

@@ -10,8 +10,10 @@ import { own } from '../api/machinery/own.ts';
 import type { SettingRule, SettingRules } from '../daemon/setting-rules.ts';
 import { yamlProblem } from '../client/yaml-problem.ts';
 import { suggestion } from './nearest.ts';
+import { SettingsError } from './settings-error.ts';
 import { environmentKey, kebab } from './setting-names.ts';
 import { reasonOf } from './system-error.ts';
+import { UsageError } from './usage.ts';
 
 export type SettingValue = string | number | boolean | readonly string[];
 export type Settings = Readonly<Record<string, SettingValue>>;
@@ -24,10 +26,11 @@ export interface SettingsDeclaration<S extends Settings> {
   readonly rules: SettingRules<S>;
 }
 
-/** Invalid usage; the message says what is wrong, where, and how to fix it. */
-export class SettingsError extends Error {
-  override readonly name = 'SettingsError';
-}
+export { SettingsError } from './settings-error.ts';
+
+/** Of a flag, wrong usage of the command line; of a file or the environment, a setting that is wrong. */
+const invalid = (where: string, problem: string): SettingsError =>
+  new (where.startsWith('--') ? UsageError : SettingsError)(`${where} ${problem}`);
 
 /** Converts a value from a flag, YAML or the environment to the type of the setting's default. Throws SettingsError. */
 function coerce(where: string, given: unknown, fallback: SettingValue): SettingValue {
@@ -35,19 +38,19 @@ function coerce(where: string, given: unknown, fallback: SettingValue): SettingV
   if (typeof fallback === 'number') {
     const number = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
     if (typeof number === 'number' && Number.isFinite(number)) return number;
-    throw new SettingsError(`${where} must be a number, not ${JSON.stringify(given)}`);
+    throw invalid(where, `must be a number, not ${JSON.stringify(given)}`);
   }
   if (typeof fallback === 'boolean') {
     if (given === true || given === 'true' || given === '1') return true;
     if (given === false || given === 'false' || given === '0') return false;
-    throw new SettingsError(`${where} must be true or false, not ${JSON.stringify(given)}`);
+    throw invalid(where, `must be true or false, not ${JSON.stringify(given)}`);
   }
   if (Array.isArray(fallback)) {
     if (Array.isArray(given) && given.every((item): item is string => typeof item === 'string')) return given;
     if (typeof given === 'string') return given.split(',').filter((item) => item !== '');
-    throw new SettingsError(`${where} must be a list of strings, not ${JSON.stringify(given)}`);
+    throw invalid(where, `must be a list of strings, not ${JSON.stringify(given)}`);
   }
-  throw new SettingsError(`${where} must be a string, not ${JSON.stringify(given)}`);
+  throw invalid(where, `must be a string, not ${JSON.stringify(given)}`);
 }
 
 /** Adds a flag per setting, and `--config FILE`. */
@@ -158,7 +161,7 @@ export function checkSettings<S extends Settings>(
   // `rules` maps each setting to a rule of its own type; Object.entries loses that.
   for (const [name, rule] of Object.entries(rules) as [string, SettingRule<SettingValue, S>][]) {
     const problem = rule(own(settings, name) ?? '', settings);
-    if (problem !== undefined) throw new SettingsError(`${where(name)} ${problem}`);
+    if (problem !== undefined) throw invalid(where(name), problem);
   }
 }
 

@@ -2,9 +2,12 @@
 import { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import type { Home } from '../control-plane/backup/store-pages.ts';
+import type { ServerConfig } from '../control-plane/config.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { serverConfigOf, SERVER_CONFIG } from './server-config.ts';
 import { SettingsError } from './settings.ts';
+import { print } from './output.ts';
+import { UsageError } from './usage.ts';
 
 interface MigrateOptions {
   readonly from: string;
@@ -21,7 +24,7 @@ interface MigrateOptions {
 
 function homeOf(flag: string, text: string): Home {
   if (text === 'embedded' || text === 'etcd') return text;
-  throw new SettingsError(`${flag} must be embedded or etcd, not ${JSON.stringify(text)}`);
+  throw new UsageError(`${flag} must be embedded or etcd, not ${JSON.stringify(text)}`);
 }
 
 async function migrate({ from, to, force, ...flags }: MigrateOptions): Promise<void> {
@@ -45,15 +48,17 @@ async function migrate({ from, to, force, ...flags }: MigrateOptions): Promise<v
     signal: controller.signal,
     logger: daemonLogger('kedge-store', 'warn'),
   });
-  console.log(
-    `${wasDone ? 'was moved before' : 'moved'}: ${sum.count} objects, ${sum.bytes} bytes, compared: ${sum.hash}`,
-  );
-  console.log(`revisions continue above ${lastRevision}`);
-  console.log(
-    target === 'etcd'
-      ? `set in the server's settings: store: etcd, etcd-servers: [${config.etcdServers.join(', ')}]; then start kedge server`
-      : "set store: embedded in the server's settings, and remove those of etcd; then start kedge server",
-  );
+  print(`${wasDone ? 'was moved before' : 'moved'}: ${sum.count} objects, ${sum.bytes} bytes, compared: ${sum.hash}`);
+  print(`revisions continue above ${lastRevision}`);
+  print(nextStep(target, config));
+}
+
+function nextStep(target: Home, { etcd, etcdServers }: ServerConfig): string {
+  if (target === 'embedded')
+    return "set store: embedded in the server's settings, and remove those of etcd; then start kedge server";
+  return etcd === 'managed'
+    ? 'start kedge server'
+    : `set in the server's settings: store: etcd, etcd-servers: [${etcdServers.join(', ')}]; then start kedge server`;
 }
 
 /** `kedge store`. */

@@ -17,6 +17,7 @@ import {
 } from './bootstrap-token.ts';
 import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import { UsageError } from './usage.ts';
 import { printTable } from './table.ts';
 import type { Secret } from '../api/types/core/v1.gen.ts';
 import { print } from './output.ts';
@@ -38,7 +39,7 @@ interface CreateOptions extends TokenOptions {
  */
 function expiryOf(ttl: string, now: number): number | undefined {
   const ms = parseDuration(ttl);
-  if (ms === undefined || ms < 0) throw new SettingsError(`--ttl must be a duration such as 24h or 90m, not "${ttl}"`);
+  if (ms === undefined || ms < 0) throw new UsageError(`--ttl must be a duration such as 24h or 90m, not "${ttl}"`);
   return ms === 0 ? undefined : now + ms;
 }
 
@@ -52,7 +53,7 @@ function newToken({ server, ttl, description }: CreateOptions): BootstrapToken {
   if (!server) return newBootstrapToken(description, expiryOf(ttl ?? '24h', now));
   const expiresAt = expiryOf(ttl ?? SERVER_TTL, now);
   if (expiresAt === undefined || expiresAt > now + (parseDuration(LONGEST_SERVER_TTL) ?? 0))
-    throw new SettingsError(`--ttl of a token for servers must be between 1s and ${LONGEST_SERVER_TTL}, not "${ttl}"`);
+    throw new UsageError(`--ttl of a token for servers must be between 1s and ${LONGEST_SERVER_TTL}, not "${ttl}"`);
   return newBootstrapToken(description, expiresAt, JOINING_SERVERS_GROUP);
 }
 
@@ -103,7 +104,7 @@ async function list({ kubeconfig }: TokenOptions): Promise<void> {
 
 async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void> {
   const name = secretNameOf(token);
-  if (!name) throw new SettingsError('token must be ID or ID.SECRET, with 6 and 16 lower-case letters and digits');
+  if (!name) throw new UsageError('token must be ID or ID.SECRET, with 6 and 16 lower-case letters and digits');
   await using cluster = await openCluster(kubeconfig);
   const [id] = token.split('.');
   try {

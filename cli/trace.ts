@@ -4,7 +4,7 @@ import { parseDuration } from '../api/machinery/duration.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { requireRoot } from './daemon.ts';
 import { NODE_CONFIG_HELP, nodeSettings } from './node-settings.ts';
-import { SettingsError } from './settings.ts';
+import { exitsWithFindings, UsageError } from './usage.ts';
 import { print, printJson } from './output.ts';
 
 interface TraceFlags {
@@ -23,9 +23,9 @@ async function trace(target: string, flags: TraceFlags): Promise<void> {
   requireRoot('trace', "enters pods' networks and reads the kernel's tables");
   const timeoutMs = parseDuration(flags.timeout);
   if (timeoutMs === undefined || timeoutMs <= 0 || timeoutMs > LONGEST_MS)
-    throw new SettingsError(`--timeout must be a duration up to 60s, such as 5s, not "${flags.timeout}"`);
+    throw new UsageError(`--timeout must be a duration up to 60s, such as 5s, not "${flags.timeout}"`);
   if (flags.output !== 'text' && flags.output !== 'json')
-    throw new SettingsError(`--output must be text or json, not "${flags.output}"`);
+    throw new UsageError(`--output must be text or json, not "${flags.output}"`);
   const config = await nodeSettings(flags.config);
   const { checkFrom, traceService } = await import('../agent/trace.ts');
   checkFrom(flags.from);
@@ -67,7 +67,7 @@ const asJson = ({ about, report }: ServiceTrace): object => {
 
 /** `kedge trace`: follows one real packet to a Service through the kernel's tables. */
 export const traceCommand = (): Command =>
-  new Command('trace')
+  exitsWithFindings(new Command('trace'))
     .description(
       "follow one real connection to a Service through this node's rules, and say where it gets to; exits with 0 when it is answered, " +
         '2 when it is not, 3 when that cannot be told (UDP), 1 when nothing was traced',

@@ -1,21 +1,27 @@
 import { realpath } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { HostError } from '../agent/host/host-error.ts';
-import { runUnit } from '../agent/host/service-units.ts';
+import { runUnit, startUnit } from '../agent/host/service-units.ts';
 import { isSystemdRunning } from '../agent/host/survey.ts';
 import { carryOut } from '../agent/upgrade/carry-out.ts';
 import { unpackPackage } from '../agent/upgrade/package-file.ts';
 import { upgradeHost } from '../agent/upgrade/upgrade-host.ts';
-import { Versions, type UpgradeOutcome } from '../agent/upgrade/versions.ts';
+import {
+  outcomeSentence,
+  PROGRAM_LINK,
+  UPGRADE_UNIT,
+  Versions,
+  type UpgradeOutcome,
+} from '../agent/upgrade/versions.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { requireRoot } from './daemon.ts';
 import { nodeSettings } from './node-settings.ts';
-import { SettingsError } from './settings.ts';
+import { print } from './output.ts';
+import { upgradeNodesCommand } from './upgrade-nodes/command.ts';
+import { UsageError } from './usage.ts';
 
-/** As scripts/host.sh has them. */
-const LINK = '/usr/local/lib/kedge';
+/** As scripts/host.sh has it. */
 const DEBIAN = '/usr/lib/kedge/';
-const UNIT = 'kedge-upgrade.service';
 /** Besides the time that the new version is given: to go back. */
 const BACK_MS = 300_000;
 const HEALTHY_SECONDS = 120;
@@ -25,48 +31,58 @@ interface UpgradeFlags {
   readonly checksum?: string;
   readonly back?: true;
   readonly carryOut?: true;
+  readonly begin?: string;
   readonly healthyWithin: string;
 }
 
 async function upgrade(flags: UpgradeFlags): Promise<void> {
   requireRoot('upgrade', 'replaces the program and restarts it');
   await requireManagedHost();
-  const versions = new Versions(LINK);
+  const versions = new Versions(PROGRAM_LINK);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   if (flags.carryOut) return carryOutHere(versions, stop.signal);
   const healthySeconds = secondsOf(flags.healthyWithin);
   const current = await currentOf(versions);
   if (flags.to === undefined && !flags.back) return tell(versions, current);
-  if (flags.to !== undefined && flags.back) throw new SettingsError('--to and --back are two different ways');
-  if (await versions.record())
-    throw new HostError(`another upgrade is being carried out: journalctl -u ${UNIT} says what it does`);
+  if (flags.to !== undefined && flags.back) throw new UsageError('--to and --back are two different ways');
+  await requireNoOther(versions);
   const to =
     flags.to === undefined
       ? await previousOf(versions)
       : await unpackPackage(flags.to, flags.checksum, versions, stop.signal);
-  if (to === current) return console.log(`kedge: ${to} runs already`);
+  if (to === current) return print(`kedge: ${to} runs already`);
   stop.signal.throwIfAborted();
-  console.log(`kedge: from ${current} to ${to}`);
-  await versions.clearOutcome();
+  print(`kedge: from ${current} to ${to}`);
+  // Unpacking takes its time.
+  await requireNoOther(versions);
   await versions.setCarrier(current);
-  await versions.setRecord({ from: current, to, healthySeconds });
+  await versions.begin({ from: current, to, healthySeconds, ...(flags.begin && { attempt: flags.begin }) });
+  await versions.clearOutcome();
+  if (flags.begin !== undefined) return startUnit(UPGRADE_UNIT, stop.signal);
   // By systemd, whatever becomes of this process: it may be a session that ends with its connection.
   const limitMs = 2 * healthySeconds * 1000 + BACK_MS;
-  const failed = await runUnit(UNIT, limitMs, stop.signal).then(
+  const failed = await runUnit(UPGRADE_UNIT, limitMs, stop.signal).then(
     () => undefined,
     (error: Error) => error,
   );
   const outcome = await versions.outcome();
   if (!outcome)
-    throw new HostError(`the upgrade has not come to an end: journalctl -u ${UNIT} says why`, { cause: failed });
+    throw new HostError(`the upgrade has not come to an end: journalctl -u ${UPGRADE_UNIT} says why`, {
+      cause: failed,
+    });
   report(outcome);
 }
 
-function report({ from, to, reason, trouble }: UpgradeOutcome): void {
-  if (reason === undefined) return console.log(`kedge: ${to} runs; kedge upgrade --back goes back to ${from}`);
-  const also = trouble === undefined ? 'which is well' : `which is not well either: ${trouble}`;
-  throw new HostError(`${to} was not well, so that ${from} runs again, ${also}. The reason: ${reason}`);
+async function requireNoOther(versions: Versions): Promise<void> {
+  if (await versions.record())
+    throw new HostError(`another upgrade is being carried out: journalctl -u ${UPGRADE_UNIT} says what it does`);
+}
+
+function report(outcome: UpgradeOutcome): void {
+  const { from, to, reason } = outcome;
+  if (reason !== undefined) throw new HostError(outcomeSentence(outcome));
+  print(`kedge: ${to} runs; kedge upgrade --back goes back to ${from}`);
 }
 
 /** What the unit runs. */
@@ -77,8 +93,8 @@ async function carryOutHere(versions: Versions, signal: AbortSignal): Promise<vo
 
 async function tell(versions: Versions, current: string): Promise<void> {
   const [previous, record] = [await versions.previous(), await versions.record()];
-  console.log(`kedge: ${current} runs${previous === undefined ? '' : `, and ${previous} ran before`}`);
-  if (record) console.log(`kedge: an upgrade from ${record.from} to ${record.to} is being carried out`);
+  print(`kedge: ${current} runs${previous === undefined ? '' : `, and ${previous} ran before`}`);
+  if (record) print(`kedge: an upgrade from ${record.from} to ${record.to} is being carried out`);
 }
 
 /** Debian's package is upgraded by Debian's tools; and without systemd nobody restarts what is killed. */
@@ -94,7 +110,9 @@ async function requireManagedHost(): Promise<void> {
 async function currentOf(versions: Versions): Promise<string> {
   const current = await versions.current();
   if (current === undefined)
-    throw new HostError(`${LINK} was not made by scripts/install.sh of this version: run that of the package once`);
+    throw new HostError(
+      `${PROGRAM_LINK} was not made by scripts/install.sh of this version: run that of the package once`,
+    );
   return current;
 }
 
@@ -106,13 +124,15 @@ async function previousOf(versions: Versions): Promise<string> {
 
 function secondsOf(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text))
-    throw new SettingsError(`--healthy-within must be seconds such as ${HEALTHY_SECONDS}, not "${text}"`);
+    throw new UsageError(`--healthy-within must be seconds such as ${HEALTHY_SECONDS}, not "${text}"`);
   return Number(text);
 }
 
 /** `kedge upgrade`: another version of the program on this host; pods run on. */
 export const upgradeCommand = (): Command =>
   new Command('upgrade')
+    // `nodes` has some of its options, too.
+    .enablePositionalOptions()
     .description(
       'install another version beside the present one and switch to it, or back when it is not well; pods run on',
     )
@@ -125,4 +145,6 @@ export const upgradeCommand = (): Command =>
       String(HEALTHY_SECONDS),
     )
     .option('--carry-out', 'carry out what has been begun: for the unit kedge-upgrade')
+    .addOption(new Option('--begin <attempt>', 'begin, and do not wait for the end: for the agent').hideHelp())
+    .addCommand(upgradeNodesCommand())
     .action(upgrade);

@@ -8,6 +8,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds without a byte after which the request fails; the whole response may take WHOLE_ANSWER times as long. */
   readonly timeoutMs?: number;
+  /** How often a request is sent that the server wants later; default: as client-go. */
+  readonly maxAttempts?: number;
 }
 
 export interface WriteOptions extends CallOptions {

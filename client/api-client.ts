@@ -1,5 +1,5 @@
 /** A typed Kubernetes API client. Throws StatusError for error responses, ConnectionError when there is no valid response. */
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -228,7 +228,21 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /** Sends any request. Throws StatusError for status codes of 400 and above; 429 and 503 with Retry-After are retried. */
-  async request(method: Dispatcher.HttpMethod, path: string, options: RawOptions = {}): Promise<Answer> {
+  request(method: Dispatcher.HttpMethod, path: string, options: RawOptions = {}): Promise<Answer> {
+    return this.#request(method, path, options, text);
+  }
+
+  /** The bytes of a GET, which are no text. Throws as `request`. */
+  async bytes(path: string, options: RawOptions = {}): Promise<Buffer> {
+    return (await this.#request('GET', path, { accept: '*/*', ...options }, buffer)).body;
+  }
+
+  async #request<B extends string | Buffer>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: RawOptions,
+    read: (body: StreamResponse['body']) => Promise<B>,
+  ): Promise<Omit<Answer, 'body'> & { readonly body: B }> {
     const { body, query = {}, accept = 'application/json', contentType = 'application/json' } = options;
     const encoded =
       body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
@@ -243,12 +257,12 @@ export class ApiClient implements AsyncDisposable {
     };
     const limit = { what: `${method} ${path}`, limitMs: WHOLE_ANSWER * timeoutMs, signal: options.signal };
     for (let attempt = 1; ; attempt++) {
-      let answer: Answer;
+      let answer: Omit<Answer, 'body'> & { readonly body: B };
       const startedAtMs = this.#reachability?.now() ?? 0;
       try {
         answer = await this.#within(limit, async (signal) => {
           const response = await this.#observed(method, this.#transport.send({ ...request, signal }));
-          const body = await this.#text(response, signal);
+          const body = await this.#whole(response, read, signal);
           return { status: response.statusCode, headers: response.headers, body };
         });
       } catch (error) {
@@ -260,8 +274,9 @@ export class ApiClient implements AsyncDisposable {
       this.#reachability?.answered();
       if (answer.status < 400) return answer;
       const retryAfterSeconds = Number(answer.headers['retry-after']);
-      if ((answer.status !== 429 && answer.status !== 503) || !(retryAfterSeconds >= 0)) throw toStatusError(answer);
-      if (attempt >= MAX_THROTTLED_ATTEMPTS) throw toStatusError(answer);
+      const isThrottled = (answer.status === 429 || answer.status === 503) && retryAfterSeconds >= 0;
+      if (!isThrottled || attempt >= (options.maxAttempts ?? MAX_THROTTLED_ATTEMPTS))
+        throw toStatusError({ ...answer, body: String(answer.body) });
       await delay(Math.min(retryAfterSeconds * 1000, MAX_RETRY_AFTER_MS), undefined, { signal: options.signal });
     }
   }
@@ -308,9 +323,13 @@ export class ApiClient implements AsyncDisposable {
     }
   }
 
-  async #text({ body }: Pick<StreamResponse, 'body'>, signal: AbortSignal | undefined): Promise<string> {
+  async #whole<B>(
+    { body }: Pick<StreamResponse, 'body'>,
+    read: (body: StreamResponse['body']) => Promise<B>,
+    signal: AbortSignal | undefined,
+  ): Promise<B> {
     try {
-      return await text(body);
+      return await read(body);
     } catch (error) {
       throw this.#transport.failure(error, signal);
     }
@@ -357,7 +376,7 @@ export class ApiClient implements AsyncDisposable {
     const response = await this.#observed('GET', sent);
     this.#reachability?.answered();
     if (response.statusCode !== 200) {
-      throw toStatusError({ status: response.statusCode, body: await this.#text(response, signal) });
+      throw toStatusError({ status: response.statusCode, body: await this.#whole(response, text, signal) });
     }
     const onLine = (line: string): void => {
       if (!line) return;

@@ -49,6 +49,7 @@ interface Sent {
   readonly name: string;
   count: number;
 }
+/** Times are of the monotonic clock: when the other one is set, nothing is dropped or combined for it. */
 interface Flood {
   readonly messages: Set<string>;
   lastAt: number;
@@ -89,7 +90,7 @@ export class EventRecorder {
     const { logger } = this.#options;
     const now = Date.now();
     this.#options.recorded?.({ regarding, type, reason, message, at: now });
-    if (!this.#takeToken(regarding, now)) {
+    if (!this.#takeToken(regarding)) {
       logger.debug(
         { reason, object: `${regarding.namespace}/${regarding.name}` },
         'event dropped: too many events about this object',
@@ -111,7 +112,8 @@ export class EventRecorder {
     await this.#tail;
   }
 
-  #takeToken({ kind, namespace, name, uid }: ObjectReference, now: number): boolean {
+  #takeToken({ kind, namespace, name, uid }: ObjectReference): boolean {
+    const now = performance.now();
     const key = `${kind}/${namespace}/${name}/${uid}`;
     const bucket = this.#buckets.get(key) ?? { tokens: BURST, at: now };
     const refilled = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL_MS);
@@ -135,7 +137,7 @@ export class EventRecorder {
       type,
       reason,
     ].join('\0');
-    const combined = this.#isFlood(about, message, at);
+    const combined = this.#isFlood(about, message);
     const text = combined ? `(combined from similar events): ${message}` : message;
     // A combined Event is one series, whatever its latest message.
     const key = combined ? about : `${about}\0${message}`;
@@ -155,7 +157,8 @@ export class EventRecorder {
     }
   }
 
-  #isFlood(about: string, message: string, at: number): boolean {
+  #isFlood(about: string, message: string): boolean {
+    const at = performance.now();
     const known = this.#floods.get(about);
     const flood =
       known && at - known.lastAt < AGGREGATE_INTERVAL_MS ? known : { messages: new Set<string>(), lastAt: at };

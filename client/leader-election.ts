@@ -86,6 +86,7 @@ export async function runLeaderElection(options: LeaderElectionOptions): Promise
 
 class Candidate {
   readonly #options: LeaderElectionOptions;
+  /** Since when the Lease has not changed, by the monotonic clock: the other one may be set while this runs. */
   #observed = { version: '', at: 0 };
   #held: Lease | undefined;
   /** The holder that was last logged. */
@@ -116,8 +117,8 @@ class Candidate {
       throw error;
     });
     const version = lease?.metadata?.resourceVersion ?? '';
-    if (version !== this.#observed.version) this.#observed = { version, at: Date.now() };
-    const plan = planElection(lease, identity, Date.now() - this.#observed.at);
+    if (version !== this.#observed.version) this.#observed = { version, at: performance.now() };
+    const plan = planElection(lease, identity, performance.now() - this.#observed.at);
     if (plan === 'wait') {
       const holder = lease?.spec?.holderIdentity;
       if (holder !== this.#loggedHolder)
@@ -152,13 +153,13 @@ class Candidate {
   /** Renews until the renew deadline is exceeded or the signal is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
     const { renewMs, deadlineMs } = this.#options.timing ?? DEFAULT_TIMING;
-    let renewedAt = Date.now();
+    let renewedAt = performance.now();
     let waitMs = renewMs;
-    while (!signal.aborted && Date.now() - renewedAt < deadlineMs) {
+    while (!signal.aborted && performance.now() - renewedAt < deadlineMs) {
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       // Others may have seen it as soon as it was sent, and an answer that comes after the deadline is none.
-      const sentAt = Date.now();
+      const sentAt = performance.now();
       const leftMs = renewedAt + deadlineMs - sentAt;
       if (leftMs <= 0) return;
       const isHeld = await this.tryToHold(signal, Math.min(ATTEMPT_LIMIT_MS, leftMs));
@@ -184,7 +185,8 @@ class Candidate {
   }
 }
 
-function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, nowMs: number): Lease {
+/** The Lease as a candidate writes it that takes or renews it. @param nowMs of the wall clock: for people, nobody compares it */
+export function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, nowMs: number): Lease {
   const time = microTimeOf(nowMs);
   const same = lease?.spec?.holderIdentity === identity;
   return {

@@ -14,7 +14,7 @@ import { Http2Streams, type StreamRequest, type StreamResponse } from './http2-s
 
 /** PEM texts. Replaced credentials apply from the next request on. */
 export interface Credentials {
-  /** CA certificates to verify the server's certificate against; the system's when absent. */
+  /** CA certificates to verify the server's certificate against; those that Node.js carries when absent. */
   readonly ca?: string | Buffer;
   readonly cert?: string | Buffer;
   readonly key?: string | Buffer;
@@ -245,7 +245,7 @@ export class Transport implements AsyncDisposable {
     const { token, tokenFile } = this.#credentials;
     if (!tokenFile) return token ?? '';
     const cached = this.#fileToken;
-    const now = Date.now();
+    const now = performance.now();
     if (now - cached.readAt >= TOKEN_FILE_PERIOD_MS) {
       const modifiedAt = statSync(tokenFile).mtimeMs;
       if (modifiedAt !== cached.modifiedAt) cached.value = readFileSync(tokenFile, 'utf8').trim();

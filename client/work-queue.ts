@@ -71,14 +71,14 @@ export class WorkQueue {
   addAfter(key: string, ms: number): void {
     if (ms <= 0) return this.add(key);
     if (this.#signal?.aborted) return;
-    const at = Date.now() + ms;
+    const at = performance.now() + ms;
     const pending = this.#timers.get(key);
     if (pending && pending.at <= at) return;
     if (pending) clearTimeout(pending.timer);
     const timer = setTimeout(
       () => {
         this.#timers.delete(key);
-        if (ms > MAX_TIMER_MS) this.addAfter(key, at - Date.now());
+        if (ms > MAX_TIMER_MS) this.addAfter(key, at - performance.now());
         else this.add(key);
       },
       Math.min(ms, MAX_TIMER_MS),

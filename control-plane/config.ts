@@ -38,6 +38,7 @@ import { auditDefaults, auditHelp, auditRules } from './apiserver/audit/settings
 import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 import { ALL_CONTROLLERS, selectionProblem } from './controller-selection.ts';
 import { serversProblem } from './store/etcd/servers.ts';
+import { observabilityDefaults, observabilityHelp, observabilityRules } from './observability-settings.ts';
 import { DEFAULT_NODE_MASKS } from './node-mask-sizes.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
@@ -48,6 +49,8 @@ const ADDONS = ['ingress', 'gateway-api', 'console'] as const;
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
   store: 'embedded',
+  etcd: 'external',
+  etcdQuotaMegabytes: 8192,
   etcdServers: [] as readonly string[],
   etcdCafile: '',
   etcdCertfile: '',
@@ -74,11 +77,13 @@ export const defaultServerConfig = {
   ...authorizationDefaults,
   ...auditDefaults,
   ...backupDefaults,
+  ...observabilityDefaults,
   encryptionProviderConfig: '',
   allowPrivileged: false,
   enforceOwnerReferences: false,
   localPathClass: true,
   clusterDns: true,
+  taintControlPlane: false,
   disable: [] as readonly string[],
   podSecurityEnforce: 'privileged:latest',
   podSecurityAudit: 'privileged:latest',
@@ -109,8 +114,10 @@ export type ServerConfig = Readonly<typeof defaultServerConfig>;
 const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   dataDir: 'directory of the store and the certificates',
   store: 'where objects are stored: embedded, in data-dir, or etcd, which several servers share (docs/etcd.md)',
+  etcd: 'who runs etcd: external, others, or managed, Kedge, a member on the host of each server (docs/etcd.md); then store is etcd',
+  etcdQuotaMegabytes: 'size of the database at which an etcd that Kedge runs accepts no more writes',
   etcdServers: 'URLs of the members of etcd, as https://10.0.0.1:2379; with http://, nothing is encrypted',
-  etcdCafile: "PEM file of the CA that signs etcd's certificates; the system's CAs when empty",
+  etcdCafile: "PEM file of the CA that signs etcd's certificates; the CAs that Node.js carries when empty",
   etcdCertfile: 'PEM file of the client certificate for etcd',
   etcdKeyfile: 'PEM file of its private key',
   etcdPrefix: 'what the keys of all objects begin with, as upstream',
@@ -137,12 +144,15 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   ...authorizationHelp,
   ...auditHelp,
   ...backupHelp,
+  ...observabilityHelp,
   encryptionProviderConfig:
     'file that says what is encrypted in the store, apiserver.config.k8s.io/v1 EncryptionConfiguration (docs/encryption.md); read again when it changes',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
+  taintControlPlane:
+    'keep pods away from the hosts of servers: the Node of this one is given the taint node-role.kubernetes.io/control-plane:NoSchedule (docs/high-availability.md)',
   disable:
     'what to go without: ingress (docs/ingress.md) and gateway-api (docs/gateway-api.md; not there without ingress), which a new cluster starts with (in one that has them, their objects are to be deleted), console (docs/console.md)',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',
@@ -256,7 +266,8 @@ function clusterCidrProblem(ranges: string, { serviceCidr }: ServerConfig): stri
   return lacking && `must have a range of ${lacking.family}, too, since service-cidr has ${lacking.text}`;
 }
 
-function etcdServersProblem(servers: readonly string[], { store }: ServerConfig): string | undefined {
+function etcdServersProblem(servers: readonly string[], { store, etcd }: ServerConfig): string | undefined {
+  if (etcd === 'managed') return servers.length > 0 ? 'must be empty when etcd is managed: it is found' : undefined;
   if (store !== 'etcd') return servers.length > 0 ? 'must be empty unless the store is etcd' : undefined;
   return servers.length > 0 ? serversProblem(servers) : 'must list the members of etcd, since it is the store';
 }
@@ -267,9 +278,15 @@ const besides =
   (file, settings) =>
     file === '' && settings[other] !== '' ? `must be set, since ${name} is` : undefined;
 
+/** etcd itself and one object need some; upstream advises against more than 8 GB, and against nothing below 100 GB with large hosts. */
+const MIN_QUOTA_MB = 16;
+const MAX_QUOTA_MB = 102_400;
+
 const serverConfigRules: SettingRules<ServerConfig> = {
   dataDir: notEmpty,
   store: oneOf('embedded', 'etcd'),
+  etcd: oneOf('external', 'managed'),
+  etcdQuotaMegabytes: integerFrom(MIN_QUOTA_MB, MAX_QUOTA_MB),
   etcdServers: etcdServersProblem,
   etcdCertfile: besides('etcdKeyfile', 'etcd-keyfile'),
   etcdKeyfile: besides('etcdCertfile', 'etcd-certfile'),
@@ -299,6 +316,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   ...authorizationRules,
   ...auditRules,
   ...backupRules,
+  ...observabilityRules,
   disable: addonsProblem,
   loadBalancerPools: poolsProblem,
   loadBalancerReservedPorts: readableBy((texts) => texts.map(readPorts)),

@@ -20,10 +20,14 @@ import { collectWhenIdle } from './idle-collection.ts';
 import { nodeMaskSizes } from './node-mask-sizes.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
 import { certificateMetrics } from './pki/certificate-metrics.ts';
+import { requestedRotation } from './pki/ca-rotation.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
+import { nodePackages } from './node-packages.ts';
 import { startBackups } from './backup/backup-schedule.ts';
 import { sourceOf } from './backup/store-pages.ts';
-import { checkSameCluster, existingCluster, openStore } from './open-store.ts';
+import { openTracing } from './open-tracing.ts';
+import { storageSizeMetric } from './store/storage-size.ts';
+import { checkSameCluster, existingCluster, mustHaveMoved, openStore } from './open-store.ts';
 import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { makeServerBundle } from './joining/make-bundle.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
@@ -47,18 +51,22 @@ const THREAD_YOUNG_GENERATION_MB = 4;
 
 /** Runs `kedge server` until the signal is aborted. */
 export async function runServer(
-  config: ServerConfig,
+  given: ServerConfig,
   signal: AbortSignal,
   logger: Logger,
   life: DaemonLife = UNMANAGED,
 ): Promise<void> {
+  const config = await withStore(given, signal, logger, life);
   const roles = new Set(config.roles);
   const scheduler = roles.has('scheduler') ? await schedulerSettings(config) : undefined;
   if (roles.has('controllers')) await checkInventory(config);
   await using stack = new AsyncDisposableStack();
   const metrics = new RoleMetrics(logger);
   life.status(config.store === 'etcd' ? `waiting for etcd at ${config.etcdServers.join(', ')}` : 'opening the store');
-  const access = roles.has('apiserver') ? await runApiServer(config, metrics, signal, logger, stack) : undefined;
+  const lost = Promise.withResolvers<never>();
+  const access = roles.has('apiserver')
+    ? await runApiServer({ given, config, metrics, signal, logger, stack, lost: lost.reject })
+    : undefined;
   if (!access) collectWhenIdle(signal);
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
   const running = threads.map((role) =>
@@ -74,7 +82,7 @@ export async function runServer(
   life.status(`${config.roles.join(', ')} running${access ? `, ${access.server}/readyz is ok` : ''}`);
   life.ready();
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  await Promise.all([stopped, ...running]);
+  await Promise.race([Promise.all([stopped, ...running]), lost.promise]);
 }
 
 /** How the other roles reach the api-server of this process. */
@@ -104,16 +112,36 @@ async function untilReady({ server, pki }: Access, signal: AbortSignal): Promise
   }
 }
 
-async function runApiServer(
+/** The settings with the place of the objects; waits for an etcd that Kedge runs. */
+async function withStore(
   config: ServerConfig,
-  metrics: RoleMetrics,
   signal: AbortSignal,
   logger: Logger,
-  stack: AsyncDisposableStack,
-): Promise<Access> {
+  life: DaemonLife,
+): Promise<ServerConfig> {
+  if (config.etcd !== 'managed' || !config.roles.includes('apiserver')) return config;
+  const { managedEtcdReady } = await import('./store/etcd/managed/managed-etcd.ts');
+  return managedEtcdReady(config, signal, logger, (sentence) => life.status(sentence));
+}
+
+interface ApiServerParts {
+  /** The settings before those of an etcd that Kedge runs were found. */
+  readonly given: ServerConfig;
+  readonly config: ServerConfig;
+  readonly metrics: RoleMetrics;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly stack: AsyncDisposableStack;
+  /** Called when this server must not go on. */
+  readonly lost: (error: Error) => void;
+}
+
+async function runApiServer({ given, config, metrics, signal, logger, stack, lost }: ApiServerParts): Promise<Access> {
   // An embedded store is made only when the certificates are there; of etcd's, it has to be known whether it is empty.
   const shared = config.store === 'etcd' ? await openStore(config, signal, logger) : undefined;
   if (shared) stack.defer(() => shared.store.close());
+  const members = shared?.members;
+  const managed = given.etcd === 'managed' ? await import('./store/etcd/managed/managed-etcd.ts') : undefined;
   const pkiOptions = async () => ({
     directory: pkiDirectory(config),
     store: await existingCluster(config, shared),
@@ -126,9 +154,19 @@ async function runApiServer(
       extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
     }),
   });
+  // etcd's are not the api-server's: it reads its files again for each connection, so that they are replaced and never missing.
+  const renewEtcds = async (isDue: boolean): Promise<void> => {
+    if (managed && members) await managed.renewEtcdPki(given, members, { isDue });
+  };
+  const isDue = async (): Promise<boolean> =>
+    managed !== undefined && (await requestedRotation(pkiDirectory(config))) === 'leaves';
+  const isDueNow = await isDue();
   const pki = await openPki({ ...(await pkiOptions()), mayReplaceCa: true });
+  await renewEtcds(isDueNow);
   if (shared) await checkSameCluster(config, shared, pki, logger);
-  const { store, keys, dataFile, plain } = shared ?? (await openStore(config, signal, logger));
+  if (managed) await mustHaveMoved(config, shared);
+  if (managed && members) stack.use(new managed.MembersFollower({ config: given, members, removed: lost, logger }));
+  const { store, keys, dataFile, plain, size } = shared ?? (await openStore(config, signal, logger));
   if (!shared) stack.defer(() => store.close());
   collectWhenIdle(signal, dataFile);
   let current = pki;
@@ -138,6 +176,8 @@ async function runApiServer(
   const backupSource = sourceOf(plain, config.store === 'etcd' ? 'etcd' : 'embedded', keys.root);
   const backups = await startBackups({ config, source: backupSource, logger, signal });
   if (backups) stack.use(backups);
+  const tracing = await openTracing(config, logger);
+  if (tracing) stack.use(tracing);
   const server = await startApiServer({
     config,
     pki,
@@ -145,10 +185,17 @@ async function runApiServer(
     frontProxyClient: () => frontProxyClient,
     store,
     keys,
-    serverBundle: shared && (() => makeServerBundle(config, current)),
+    // As it was given: who joins finds its own etcd.
+    serverBundle: shared && (() => makeServerBundle(given, members?.endpoints.map(({ url }) => url) ?? [], current)),
     backupSource,
+    nodePackages: nodePackages(config),
     console: await consoleDirectory(config, logger),
-    metricsElsewhere: async () => certificateMetrics(current) + (await metrics.text()) + (backups?.metrics() ?? ''),
+    tracer: tracing?.tracer,
+    metrics: [...(shared?.writeMetrics ? [shared.writeMetrics] : []), ...(tracing ? [tracing.write] : [])],
+    metricsElsewhere: async () => {
+      const [sizes, others] = await Promise.all([storageSizeMetric(size, logger), metrics.text()]);
+      return certificateMetrics(current) + sizes + others + (backups?.metrics() ?? '');
+    },
     logger,
     signal,
   });
@@ -164,6 +211,7 @@ async function runApiServer(
   // One after the other: both write files.
   let lastRenewal = Promise.resolve();
   const renewNow = async (): Promise<void> => {
+    await renewEtcds(await isDue());
     const renewed = await openPki(await pkiOptions());
     // Reread the operator's own files, too.
     kubeletIdentity = await readKubeletIdentity(config, renewed);

@@ -4,6 +4,7 @@ import { configMaps } from '../api/kinds/core/config-map.ts';
 import { own } from '../api/machinery/own.ts';
 import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 import type { Logger } from '../client/logger.ts';
+import type { Exposition } from '../daemon/metrics/exposition.ts';
 import { followFile } from '../daemon/reloaded-file.ts';
 import { readBundle } from './apiserver/access/issued-by.ts';
 import { CLIENT_CA, CLIENT_CA_CONFIG_MAP } from './apiserver/bootstrap/extension-authentication.ts';
@@ -12,11 +13,15 @@ import { StoredObjects, UndecodableError } from './apiserver/storage/cache/store
 import type { ServerConfig } from './config.ts';
 import type { ClusterPki } from './pki/cluster-pki.ts';
 import { PkiError } from './pki/pem-files.ts';
-import { mustBeRestored, mustNotBeMoved } from './data-dir-notices.ts';
+import { MOVED, mustBeRestored, mustNotBeMoved, noticeIn } from './data-dir-notices.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { EncryptedStore } from './store/encrypted/encrypted-store.ts';
+import { MeasuredStore } from './store/etcd/measured-store.ts';
+import type { EtcdStore } from './store/etcd/etcd-store.ts';
+import type { Members } from './store/etcd/members.ts';
 import { asHome } from './store/etcd/home-record.ts';
-import type { Store, StoredValue } from './store/store.ts';
+import { sizeOfFile, type StorageSize } from './store/storage-size.ts';
+import { StoreUnavailableError, type Store, type StoredValue } from './store/store.ts';
 
 export interface OpenedStore {
   readonly store: Store;
@@ -25,6 +30,11 @@ export interface OpenedStore {
   readonly dataFile: string | undefined;
   /** The store without encryption over it: what backups are made of. */
   readonly plain: Store;
+  /** Of the calls of a store elsewhere. */
+  readonly writeMetrics?: (to: Exposition) => void;
+  readonly size: StorageSize;
+  /** Of etcd. */
+  readonly members?: Members;
 }
 
 export type StoreSettings = Pick<
@@ -78,8 +88,12 @@ export async function openPlainStore(config: StoreSettings, signal: AbortSignal,
     const keys = upstreamKeys(config.etcdPrefix);
     const opened = await openEtcd(config, keys.root, signal, logger);
     try {
-      const store = await asHome(opened, keys.root, `etcd at ${config.etcdServers.join(', ')}`);
-      return { store, keys, dataFile: undefined, plain: store };
+      const home = await asHome(opened, keys.root, `etcd at ${config.etcdServers.join(', ')}`);
+      const store = new MeasuredStore(home, keys.resourceIn);
+      const { members } = opened;
+      const { sizeOfEtcd } = await import('./store/etcd/etcd-size.ts');
+      const size = sizeOfEtcd(members, signal);
+      return { store, keys, dataFile: undefined, plain: store, writeMetrics: store.metrics.write, size, members };
     } catch (error) {
       await opened.close();
       throw error;
@@ -88,7 +102,7 @@ export async function openPlainStore(config: StoreSettings, signal: AbortSignal,
   await mustNotBeMoved(storeDirectory(config));
   const { openEmbeddedStore } = await import('./store/embedded/embedded-store.ts');
   const store = await openEmbeddedStore({ path: storeDirectory(config), logger });
-  return { store, keys: GROUPED_KEYS, dataFile: store.dataFile, plain: store };
+  return { store, keys: GROUPED_KEYS, dataFile: store.dataFile, plain: store, size: sizeOfFile(store.dataFile) };
 }
 
 /** Whatever it says of itself (`etcd/home-record.ts`). */
@@ -97,7 +111,7 @@ export async function openEtcd(
   root: string,
   signal: AbortSignal,
   logger: Logger,
-): Promise<Store> {
+): Promise<EtcdStore> {
   const { openEtcdStore } = await import('./store/etcd/open-etcd-store.ts');
   return openEtcdStore({
     servers: config.etcdServers,
@@ -140,6 +154,17 @@ export async function checkSameCluster(
   throw new PkiError(
     `${path.join(directory, 'ca.crt')} is not the CA of the cluster in etcd at ${config.etcdServers.join(', ')}; ` +
       `copy the files of one of its servers to ${directory}, or use another etcd or etcd-prefix`,
+  );
+}
+
+/** Throws StoreUnavailableError when etcd is empty and this host has objects of its own: they would seem to be lost. */
+export async function mustHaveMoved(config: StoreSettings, opened: OpenedStore | undefined): Promise<void> {
+  const directory = storeDirectory(config);
+  if (!(await hasStore(directory)) || (await noticeIn(directory, MOVED)) !== undefined) return;
+  if ((await existingCluster(config, opened)) !== undefined) return;
+  throw new StoreUnavailableError(
+    `etcd is empty, and the objects of this host are in ${directory}: kedge store migrate --from embedded --to etcd moves them; ` +
+      `to begin a new cluster, remove that directory`,
   );
 }
 

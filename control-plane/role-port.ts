@@ -15,6 +15,7 @@ import { CallerAuthentication, type Caller } from '../daemon/access/caller.ts';
 import { ReviewedAccess } from '../daemon/access/reviewed-access.ts';
 import { HttpPort, type HttpAnswer, type PortCertificate } from '../daemon/http-port.ts';
 import { EXPOSITION_TYPE } from '../daemon/metrics/exposition.ts';
+import { HealthMetrics } from '../daemon/metrics/health-metrics.ts';
 import type { RoleMetrics, ThreadRole } from './role-metrics.ts';
 
 export interface RolePortOptions {
@@ -31,6 +32,7 @@ export interface RolePortOptions {
 
 const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz']);
 const METRICS_PATH = '/metrics';
+const SLIS_PATH = '/metrics/slis';
 /** Short, for those who wait with a scraper's patience. */
 const REVIEW_LIMIT_MS = 5_000;
 const ANONYMOUS: Caller = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -41,6 +43,7 @@ export class RolePort implements AsyncDisposable {
   readonly #authentication: CallerAuthentication;
   readonly #access: ReviewedAccess;
   readonly #port: HttpPort;
+  readonly #health = new HealthMetrics();
 
   constructor(options: RolePortOptions) {
     const { server, credentials, address, port, certificate, role, logger } = options;
@@ -76,9 +79,13 @@ export class RolePort implements AsyncDisposable {
     const { role, metrics } = this.#options;
     if (HEALTH_PATHS.has(path))
       return (await metrics.answers(role)) ? plain(200, 'ok') : plain(500, `the ${role} does not answer\n`);
-    if (path !== METRICS_PATH) return undefined;
-    const refusal = await this.#refusal(request);
+    if (path !== METRICS_PATH && path !== SLIS_PATH) return undefined;
+    const refusal = await this.#refusal(request, path);
     if (refusal) return refusal;
+    if (path === SLIS_PATH) {
+      this.#health.checked('healthz', 'ping', await metrics.answers(role));
+      return { status: 200, type: EXPOSITION_TYPE, body: this.#health.text() };
+    }
     const body = await metrics.allOf(role);
     return body === undefined
       ? plain(503, `the ${role} does not answer\n`)
@@ -86,15 +93,15 @@ export class RolePort implements AsyncDisposable {
   }
 
   /** Undefined for a caller who may read metrics. */
-  async #refusal(request: IncomingMessage): Promise<HttpAnswer | undefined> {
+  async #refusal(request: IncomingMessage, path: string): Promise<HttpAnswer | undefined> {
     try {
       const isAnonymous = !request.headers.authorization;
       const caller = (await this.#authentication.authenticate(request)) ?? (isAnonymous ? ANONYMOUS : undefined);
       if (!caller) return plain(401, 'Unauthorized\n');
       const isAllowed = await this.#access.allows(caller, {
-        nonResourceAttributes: { path: METRICS_PATH, verb: 'get' },
+        nonResourceAttributes: { path, verb: 'get' },
       });
-      return isAllowed ? undefined : plain(403, `${caller.name} may not get the path ${METRICS_PATH}\n`);
+      return isAllowed ? undefined : plain(403, `${caller.name} may not get the path ${path}\n`);
     } catch (error) {
       if (!(error instanceof StatusError || error instanceof ConnectionError)) throw error;
       this.#options.logger.warn({ err: error, role: this.#options.role }, 'failed to review a caller');

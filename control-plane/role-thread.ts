@@ -12,7 +12,8 @@ import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import type { SchedulerSettings } from './scheduler/configuration/settings.ts';
-import { readAuthority, readBundleOf, readServiceAccountKey } from './pki/cluster-pki.ts';
+import { readAuthority, readBundleOf } from './pki/cluster-pki.ts';
+import { readServiceAccountKey } from './pki/service-account-keys.ts';
 
 /** A role's options, passed to its thread by structured clone. */
 export interface RoleOptions {
@@ -77,7 +78,7 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
   collectWhenIdle(stopping.signal);
   const logger = daemonLogger(`kedge-${options.role}`, options.logLevel);
-  const calls = new ClientMetrics(options.server);
+  const calls = new ClientMetrics(() => options.server);
   await using client = new ApiClient({
     server: options.server,
     ...options.credentials,

@@ -28,8 +28,8 @@ export interface UnreadableFile {
 }
 
 const EXTENSIONS: ReadonlySet<string> = new Set(['.crt', '.pem']);
-/** The one key that signs no certificates. */
-const LONE_KEY = 'sa.key';
+/** The keys that sign no certificates. */
+const LONE_KEYS: ReadonlySet<string> = new Set(['sa.key', 'sa-next.key']);
 const BEGIN = '-----BEGIN CERTIFICATE-----';
 
 const nameIn = (distinguishedName: string): string => distinguishedName.split('\n').join(', ');
@@ -40,10 +40,10 @@ export async function readCertificateFiles(directory: string): Promise<(Certific
   for (const entry of (await namesIn(directory)).sort()) {
     const file = path.join(directory, entry);
     const { name, ext } = path.parse(entry);
-    if (!EXTENSIONS.has(ext) && entry !== LONE_KEY) continue;
+    if (!EXTENSIONS.has(ext) && !LONE_KEYS.has(entry)) continue;
     try {
       const text = await readFile(file, 'utf8');
-      if (entry === LONE_KEY) found.push({ name, file, key: createPrivateKey(text).asymmetricKeyType ?? 'unknown' });
+      if (LONE_KEYS.has(entry)) found.push({ name, file, key: createPrivateKey(text).asymmetricKeyType ?? 'unknown' });
       else found.push(...certificatesIn(text).map((certificate) => ({ name, file, ...certificate })));
     } catch (error) {
       found.push({ name, file, error: (error as Error).message });

@@ -45,6 +45,8 @@ const SEND_LIMIT_MS = 10_000;
 const SIGNS_PER_PERIOD = 3;
 /** systemd shows a line; what others say may be long. */
 const MAX_STATUS_CHARS = 300;
+/** `systemctl status` prints it as it is: nothing that others say is to move the cursor of a terminal. */
+const UNPRINTABLE = /[\s\p{Cc}\p{Cf}]+/gu;
 const execute = promisify(execFile);
 
 /**
@@ -92,7 +94,7 @@ export class ServiceManager implements DaemonLife, AsyncDisposable {
   }
 
   status(sentence: string): void {
-    const line = sentence.replace(/\s+/g, ' ').trim().slice(0, MAX_STATUS_CHARS);
+    const line = sentence.replace(UNPRINTABLE, ' ').trim().slice(0, MAX_STATUS_CHARS);
     if (line === this.#status) return;
     this.#status = line;
     this.#tell('STATUS', line);

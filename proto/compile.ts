@@ -7,14 +7,17 @@ const NAMES = [
   'runtime-v1',
   'containerd-events-v1',
   'containerd-tasks-v1',
+  'containerd-snapshots-v1',
   'csi-v1',
   'device-plugin-v1beta1',
+  'pod-resources-v1',
   'dra-v1',
   'dra-v1beta1',
   'dra-health-v1alpha1',
   'plugin-registration-v1',
   'etcd-v3',
   'kms-v2',
+  'otlp-trace-v1',
 ];
 for (const name of NAMES) {
   const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');

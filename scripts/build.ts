@@ -1,6 +1,8 @@
 /**
  * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it, the images
  * that every node carries, and the web console. `dist/` is relocatable.
+ *
+ * Usage: build.ts [--arch ARCH], of another architecture to `dist-ARCH/` (see platform.ts)
  */
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { chmod, cp, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,9 +11,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { buildConsole } from './console.ts';
 import { buildImages, buildIngressImage } from './images.ts';
+import { architectureIn, platformOf } from './platform.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
-const dist = path.join(root, 'dist');
+const platform = await platformOf(architectureIn(process.argv.slice(2)).arch);
+const { dist } = platform;
 
 /**
  * Not bundled, but copied to node_modules with their dependencies: what locates a native part relative to itself, and what is loaded by
@@ -36,13 +40,15 @@ function packageClosure(names: readonly string[]): Map<string, string> {
     for (const dependency of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))
       visit(dependency, folder);
   };
-  for (const name of names) visit(name, root);
+  for (const name of names) visit(name, platform.packages);
   return found;
 }
 
 /** Undefined for an optional dependency of another platform. */
 function folderOf(name: string, from: string): string | undefined {
   for (const base of createRequire(path.join(from, 'package.json')).resolve.paths(name) ?? []) {
+    // Another platform's packages lie below this one's.
+    if (!base.startsWith(platform.packages)) break;
     const folder = path.join(base, name);
     try {
       createRequire(import.meta.url).resolve(path.join(folder, 'package.json'));
@@ -71,15 +77,15 @@ const BUNDLE = {
 } satisfies BuildOptions;
 
 /** What depends on the version, and what is defined below. */
-const bundleOptions = (version: string): BuildOptions => ({
+const bundleOptions = (version: string, more: Readonly<Record<string, string>> = {}): BuildOptions => ({
   plugins: [asciiPackages],
-  define: { KEDGE_VERSION: JSON.stringify(version) },
+  define: { KEDGE_VERSION: JSON.stringify(version), ...more },
 });
 
-async function bundle(version: string): Promise<void> {
+async function bundle(version: string, ingress: string): Promise<void> {
   await build({
     ...BUNDLE,
-    ...bundleOptions(version),
+    ...bundleOptions(version, { KEDGE_INGRESS_IMAGE: JSON.stringify(ingress) }),
     entryPoints: { kedge: path.join(root, 'cli/main.ts') },
     outdir: dist,
     outExtension: { '.js': '.mjs' },
@@ -134,8 +140,8 @@ esac
 exec "$here/bin/node" --disable-warning=ExperimentalWarning --max-semi-space-size=$young "$here/kedge.mjs" "$@"
 `;
 
-/** The controller of Ingresses alone, in one file: what its image carries besides Node.js. */
-async function ingressImage(version: string): Promise<void> {
+/** The controller of Ingresses alone, in one file: what its image carries besides Node.js. Returns the image's reference. */
+async function ingressImage(version: string): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-ingress-bundle-'));
   try {
     const outfile = path.join(folder, 'ingress.mjs');
@@ -145,12 +151,13 @@ async function ingressImage(version: string): Promise<void> {
       entryPoints: [path.join(root, 'cli/ingress-main.ts')],
       outfile,
     });
-    await buildIngressImage(
+    return await buildIngressImage(
       path.join(dist, 'images'),
       new Map([
         ['ingress.mjs', outfile],
         ...[...packageClosure(['re2js'])].map(([name, from]) => [`node_modules/${name}`, from] as const),
       ]),
+      platform,
     );
   } finally {
     await rm(folder, { recursive: true });
@@ -161,14 +168,17 @@ const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), '
 await rm(dist, { recursive: true, force: true });
 await mkdir(path.join(dist, 'bin'), { recursive: true });
 await Promise.all([
-  bundle(version).then(() => Promise.all([checkRequired(), checkCharacters()])),
-  cp(process.execPath, path.join(dist, 'bin/node')),
+  // The server names the image by its content.
+  mkdir(path.join(dist, 'images'), { recursive: true })
+    .then(() => ingressImage(version))
+    .then((image) => bundle(version, image))
+    .then(() => Promise.all([checkRequired(), checkCharacters()])),
+  cp(platform.node, path.join(dist, 'bin/node')),
   writeFile(path.join(dist, 'kedge'), LAUNCHER).then(() => chmod(path.join(dist, 'kedge'), 0o755)),
   writeFile(path.join(dist, 'package.json'), JSON.stringify({ name: 'kedge', version, type: 'module', private: true })),
   ...[...packageClosure(SEPARATE_PACKAGES)].map(([name, folder]) =>
     cp(folder, path.join(dist, 'node_modules', name), { recursive: true, dereference: true }),
   ),
-  buildImages(path.join(dist, 'images')),
-  ingressImage(version),
+  buildImages(path.join(dist, 'images'), platform),
   buildConsole(path.join(dist, 'console')),
 ]);

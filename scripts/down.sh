@@ -8,6 +8,7 @@ take_no_arguments "$@"
 
 stop kedge-agent
 stop kedge-server
+stop kedge-etcd
 # Pods keep running without the agent; reset stops them.
 if [ -x "$prefix/kedge" ] && [ -s "$config/containerd.toml" ] && [ -s "$config/agent.yaml" ]; then
   start kedge-containerd

@@ -1,6 +1,9 @@
 # Shared by install.sh, down.sh and clean-host.sh: paths, and how daemons are started and stopped. Sourced.
 # shellcheck shell=sh
 
+# Whatever shell this is run from: root runs what is installed, and pods have to read what daemons make.
+umask 022
+
 # Debian's package has the program where these scripts are; other hosts get a copy of it.
 case $here in
 /usr/lib/kedge/*) packaged=true prefix=/usr/lib/kedge/dist ;;
@@ -11,9 +14,9 @@ data=/var/lib/kedge
 runtime=/run/kedge
 logs=/var/log/kedge
 kubeconfig=$config/admin.kubeconfig
-# $prefix is a link to one of the versions, which lie beside each other; kedge upgrade knows the same places.
+# $prefix is a link to one of the versions, which lie beside each other: those of `kedge upgrade`.
 versions=$prefix-versions
-units='kedge-containerd kedge-server kedge-agent'
+units='kedge-containerd kedge-etcd kedge-server kedge-agent'
 # Directories that Kedge's pods, containerd and its shims, the CNI plugins and CSI drivers share with other programs; parents first.
 # install.sh records in $made which of them Kedge has created.
 shared='/run/containerd /run/containerd/fifo /run/containerd/s /var/lib/cni /var/lib/cni/networks /var/lib/cni/results
@@ -52,6 +55,12 @@ unpack_node() {
   tar -xOf "$program/images/ingress.tar" "$blob" | tar -xzOf - "$member" >"$program/bin/node.new"
   chmod 0755 "$program/bin/node.new"
   mv "$program/bin/node.new" "$program/bin/node"
+}
+
+# copy_files FROM TO: as files of root's that nobody else can change, whoever has unpacked the package and with which modes.
+copy_files() {
+  cp -a --no-preserve=ownership "$1" "$2"
+  chmod -R go-w,a-s "$2"
 }
 
 with_systemd() { [ -d /run/systemd/system ]; }
@@ -102,11 +111,16 @@ start() {
   if with_systemd; then
     systemctl enable --quiet "$1"
     # Whoever starts a daemon waits for what it does, and says in its words why it does not: see wait_for.
-    if [ "$1" = kedge-containerd ]; then systemctl start "$1"; else systemctl restart --no-block "$1"; fi
+    case $1 in
+    kedge-containerd) systemctl start "$1" ;;
+    kedge-etcd) systemctl start --no-block "$1" ;;
+    *) systemctl restart --no-block "$1" ;;
+    esac
     return
   fi
   if pid=$(running "$1"); then
-    [ "$1" != kedge-containerd ] || return 0
+    # An upgrade of Kedge is none of these.
+    case $1 in kedge-containerd | kedge-etcd) return 0 ;; esac
     stop "$1"
   fi
   command=$(sed -n 's/^ExecStart=//p' "$prefix/systemd/$1.service")
@@ -134,17 +148,45 @@ stop() {
   rm -f "$runtime/$1.pid" "$runtime/$1.began"
 }
 
+# is_node: has this host joined a cluster? What an operator writes into agent.yaml before that names none.
+is_node() { grep -qs '^server:' "$config/agent.yaml"; }
+
 # has_joined: is this host a node of another host's cluster?
-has_joined() { [ -s "$config/agent.yaml" ] && [ ! -s "$config/server.yaml" ]; }
+has_joined() { is_node && [ ! -s "$config/server.yaml" ]; }
+
+# has_cluster: has this host's server been started, or been given the keys of a cluster? Before that, server.yaml is an operator's.
+has_cluster() {
+  [ -s "$config/server.yaml" ] || return 1
+  directory=$(sed -n 's/^data-dir:[[:space:]]*//p' "$config/server.yaml")
+  [ -e "${directory:-$data/server}/pki/ca.crt" ]
+}
+
+# has_etcd: does Kedge run etcd on this host?
+has_etcd() { grep -Eqs "^etcd: *[\"']?managed" "$config/server.yaml"; }
 
 agent_setting() { sed -n "s/^$1:[[:space:]]*//p" "$config/agent.yaml"; }
 
 # kubectl WORD...: without a cache in root's home directory.
 kubectl() { command kubectl --cache-dir "$runtime/kubectl" "$@"; }
 
-# as_node WORD...: kubectl with this node's identity.
-as_node() {
+# node_server: prints a server that answers this node: that of its settings, or another one that its agent knows, for that one may be gone.
+node_server() {
+  known=$(grep -o 'https://[][0-9a-f.:]*' "$(agent_setting data-dir)/pki/api-servers.json" 2>/dev/null) || known=''
+  for url in $(agent_setting server) $known; do
+    as_node_at "$url" get --raw /livez --request-timeout 5s >/dev/null 2>&1 || continue
+    echo "$url"
+    return
+  done
+  agent_setting server
+}
+
+# as_node WORD...: kubectl with this node's identity, at $asked where that is set.
+as_node() { as_node_at "${asked:-$(agent_setting server)}" "$@"; }
+
+as_node_at() {
   pki=$(agent_setting data-dir)/pki
-  kubectl --kubeconfig /dev/null --server "$(agent_setting server)" --certificate-authority "$pki/ca.crt" \
+  at=$1
+  shift
+  kubectl --kubeconfig /dev/null --server "$at" --certificate-authority "$pki/ca.crt" \
     --client-certificate "$pki/client.pem" --client-key "$pki/client.pem" "$@"
 }

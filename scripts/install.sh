@@ -3,14 +3,32 @@
 # Needs no compiler and no npm: dist/, scripts/ and systemd/ are enough. Run as root; running it again upgrades the installation
 # and keeps pods running.
 #
-# Usage: install.sh [--offline]                                            creates a single-node cluster
+# Usage: install.sh [--offline] [--etcd] [--node-name NAME]                creates a single-node cluster
 #        install.sh [--offline] --server URL --token TOKEN --ca-hash HASH  joins a cluster, with the arguments printed by
-#                                                                          `kedge token create --print-join-command`
+#                   [--node-name NAME]                                     `kedge token create --print-join-command`
 #        install.sh [--offline] --control-plane --server URL --token TOKEN --ca-hash HASH
-#                                                                          makes this host another server of a cluster, with the arguments
+#                   [--node-name NAME]                                     makes this host another server of a cluster, with the arguments
 #                                                                          printed by `kedge token create --server --print-join-command`
+#   --etcd     Kedge runs etcd for the objects, so that other servers can join (docs/etcd.md)
 #   --offline  do not install Debian packages: say which are missing instead
+#   --node-name  name of the Node, instead of the host name
+# All other settings are those of `kedge server --help` and `kedge agent --help`: what /etc/kedge/server.yaml and /etc/kedge/agent.yaml say
+# before the installation is kept, and what they do not say is added.
+# The token can also be in KEDGE_TOKEN.
 set -eu
+# The token is not to be in the process list for as long as this runs: it is taken out of the arguments, by starting over without it.
+given='' before=''
+for argument in "$@"; do
+  shift
+  if [ "$before" = --token ]; then given=$argument; elif [ "$argument" != --token ]; then set -- "$@" "$argument"; fi
+  before=$argument
+done
+# One without a value is refused with the other arguments.
+[ "$before" != --token ] || set -- "$@" --token
+[ -z "$given" ] || KEDGE_TOKEN=$given exec sh "$0" "$@"
+# Nor is it for the daemons that are started from here.
+given=${KEDGE_TOKEN:-}
+unset KEDGE_TOKEN
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
 . "$here/host.sh"
@@ -19,18 +37,23 @@ offer_help "$@"
 usage='joining needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --print-join-command prints all three'
 # read_join_arguments ARGUMENT...: sets $server, $token and $hash; fails unless all three are given.
 read_join_arguments() {
-  server='' token='' hash=''
+  server='' token=$given hash=''
   while [ $# -gt 0 ]; do
     case $1 in
     --server) server=${2:-} ;;
     --token) token=${2:-} ;;
     --ca-hash) hash=${2:-} ;;
+    --node-name) name=${2:-} ;;
     *) fail "unknown argument \"$1\"; $usage" ;;
     esac
     [ $# -gt 1 ] || fail "$1 has no value; $usage"
     shift 2
   done
   [ -n "$server" ] && [ -n "$token" ] && [ -n "$hash" ] || fail "$usage"
+  # They become lines of YAML.
+  case $server$hash in
+  *[!][A-Za-z0-9:/.,%_-]*) fail "--server or --ca-hash has characters that URLs and hashes do not have; $usage" ;;
+  esac
 }
 
 # install_files: the built package, the command, the units and containerd's configuration.
@@ -51,8 +74,8 @@ copy_program() {
   mkdir -p "$versions"
   if [ ! -d "$versions/$id" ]; then
     rm -rf "$versions/.installing"
-    cp -a "$checkout/dist" "$versions/.installing"
-    cp -a "$checkout/systemd" "$versions/.installing/systemd"
+    copy_files "$checkout/dist" "$versions/.installing"
+    copy_files "$checkout/systemd" "$versions/.installing/systemd"
     sync -f "$versions/.installing"
     mv "$versions/.installing" "$versions/$id"
   fi
@@ -90,27 +113,30 @@ point() {
   mv -T "$1.new" "$1"
 }
 
+# set_if_missing FILE KEY VALUE: a line of YAML at the end of the file, where it has none of that key.
+set_if_missing() { grep -q "^$2:" "$1" || printf '%s: %s\n' "$2" "$3" >>"$1"; }
+
+# end_line FILE: what is added comes after a line, also after a last one without an end.
+end_line() { [ ! -s "$1" ] || sed -i -e '$a\' "$1"; }
+
 # join PACKAGE: joins this host to $server's cluster, then records that in agent.yaml, whose other settings are kept. The token is
 # not saved, since the node has its certificate then. When the join fails, everything is left unchanged.
 join() {
   mkdir -p "$config" "$data"
+  new=$config/agent.yaml.new
   (
     umask 077
     {
       printf 'server: %s\nca-hash: %s\n' "$server" "$hash"
-      if [ -s "$config/agent.yaml" ]; then
-        sed -E '/^(server|token|ca-hash):/d' "$config/agent.yaml"
-      else
-        cat <<EOF
-node-name: $(hostname | tr '[:upper:]' '[:lower:]')
-data-dir: $data/agent
-image-dir: $prefix/images
-containerd-socket: $runtime/containerd.sock
-cni-conf-dir: $config/cni/net.d
-EOF
-      fi
-    } >"$config/agent.yaml.new"
+      [ ! -s "$config/agent.yaml" ] || sed -E "/^(server|token|ca-hash${name:+|node-name}):/d" "$config/agent.yaml"
+    } >"$new"
   )
+  end_line "$new"
+  set_if_missing "$new" node-name "${name:-$(hostname | tr '[:upper:]' '[:lower:]')}"
+  set_if_missing "$new" data-dir "$data/agent"
+  set_if_missing "$new" image-dir "$prefix/images"
+  set_if_missing "$new" containerd-socket "$runtime/containerd.sock"
+  set_if_missing "$new" cni-conf-dir "$config/cni/net.d"
   KEDGE_TOKEN=$token "$1/kedge" join --server "$server" --ca-hash "$hash" --config "$config/agent.yaml.new" || {
     rm "$config/agent.yaml.new"
     for made in "$data/agent/pki" "$data/agent" "$data" "$config"; do
@@ -136,6 +162,17 @@ if [ "${1:-}" = --offline ]; then
   offline=--offline
   shift
 fi
+etcd=false
+if [ "${1:-}" = --etcd ]; then
+  etcd=true
+  shift
+fi
+name=''
+if [ "${1:-}" = --node-name ] && [ $# -eq 2 ]; then
+  name=$2
+  shift 2
+fi
+! $etcd || [ $# -eq 0 ] || fail "--etcd is for the first server of a cluster: those that join have what it has"
 control_plane=false
 if [ "${1:-}" = --control-plane ]; then
   control_plane=true
@@ -144,16 +181,25 @@ if [ "${1:-}" = --control-plane ]; then
   [ $# -gt 0 ] || fail "$usage"
 fi
 joining=false
-if [ $# -gt 0 ]; then
+if [ $# -gt 0 ] || [ -n "$given" ]; then
   joining=true
   read_join_arguments "$@"
 fi
 
+case $name in
+*[!a-z0-9.-]* | [.-]* | *[.-]) fail "--node-name has lower-case letters, digits, - and ., and begins and ends with a letter or digit: \"$name\"" ;;
+esac
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
+[ -z "$name" ] || ! is_node || [ "$name" = "$(agent_setting node-name)" ] ||
+  fail "this host is the node $(agent_setting node-name): for another name, remove it with scripts/clean-host.sh first"
 unpack_node
 [ -x "$checkout/dist/kedge" ] || fail "$checkout/dist is missing: run make build or make up"
 if $joining && ! $control_plane && [ -s "$config/server.yaml" ]; then
+  has_cluster || fail "$config/server.yaml has settings of a server, and this host is to be a node alone: remove it"
   fail "this host runs a cluster of its own: remove it with scripts/clean-host.sh before joining another one"
+fi
+if $etcd && has_cluster && ! has_etcd; then
+  fail "$config/server.yaml is of a server without it: docs/etcd.md says how its objects are moved"
 fi
 # shellcheck disable=SC2086 # no word, or one
 "$here/prepare-host.sh" --no-build $offline
@@ -172,11 +218,23 @@ install_files
 start kedge-containerd
 
 if ! has_joined; then
-  [ -s "$config/server.yaml" ] || printf 'data-dir: %s\nallow-privileged: true\n' "$data/server" >"$config/server.yaml"
+  if ! has_cluster; then
+    touch "$config/server.yaml"
+    end_line "$config/server.yaml"
+    set_if_missing "$config/server.yaml" data-dir "$data/server"
+    set_if_missing "$config/server.yaml" allow-privileged true
+    ! $etcd || set_if_missing "$config/server.yaml" etcd managed
+    ! $etcd || has_etcd || fail "--etcd has Kedge run etcd, and $config/server.yaml says that others do"
+  fi
+  if has_etcd; then
+    # shellcheck disable=SC2086 # no word, or one
+    "$here/prepare-host.sh" --no-build $offline --etcd
+    start kedge-etcd
+  fi
   start kedge-server
   wait_for kedge-server "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
   wait_for kedge-server "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
-  if [ ! -s "$config/agent.yaml" ]; then
+  if ! is_node; then
     say "joining this host"
     words=$("$prefix/kedge" token create --kubeconfig "$kubeconfig" --ttl 1h --description "make up on $(hostname)" \
       --print-join-command)
@@ -193,6 +251,7 @@ fi
 since=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 start kedge-agent
 node=$(agent_setting node-name)
+asked=$(node_server)
 wait_for kedge-agent "node $node to be Ready" is_alive "$node" "$since"
 # The node has its certificate: a token left in its settings is only a risk.
 sed -i '/^token:/d' "$config/agent.yaml"

@@ -2,7 +2,7 @@
  * Packs `dist/` for hosts without this repository: `packages/kedge-VERSION-linux-ARCH.tar.gz` and, for Debian, `kedge_VERSION_ARCH.deb`.
  * The same content makes the same bytes. Node.js is in them once: where the program has it, it is unpacked from the image of the ingress.
  *
- * Usage: package.ts [FOLDER]
+ * Usage: package.ts [--arch ARCH] [FOLDER]
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -11,14 +11,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { NODE_IN_IMAGE } from './images.ts';
+import { architectureIn, platformOf } from './platform.ts';
 
 const execute = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '..');
-const dist = path.join(root, 'dist');
-const DEBIAN_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+const { arch, rest } = architectureIn(process.argv.slice(2));
+const { dist, architecture: packed, debian: architecture } = await platformOf(arch);
 const SCRIPTS = ['clean-host', 'containerd-config', 'down', 'host', 'install', 'prepare-host'];
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE', 'SECURITY.md', 'docs', 'examples'];
-const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-server'];
+const UNITS = ['kedge-agent', 'kedge-containerd', 'kedge-etcd', 'kedge-server'];
 /** Debian's package is upgraded by Debian's tools. */
 const UPGRADE_UNIT = 'kedge-upgrade';
 /** What scripts/prepare-host.sh installs for a node, or what the packages of Docker and Kubernetes have instead. */
@@ -91,8 +92,6 @@ async function packTarball(work: string, name: string, folder: string): Promise<
 }
 
 async function packDebian(work: string, version: string, folder: string): Promise<string> {
-  const architecture = DEBIAN_ARCHITECTURES[process.arch];
-  if (architecture === undefined) throw new Error(`Debian has no name for ${process.arch} here`);
   const stage = path.join(work, 'debian');
   const own = path.join(stage, 'usr/lib/kedge');
   await stageProgram(path.join(own, 'dist'), 'kedge-setup');
@@ -112,7 +111,7 @@ async function packDebian(work: string, version: string, folder: string): Promis
     await cp(path.join(root, document), path.join(documents, document === 'LICENSE' ? 'copyright' : document), {
       recursive: true,
     });
-  await writeControl(stage, { version, architecture });
+  await writeControl(stage, version);
   await execute('chmod', ['-R', 'u=rwX,go=rX', stage]);
   const file = path.join(folder, `kedge_${version}_${architecture}.deb`);
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch() };
@@ -121,7 +120,7 @@ async function packDebian(work: string, version: string, folder: string): Promis
   return file;
 }
 
-async function writeControl(stage: string, { version, architecture }: Record<'version' | 'architecture', string>) {
+async function writeControl(stage: string, version: string): Promise<void> {
   const control = path.join(stage, 'DEBIAN');
   await mkdir(control);
   const { stdout } = await execute('du', ['--summarize', '--block-size=1024', '--apparent-size', stage]);
@@ -148,7 +147,7 @@ async function writeControl(stage: string, { version, architecture }: Record<'ve
 let commitEpoch = '0';
 const epoch = (): string => process.env['SOURCE_DATE_EPOCH'] ?? commitEpoch;
 
-const folder = path.resolve(process.argv[2] ?? path.join(root, 'packages'));
+const folder = path.resolve(rest[0] ?? path.join(root, 'packages'));
 const { version } = JSON.parse(await readFile(path.join(dist, 'package.json'), 'utf8')) as { version: string };
 const work = await mkdtemp(path.join(os.tmpdir(), 'kedge-package-'));
 try {
@@ -156,7 +155,7 @@ try {
   commitEpoch = committed?.stdout.trim() ?? commitEpoch;
   await mkdir(folder, { recursive: true });
   const files = [
-    await packTarball(work, `kedge-${version}-linux-${process.arch}`, folder),
+    await packTarball(work, `kedge-${version}-linux-${packed}`, folder),
     await packDebian(work, version, folder),
   ];
   for (const file of files) {

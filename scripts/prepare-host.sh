@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that Kedge needs, if they are missing. Run as root.
-# Usage: prepare-host.sh [--no-build] [--offline] [PACKAGE...]
+# Usage: prepare-host.sh [--no-build] [--offline] [--etcd] [PACKAGE...]
 #   --no-build  only those that a node needs
+#   --etcd      also etcd, for a server that runs it
 #   --offline   fail and name what is missing instead of installing it
 set -eu
 
@@ -13,6 +14,12 @@ fi
 offline=false
 if [ "${1:-}" = --offline ]; then
   offline=true
+  shift
+fi
+
+with_etcd=false
+if [ "${1:-}" = --etcd ]; then
+  with_etcd=true
   shift
 fi
 
@@ -37,6 +44,7 @@ need arping iputils-arping
 need kubectl kubernetes-client
 # Node.js is linked against it.
 ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
+! $with_etcd || need etcd etcd-server
 if $building; then
   # npm downloads the pinned Node.js, gcc builds the pause image, busybox is the hello image.
   need npm npm
@@ -84,4 +92,8 @@ case $missing in
 esac
 case $missing in
 *etcd-server*) ! command -v systemctl >/dev/null 2>&1 || systemctl disable --quiet etcd.service || true ;;
+esac
+case " $missing " in
+# Debian's package would start a cluster of its own at the next boot, at the same ports.
+*" etcd-server "*) [ ! -d /run/systemd/system ] || systemctl disable --quiet etcd ;;
 esac

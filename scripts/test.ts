@@ -20,8 +20,8 @@ import { runAlone, TestProcess } from './test-process.ts';
 const ROOTLESS = ['test/server/', 'test/unit/'];
 /** Groups of folders, run in this order, two files at a time. Tests of the host start a containerd each. */
 const TOGETHER = [ROOTLESS, ['test/host/']];
-/** Run one at a time: these measure time or use the whole machine. */
-const ALONE = ['test/e2e/'];
+/** Run one at a time: a whole cluster uses two processors, and those that fail parts of one measure how long that lasts. */
+const ALONE = ['test/e2e/', 'test/faults/'];
 /** One more than there are processors, since files also wait; `npm test` measures no times. */
 const ROOTLESS_JOBS = os.availableParallelism() + 1;
 /** Suffix of tests that take more than five seconds of CPU time. */
@@ -33,10 +33,18 @@ const COMPILE_CACHE = '.tap/compile-cache';
 interface Totals {
   passed: number;
   failed: number;
+  /** What has failed, once more at the end: the output of a whole run is long. */
+  readonly failures: string[];
 }
 
 /** Whether it needs no root and little time; such files share processes. */
 const isQuick = (file: string): boolean => ROOTLESS.some((folder) => file.startsWith(folder)) && !file.endsWith(SLOW);
+
+/** The file with the name of each test of it that has failed. */
+function firstLines(file: string, failures: string): readonly string[] {
+  const names = [...failures.matchAll(/^not ok: (.{0,200})/gm)].map(([, name]) => `${file}: ${name}`);
+  return names.length ? names : [file];
+}
 
 /** Prints one line per file as it ends, and its failures. */
 async function runAll(files: readonly string[], jobs: number, env: NodeJS.ProcessEnv, totals: Totals): Promise<void> {
@@ -45,6 +53,7 @@ async function runAll(files: readonly string[], jobs: number, env: NodeJS.Proces
     const failure = await tests.end();
     if (failure === undefined) return;
     totals.failed++;
+    totals.failures.push(`the process of ${tests.files.join(' ')}`);
     console.log(`FAIL the process of ${tests.files.join(' ')}\n\n${failure}\n`);
   };
   const work = async (): Promise<void> => {
@@ -57,7 +66,10 @@ async function runAll(files: readonly string[], jobs: number, env: NodeJS.Proces
       totals.passed += passed;
       totals.failed += failed;
       console.log(`${failed ? 'FAIL' : 'ok  '} ${file}: ${passed} passed, ${failed} failed, ${seconds} s`);
-      if (failed) console.log(`\n${failures}\n`);
+      if (failed) {
+        console.log(`\n${failures}\n`);
+        totals.failures.push(...firstLines(file, failures));
+      }
       if (shared?.hasClosed) shared = undefined;
     }
     if (shared) await end(shared);
@@ -75,7 +87,7 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
     KEDGE_TEST_ACCOUNTS: accounts,
     [SHARED_PKI]: pki,
   };
-  const totals: Totals = { passed: 0, failed: 0 };
+  const totals: Totals = { passed: 0, failed: 0, failures: [] };
   const below = (folders: readonly string[]): string[] =>
     folders.flatMap((folder) => files.filter((file) => file.startsWith(folder)));
   try {
@@ -88,6 +100,7 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
   } finally {
     await rm(accounts, { recursive: true });
   }
+  for (const failure of totals.failures) console.log(`FAIL ${failure}`);
   console.log(`${totals.passed} passed, ${totals.failed} failed`);
   return totals;
 }

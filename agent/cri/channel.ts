@@ -8,8 +8,8 @@ import {
   type ClientReadableStream,
   type ServiceError,
 } from '@grpc/grpc-js';
-import type { MethodDefinition } from '@grpc/proto-loader';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { unaryCall } from '../../client/unary-call.ts';
 import { report, since } from '../recorder/report.ts';
 import { isTold, targetOf } from './told-calls.ts';
 import { CriError } from './rpc-error.ts';
@@ -105,7 +105,7 @@ export class RuntimeChannel {
     let response: object | undefined;
     try {
       response = await withDeadline({ what: name, limitMs, signal }, (within) =>
-        this.#unary(method, request, metadata, limitMs, within),
+        unaryCall(this.#client, method, request, { metadata, limitMs, signal: within }),
       );
       return response as T;
     } catch (error) {
@@ -124,28 +124,6 @@ export class RuntimeChannel {
     if (!isTold(call, ms, failure !== undefined)) return;
     const server = this.#server === RUNTIME ? {} : { server: this.#server };
     report({ kind: 'cri', ...server, call, ...target, ms, ...(failure && { error: failure.rpcText }) });
-  }
-
-  /** The limit also travels with the call, so that the runtime aborts calls that have timed out. */
-  #unary(
-    method: MethodDefinition<object, object>,
-    request: object,
-    metadata: Metadata,
-    limitMs: number,
-    signal: AbortSignal,
-  ): Promise<object | undefined> {
-    return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest<object, object>(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        metadata,
-        { deadline: Date.now() + limitMs },
-        (error, response) => (error ? reject(error) : resolve(response)),
-      );
-      signal.addEventListener('abort', () => call.cancel(), { once: true });
-    });
   }
 
   #errorOf(call: string, error: ServiceError): CriError {

@@ -44,6 +44,7 @@ interface ContainerdConfig {
   /** Before 1.7, there is no such setting. */
   readonly enableCDI?: boolean;
   readonly containerd?: {
+    readonly snapshotter?: string;
     readonly defaultRuntimeName?: string;
     readonly runtimes?: Readonly<Record<string, { readonly options?: { readonly SystemdCgroup?: boolean } | null }>>;
   };
@@ -66,6 +67,20 @@ export function injectsCdiDevices({ runtimeName, runtimeVersion }: RuntimeVersio
   if (runtimeName !== 'containerd') return true;
   const { enableCDI } = JSON.parse(config) as ContainerdConfig;
   return enableCDI ?? Number.parseInt(runtimeVersion.replace(/^v/, ''), 10) >= CONTAINERD_WITH_CDI;
+}
+
+/** From this containerd on, the CRI mounts images into containers. */
+const CONTAINERD_WITH_IMAGE_MOUNTS = [2, 1] as const;
+
+/** Whether the runtime mounts images into containers. One that does not ignores them: the mount would have no source. */
+export function mountsImages({ runtimeName, runtimeVersion }: RuntimeVersion): boolean {
+  if (runtimeName !== 'containerd') return true;
+  const [major = 0, minor = 0] = runtimeVersion
+    .replace(/^v/, '')
+    .split('.')
+    .map((part) => Number.parseInt(part, 10));
+  const [wantedMajor, wantedMinor] = CONTAINERD_WITH_IMAGE_MOUNTS;
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
 /** The kubelet's label for a pod's uid, by which its containers are found. */
@@ -133,6 +148,16 @@ export class CriClient {
   /** Whether the runtime puts CDI devices into containers. It may have been restarted with another configuration. */
   async injectsCdiDevices(options?: CallOptions): Promise<boolean> {
     return injectsCdiDevices(await this.version(options), await this.#config(options));
+  }
+
+  /** Whether the runtime mounts images into containers. It may have been restarted as another version. */
+  async mountsImages(options?: CallOptions): Promise<boolean> {
+    return mountsImages(await this.version(options));
+  }
+
+  /** containerd's snapshotter for images and containers. */
+  async snapshotter(options?: CallOptions): Promise<string> {
+    return (JSON.parse(await this.#config(options)) as ContainerdConfig).containerd?.snapshotter || 'overlayfs';
   }
 
   /** containerd's configuration of CRI, as JSON. */
@@ -327,6 +352,19 @@ export class CriClient {
       options,
     );
     return response.image ?? undefined;
+  }
+
+  /** The name of the snapshot that containerd has unpacked an image to. Throws when the image is not on this host. */
+  async chainIdOf(image: string, options?: CallOptions): Promise<string> {
+    const { info } = await this.#channel.call<{ info: StringMap }>(
+      this.#image,
+      'ImageStatus',
+      { image: { image }, verbose: true },
+      options,
+    );
+    const { chainID } = JSON.parse(info['info'] ?? '{}') as { readonly chainID?: string };
+    if (!chainID) throw new Error(`the container runtime does not say where image ${image} is unpacked`);
+    return chainID;
   }
 
   /** Pulls; returns the reference to create containers with. */

@@ -6,7 +6,7 @@ const CHANGES: ReadonlySet<string> = new Set([
   ...['CreateContainer', 'StartContainer', 'StopContainer', 'RemoveContainer', 'UpdateContainerResources'],
   ...['PullImage', 'RemoveImage', 'UpdateRuntimeConfig', 'Exec', 'Attach', 'PortForward'],
   ...['NodeStageVolume', 'NodeUnstageVolume', 'NodePublishVolume', 'NodeUnpublishVolume', 'NodeExpandVolume'],
-  ...['NodePrepareResources', 'NodeUnprepareResources', 'Allocate', 'Kill', 'Delete'],
+  ...['NodePrepareResources', 'NodeUnprepareResources', 'Allocate', 'Kill', 'Delete', 'View'],
 ]);
 
 /** Probes are told when they change something: their calls take as long as their commands. */

@@ -41,6 +41,12 @@ export interface LinuxContainerResources {
   readonly cpuQuota?: number;
   readonly cpuShares?: number;
   readonly memoryLimitInBytes?: number;
+  /** Of memory and swap together, on hosts with cgroup v1. */
+  readonly memorySwapLimitInBytes?: number;
+  /** `0-3`; absent means no change, or all. */
+  readonly cpusetCpus?: string;
+  /** NUMA nodes that memory is taken from, as `0-1`; absent means no change, or all. */
+  readonly cpusetMems?: string;
   readonly oomScoreAdj?: number;
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[];
   /** cgroup v2 files, by name. */
@@ -126,7 +132,11 @@ export type MountPropagation = 'PROPAGATION_PRIVATE' | 'PROPAGATION_HOST_TO_CONT
 
 export interface Mount {
   readonly containerPath: string;
+  /** Empty for an image. */
   readonly hostPath: string;
+  /** What is mounted instead of a path of the host. Runtimes that do not know it ignore it. */
+  readonly image?: { readonly image: string; readonly userSpecifiedImage: string };
+  readonly imageSubPath?: string;
   readonly readonly: boolean;
   readonly selinuxRelabel?: boolean;
   readonly propagation: MountPropagation;
@@ -216,6 +226,8 @@ export interface ContainerStatus {
   readonly labels: StringMap;
   readonly annotations: StringMap;
   readonly logPath: string;
+  /** RUNTIME_DEFAULT of a container without one, and of all of a runtime that does not know it. */
+  readonly stopSignal?: string;
 }
 
 export interface ExecSyncResult {

@@ -50,10 +50,15 @@ export function requestsUsedBy(pod: Pod, container: Container): readonly UsedReq
     if (claim === undefined) throw new Error(`container ${container.name}: ResourceClaim for ${name} not created yet`);
     if (claim !== null) used.push({ claim, ...(request && { request }) });
   }
-  const { resourceClaimName: claim, requestMappings = [] } = pod.status?.extendedResourceClaimStatus ?? {};
-  for (const { containerName, requestName: request } of requestMappings)
-    if (claim && containerName === container.name) used.push({ claim, request });
-  return used;
+  return [...used, ...extendedRequests(pod, container)];
+}
+
+/** Those of the claim that the scheduler has made for resources that a DeviceClass stands for. */
+export function extendedRequests({ status }: Pod, { name }: Pick<Container, 'name'>): readonly UsedRequest[] {
+  const { resourceClaimName: claim, requestMappings = [] } = status?.extendedResourceClaimStatus ?? {};
+  return requestMappings.flatMap(({ containerName, requestName: request }) =>
+    claim && containerName === name ? [{ claim, request }] : [],
+  );
 }
 
 /** An allocated device, as `DRIVER/POOL/DEVICE`, in an order that does not change. */

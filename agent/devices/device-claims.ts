@@ -9,7 +9,14 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { resourceClaims } from '../../client/resources.gen.ts';
 import { CriError } from '../cri/rpc-error.ts';
 import type { ClaimRecord, ClaimRecords } from './claim-records.ts';
-import { allocationFor, claimsUsedBy, namedClaims, requestsUsedBy, type Allocation } from './claim-use.ts';
+import {
+  allocationFor,
+  claimsUsedBy,
+  extendedRequests,
+  namedClaims,
+  requestsUsedBy,
+  type Allocation,
+} from './claim-use.ts';
 import type { DeviceHealth } from './device-health.ts';
 import type { ClaimReference, DraPlugin, PreparedDevice } from './dra-plugin.ts';
 import { KeyedLocks } from './keyed-locks.ts';
@@ -29,6 +36,13 @@ export interface DeviceClaimsOptions {
   readonly records: Pick<ClaimRecords, 'read' | 'write' | 'remove'>;
   readonly metrics?: DeviceMetrics;
   readonly healthOf: DeviceHealth['of'];
+}
+
+/** What a container has of a claim. */
+export interface HeldClaim {
+  readonly namespace: string;
+  readonly claim: string;
+  readonly devices: readonly (PreparedDevice & { readonly driver: string })[];
 }
 
 /** A claim that is to be prepared for a pod. */
@@ -218,6 +232,21 @@ export class DeviceClaims implements Omit<PodDevices, 'devicesOf'> {
         .flatMap(({ cdiDeviceIds }) => cdiDeviceIds);
     });
     return [...new Set(ids)];
+  }
+
+  /** The devices of a container, of claims that are prepared. */
+  devicesHeldBy(pod: Pod, container: Container): readonly HeldClaim[] {
+    if (!pod.spec?.resourceClaims?.length && !pod.status?.extendedResourceClaimStatus) return [];
+    const namespace = pod.metadata?.namespace ?? '';
+    const used = [...namedClaims(pod, container), ...extendedRequests(pod, container)];
+    return used.flatMap(({ claim, request }) => {
+      const record = this.#records.get(keyOf({ namespace, name: claim }));
+      if (!record?.isPrepared || !record.pods.includes(uidOf(pod))) return [];
+      const devices = [...record.devices].flatMap(([driver, prepared]) =>
+        prepared.filter((device) => isFor(device, request)).map((device) => ({ driver, ...device })),
+      );
+      return [{ namespace, claim, devices }];
+    });
   }
 
   async release(podUid: string, signal: AbortSignal): Promise<void> {

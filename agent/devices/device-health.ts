@@ -85,7 +85,7 @@ export class DeviceHealth implements Disposable {
   }
 
   get #now(): number {
-    return this.#options.now?.() ?? Date.now();
+    return this.#options.now?.() ?? performance.now();
   }
 
   #awaitExpiry(driver: string): void {

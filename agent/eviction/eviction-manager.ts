@@ -24,6 +24,8 @@ export interface EvictionManagerOptions {
   readonly meter: Pick<Meter, 'measure' | 'measureLimited'>;
   readonly pods: Iterable<ActivePod>;
   readonly evict: Evict;
+  /** Called for every eviction with what led to it. */
+  readonly evicted?: ((cause: string) => void) | undefined;
   readonly thresholds: readonly Threshold[];
   /** What is available now. */
   readonly levels: () => Promise<Levels>;
@@ -36,6 +38,8 @@ export interface EvictionManagerOptions {
 }
 
 /** The grace period of a hard eviction, as the kubelet's. */
+/** The kubelet's word for the limit of a pod's own storage. */
+const LOCAL_STORAGE_LIMIT = 'ephemeralpodfs.limit';
 const IMMEDIATE_GRACE_SECONDS = 1;
 /** How long to wait for the evicted pod to terminate before the next is chosen, as the kubelet's podCleanupTimeout. */
 const END_LIMIT_MS = 30_000;
@@ -71,12 +75,13 @@ export class EvictionManager {
 
   /** Evicts every pod that exceeds its limits of local storage. */
   async enforceLimits(signal: AbortSignal): Promise<void> {
-    const { meter, evict, logger } = this.#options;
+    const { meter, evict, evicted, logger } = this.#options;
     for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
       const message = exceededLimit(consumption);
       if (message === undefined) continue;
       logger.info({ ...podFields(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
       evict(uidOf(consumption.pod), IMMEDIATE_GRACE_SECONDS, message);
+      evicted?.(LOCAL_STORAGE_LIMIT);
     }
   }
 
@@ -112,7 +117,7 @@ export class EvictionManager {
   }
 
   async #evictOne({ threshold, level }: Shortage, what: Starved, signal: AbortSignal): Promise<void> {
-    const { meter, evict, logger } = this.#options;
+    const { meter, evict, evicted, logger } = this.#options;
     const [first] = evictionOrder(await meter.measure(this.#candidates(), what, signal), what);
     if (!first) {
       logger.warn({ signal: threshold.signal }, 'node is under resource pressure and there is no pod to evict');
@@ -122,8 +127,9 @@ export class EvictionManager {
     const message = evictionMessage(what, quantity, level.available, first);
     const podUid = uidOf(first.pod);
     logger.info({ ...podFields(first.pod), message }, 'evicting pod: node is under resource pressure');
-    this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };
+    this.#ending = { podUid, untilMs: performance.now() + END_LIMIT_MS };
     evict(podUid, IMMEDIATE_GRACE_SECONDS, message);
+    evicted?.(threshold.signal);
   }
 
   #candidates(): Pod[] {
@@ -135,7 +141,7 @@ export class EvictionManager {
   /** Whether the resources of the last evicted pod are not released yet. */
   #isStillEnding(): boolean {
     const ending = this.#ending;
-    if (!ending || Date.now() >= ending.untilMs) return false;
+    if (!ending || performance.now() >= ending.untilMs) return false;
     const live = [...this.#options.pods].find(({ pod }) => uidOf(pod) === ending.podUid);
     return live?.status?.containerStatuses?.some(({ state }) => state?.running) ?? false;
   }

@@ -14,13 +14,15 @@ export interface EvictionsOptions extends MeterOptions {
   readonly evict: Evict;
   readonly images: ImageCollection;
   readonly thresholds: readonly Threshold[];
+  /** Called for every eviction with what led to it: a signal, or the limit of a pod's own. */
+  readonly evicted?: (cause: string) => void;
   readonly logger: Logger;
 }
 
 export function createEvictions(options: EvictionsOptions, signal: AbortSignal): EvictionManager {
-  const { node, pods, evict, images, thresholds, logger } = options;
+  const { node, pods, evict, evicted, images, thresholds, logger } = options;
   const evictions = new EvictionManager({
-    ...{ pods, evict, thresholds, logger },
+    ...{ pods, evict, evicted, thresholds, logger },
     meter: new Meter(options),
     levels: () => node.observer.levels(),
     reclaimDisk: (reclaiming) => images.collectAll(reclaiming),

@@ -2,6 +2,7 @@
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from './files.ts';
+import { hugePageLimitFiles } from './huge-pages.ts';
 import { HostError } from './host-error.ts';
 
 export type CgroupVersion = 1 | 2;
@@ -13,6 +14,8 @@ export interface CgroupLimits {
   readonly cpuQuota?: number;
   readonly cpuPeriod: number;
   readonly memoryBytes?: number;
+  /** Bytes by page size (`2MB`), 0 of sizes that are not here. Absent: they are left as they are. */
+  readonly hugePages?: ReadonlyMap<string, number>;
 }
 
 /** cgroup v2 weighs CPU from 1 to 10,000 where v1 shares it from 2 to 262,144; runc's conversion. */
@@ -22,6 +25,8 @@ export interface CgroupTree {
   readonly version: CgroupVersion;
   /** Creates the cgroup and its parents; sets its limits. Idempotent. `cgroup` is a path below the mount point. */
   ensure(cgroup: string, limits: CgroupLimits): Promise<void>;
+  /** Sets the limits of huge pages: 0 of sizes that are not here. Without the controller hugetlb there are none to set. */
+  limitHugePages(cgroup: string, limits: ReadonlyMap<string, number>): Promise<void>;
   /** Removes an empty cgroup with those below it. Resolves to false when something still runs in it. */
   remove(cgroup: string): Promise<boolean>;
   /** Sends SIGKILL to whatever runs in the cgroup and those below it. */
@@ -33,6 +38,8 @@ export interface CgroupTree {
   memoryDirectory(cgroup: string): string;
   /** The directory whose `cpu.stat` counts throttling. */
   cpuLimitDirectory(cgroup: string): string;
+  /** The directory with the files of I/O accounting; undefined when nothing accounts for it. */
+  ioDirectory(cgroup: string): string | undefined;
 }
 
 const CGROUP2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb'];
@@ -55,8 +62,12 @@ export function cgroupTree(mountInfo: string): CgroupTree {
   const memory = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('memory'));
   if (cpu && memory) {
     const cpuacct = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('cpuacct')) ?? cpu;
+    const io = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('blkio'));
     const all = mounts.map(({ mountPoint }) => mountPoint);
-    return new CgroupV1(cpu.mountPoint, cpuacct.mountPoint, memory.mountPoint, [...new Set(all)]);
+    const hugePages = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('hugetlb'));
+    const hierarchies = { cpu: cpu.mountPoint, cpuacct: cpuacct.mountPoint, memory: memory.mountPoint };
+    const optional = { io: io?.mountPoint, hugePages: hugePages?.mountPoint };
+    return new CgroupV1({ ...hierarchies, ...optional }, [...new Set(all)]);
   }
   const unified = mounts.find(({ type }) => type === 'cgroup2');
   if (!unified)
@@ -64,18 +75,31 @@ export function cgroupTree(mountInfo: string): CgroupTree {
   return new CgroupV2(unified.mountPoint);
 }
 
+/** The mount points of version 1 that are read. */
+interface Hierarchies {
+  readonly cpu: string;
+  readonly cpuacct: string;
+  readonly memory: string;
+  readonly io: string | undefined;
+  readonly hugePages: string | undefined;
+}
+
 class CgroupV1 implements CgroupTree {
   readonly version = 1;
   readonly #cpu: string;
   readonly #cpuacct: string;
   readonly #memory: string;
+  readonly #io: string | undefined;
+  readonly #hugePages: string | undefined;
   /** Every hierarchy, the unified one of a hybrid host too: runc creates the pod's cgroup in each of them. */
   readonly #all: readonly string[];
 
-  constructor(cpu: string, cpuacct: string, memory: string, all: readonly string[]) {
+  constructor({ cpu, cpuacct, memory, io, hugePages }: Hierarchies, all: readonly string[]) {
     this.#cpu = cpu;
     this.#cpuacct = cpuacct;
     this.#memory = memory;
+    this.#io = io;
+    this.#hugePages = hugePages;
     this.#all = all;
   }
 
@@ -87,6 +111,14 @@ class CgroupV1 implements CgroupTree {
     await set(cpu, 'cpu.cfs_period_us', limits.cpuPeriod);
     await set(cpu, 'cpu.cfs_quota_us', limits.cpuQuota ?? -1);
     await set(memory, 'memory.limit_in_bytes', limits.memoryBytes ?? -1);
+    if (limits.hugePages) await this.limitHugePages(cgroup, limits.hugePages);
+  }
+
+  async limitHugePages(cgroup: string, limits: ReadonlyMap<string, number>): Promise<void> {
+    if (this.#hugePages === undefined) return;
+    const directory = path.join(this.#hugePages, cgroup);
+    await mkdir(directory, { recursive: true });
+    await setHugePages(directory, limits);
   }
 
   async remove(cgroup: string): Promise<boolean> {
@@ -114,6 +146,10 @@ class CgroupV1 implements CgroupTree {
   cpuLimitDirectory(cgroup: string): string {
     return path.join(this.#cpu, cgroup);
   }
+
+  ioDirectory(cgroup: string): string | undefined {
+    return this.#io === undefined ? undefined : path.join(this.#io, cgroup);
+  }
 }
 
 class CgroupV2 implements CgroupTree {
@@ -134,13 +170,24 @@ class CgroupV2 implements CgroupTree {
     await set(directory, 'cpu.weight', cpuWeight(limits.cpuShares));
     await set(directory, 'cpu.max', `${limits.cpuQuota ?? 'max'} ${limits.cpuPeriod}`);
     await set(directory, 'memory.max', limits.memoryBytes ?? 'max');
+    if (limits.hugePages) await setHugePages(directory, limits.hugePages);
+  }
+
+  /** Of a cgroup that systemd has made, which knows nothing of huge pages. */
+  async limitHugePages(cgroup: string, limits: ReadonlyMap<string, number>): Promise<void> {
+    let directory = this.#root;
+    for (const part of cgroup.split('/').filter(Boolean)) {
+      await this.#delegate(directory, ['hugetlb']);
+      directory = path.join(directory, part);
+    }
+    await setHugePages(directory, limits);
   }
 
   /** Makes the controllers that are there available below a cgroup. */
-  async #delegate(directory: string): Promise<void> {
+  async #delegate(directory: string, controllers: readonly string[] = CGROUP2_CONTROLLERS): Promise<void> {
     const available = (await readFile(path.join(directory, 'cgroup.controllers'), 'utf8')).trim().split(' ');
     const enabled = (await readFile(path.join(directory, 'cgroup.subtree_control'), 'utf8')).trim().split(' ');
-    const missing = CGROUP2_CONTROLLERS.filter((name) => available.includes(name) && !enabled.includes(name));
+    const missing = controllers.filter((name) => available.includes(name) && !enabled.includes(name));
     if (missing.length > 0) await set(directory, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '));
   }
 
@@ -167,10 +214,19 @@ class CgroupV2 implements CgroupTree {
   cpuLimitDirectory(cgroup: string): string {
     return path.join(this.#root, cgroup);
   }
+
+  ioDirectory(cgroup: string): string {
+    return path.join(this.#root, cgroup);
+  }
 }
 
 const set = (directory: string, file: string, value: string | number): Promise<void> =>
   writeFile(path.join(directory, file), String(value));
+
+async function setHugePages(directory: string, limits: ReadonlyMap<string, number>): Promise<void> {
+  for (const { file, size } of hugePageLimitFiles(await readdir(directory)))
+    await set(directory, file, limits.get(size) ?? 0);
+}
 
 async function directories(directory: string): Promise<string[]> {
   try {

@@ -16,7 +16,8 @@ export interface HostFacts {
   readonly bootId: string;
 }
 
-const FACTS_TIMEOUT_MS = 20_000;
+/** A second on an idle host; the agent does not start without them, and hosts are busy when they boot. */
+const FACTS_TIMEOUT_MS = 60_000;
 
 /** Runs `command` (the program and the arguments that lead to `printHostFacts`). */
 export async function readHostFacts(command: readonly string[], signal: AbortSignal): Promise<HostFacts> {

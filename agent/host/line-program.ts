@@ -18,8 +18,16 @@ export class LineProgram implements Disposable {
   #stderr = '';
   #unread = '';
 
-  /** @param onLine called with each line of stdout, without its end. */
-  constructor(program: string, args: readonly string[], onLine: (line: string) => void) {
+  /**
+   * @param onLine called with each line of stdout, without its end
+   * @param onStderr called with what comes from stderr, in chunks of any size
+   */
+  constructor(
+    program: string,
+    args: readonly string[],
+    onLine: (line: string) => void,
+    onStderr?: (text: string) => void,
+  ) {
     this.#program = program;
     this.#args = args;
     // Nobody may be waiting.
@@ -28,6 +36,7 @@ export class LineProgram implements Disposable {
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text, onLine));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (this.#stderr.length < MAX_STDERR_CHARACTERS) this.#stderr += text;
+      onStderr?.(text);
     });
     this.#child.on('error', (error) => this.#fail(null, error.message, error));
     this.#child.on('close', (code, signal) => this.#fail(code, signal ? `killed by ${signal}` : NO_LINE));

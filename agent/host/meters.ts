@@ -7,12 +7,14 @@ import { hasCode } from './files.ts';
 export interface MemoryMeter {
   readonly totalBytes: number;
   readonly availableBytes: number;
+  /** Of swap. */
+  readonly swapBytes: number;
 }
 
 /** /proc/meminfo (proc(5)); its numbers are in KiB. */
 function parseMeminfo(text: string): MemoryMeter {
   const bytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) * 1024;
-  return { totalBytes: bytes('MemTotal'), availableBytes: bytes('MemAvailable') };
+  return { totalBytes: bytes('MemTotal'), availableBytes: bytes('MemAvailable'), swapBytes: bytes('SwapTotal') };
 }
 
 export const readMemory = async (): Promise<MemoryMeter> => parseMeminfo(await readFile('/proc/meminfo', 'utf8'));

@@ -1,5 +1,5 @@
 /** The host's mounts: the kernel's table is read from mountinfo, changes go through mount(8) and umount(8). */
-import { readFile } from 'node:fs/promises';
+import { chmod, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { fileExists, hasCode } from './files.ts';
@@ -67,6 +67,60 @@ export async function mountTmpfs(directory: string, options: TmpfsOptions, signa
   if (options.sizeBytes !== undefined) words.push(`size=${options.sizeBytes}`);
   if (!options.swap && knowsNoswap(release())) words.push('noswap');
   await run('mount', ['-t', 'tmpfs', '-o', words.join(','), 'tmpfs', directory], { signal });
+}
+
+/** Whether a tmpfs with secrets stays out of swap. */
+export const canKeepOutOfSwap = (): boolean => knowsNoswap(release());
+
+export interface HugePagesOptions {
+  readonly pageBytes: number;
+  readonly sizeBytes?: number;
+  readonly mode: number;
+  readonly group?: number;
+}
+
+/** A file system of huge pages: hugetlbfs (Documentation/admin-guide/mm/hugetlbpage.rst of the kernel). */
+export async function mountHugePages(
+  directory: string,
+  { pageBytes, sizeBytes, mode, group }: HugePagesOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const words = [`pagesize=${pageBytes}`, `mode=${mode.toString(8)}`];
+  if (group !== undefined) words.push(`gid=${group}`);
+  if (sizeBytes !== undefined) words.push(`size=${sizeBytes}`);
+  await run('mount', ['-t', 'hugetlbfs', '-o', words.join(','), 'nodev', directory], { signal });
+  // As an option the kernel takes the mode without the bit that hands the group on.
+  await chmod(directory, mode);
+}
+
+/** A mount as containerd describes it (`containerd.types.Mount`): what shows a snapshot. */
+export interface SnapshotMount {
+  /** `bind`, `overlay` and others. */
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+/** mount(2) takes the options of a file system in one page. */
+const MAX_OPTIONS_BYTES = 4_000;
+
+/** Mounts what containerd says of a snapshot, read-only. */
+export async function mountSnapshot(
+  { type, source, options }: SnapshotMount,
+  target: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const shown = options.filter((option) => option !== 'rw' && option !== 'ro');
+  const words = ['ro', ...shown].join(',');
+  if (Buffer.byteLength(words) > MAX_OPTIONS_BYTES)
+    throw new Error(`the image has too many layers to be mounted: its options take ${Buffer.byteLength(words)} bytes`);
+  // By mount(2): the calls that newer programs prefer take 255 bytes for an option.
+  const env = { ...process.env, LIBMOUNT_FORCE_MOUNT2: 'always' };
+  const isBind = type === 'bind';
+  await run('mount', [...(isBind ? [] : ['-t', type]), '-o', isBind ? 'bind,ro' : words, '--', source, target], {
+    signal,
+    env,
+  });
 }
 
 /** An unmount that takes longer is aborted and the mount detached lazily. */

@@ -72,6 +72,7 @@ export interface HostUsage {
   readonly cacheBytes: number;
   readonly mappedFileBytes: number;
   readonly swapUsedBytes: number;
+  readonly swapAvailableBytes: number;
   readonly pageFaults: number;
   readonly majorPageFaults: number;
   readonly threads: number;
@@ -102,6 +103,7 @@ function hostUsage({ stat = '', meminfo = '', vmstat = '', loadavg = '', pidMax 
     cacheBytes: bytes('Cached'),
     mappedFileBytes: bytes('Mapped'),
     swapUsedBytes: bytes('SwapTotal') - bytes('SwapFree'),
+    swapAvailableBytes: bytes('SwapFree'),
     pageFaults: field(vmstat, 'pgfault '),
     majorPageFaults: field(vmstat, 'pgmajfault '),
     threads: Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0),

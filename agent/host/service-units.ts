@@ -43,6 +43,11 @@ export async function runUnit(unit: string, timeoutMs: number, signal: AbortSign
   await run('systemctl', ['start', '--', unit], { timeoutMs, signal });
 }
 
+/** Does not wait for it: it may restart its caller. */
+export async function startUnit(unit: string, signal: AbortSignal): Promise<void> {
+  await run('systemctl', ['start', '--no-block', '--', unit], { timeoutMs: LIMIT_MS, signal });
+}
+
 /** After unit files have changed. */
 export async function reloadUnits(signal: AbortSignal): Promise<void> {
   await run('systemctl', ['daemon-reload'], { timeoutMs: LIMIT_MS, signal });

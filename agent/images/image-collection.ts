@@ -15,6 +15,8 @@ export interface ImageCollectionOptions {
   readonly node: ObjectReference;
   /** Names of images that stay in any case: those that the package carries. */
   readonly pinned: readonly string[];
+  /** Names of images that volumes of this host's pods show: no container uses them. */
+  readonly ofVolumes?: () => Iterable<string>;
   /** Percent of the disk in use: removing begins above `high` and ends at `low`. */
   readonly high?: number;
   readonly low?: number;
@@ -122,9 +124,10 @@ export class ImageCollection {
 
   /** Updates the record of images; returns those that containers use. */
   async #detect(signal: AbortSignal): Promise<Set<string>> {
-    const { cri } = this.#options;
+    const { cri, ofVolumes } = this.#options;
     const [images, containers] = await Promise.all([cri.listImages({ signal }), cri.listContainers({}, { signal })]);
-    const inUse = new Set(containers.flatMap(({ image, imageRef }) => [imageRef, image?.image ?? '']));
+    const ofContainers = containers.flatMap(({ image, imageRef }) => [imageRef, image?.image ?? '']);
+    const inUse = new Set([...ofContainers, ...(ofVolumes?.() ?? [])]);
     const now = Date.now();
     const before = this.#known;
     this.#known = new Map(

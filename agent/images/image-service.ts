@@ -78,28 +78,28 @@ export class ImageService {
 
   async #pull(image: string, reference: ImageReference, request: ImageRequest, signal: AbortSignal): Promise<Image> {
     const { podUid, event } = request;
-    const waiting = this.#backOff.waiting(podUid, image, Date.now());
+    const waiting = this.#backOff.waiting(podUid, image, performance.now());
     if (waiting) {
       event('Normal', 'BackOff', `Back-off pulling image "${image}"`);
       const message = `Back-off pulling image "${image}": ErrImagePull: ${waiting.message}`;
-      throw new StartError('ImagePullBackOff', message, { retryAt: waiting.until });
+      throw new StartError('ImagePullBackOff', message, { retryInMs: waiting.waitMs });
     }
-    const requestedAt = Date.now();
+    const requestedAt = performance.now();
     event('Normal', 'Pulling', `Pulling image "${image}"`);
     return this.#pulls.run(signal, async () => {
-      const startedAt = Date.now();
+      const startedAt = performance.now();
       try {
         const pulled = await this.#pullWithCredentials(reference, request, signal);
-        const took = `${seconds(Date.now() - startedAt)} (${seconds(Date.now() - requestedAt)} including waiting)`;
+        const took = `${seconds(since(startedAt))} (${seconds(since(requestedAt))} including waiting)`;
         event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${took}. Image size: ${pulled.size} bytes.`);
         this.#backOff.succeeded(podUid, image);
         return pulled;
       } catch (error) {
         signal.throwIfAborted();
         const message = error instanceof CriError ? error.rpcText : (error as Error).message;
-        const retryAt = this.#backOff.failed(podUid, image, message, Date.now());
+        const retryInMs = this.#backOff.failed(podUid, image, message, performance.now());
         event('Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
-        throw new StartError('ErrImagePull', message, { retryAt });
+        throw new StartError('ErrImagePull', message, { retryInMs });
       }
     });
   }
@@ -126,6 +126,9 @@ export class ImageService {
       : new Error(`[${failures.map(({ message }) => message).join(', ')}]`);
   }
 }
+
+/** In whole milliseconds. @param startedAt `performance.now()` */
+const since = (startedAt: number): number => Math.round(performance.now() - startedAt);
 
 /** As Go prints a duration below a minute. */
 const seconds = (ms: number): string => (ms < 1000 ? `${ms}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`);

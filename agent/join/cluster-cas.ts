@@ -62,6 +62,13 @@ export class ClusterCas {
     return signing !== undefined && others.length > 0 && !leaf.verify(signing.publicKey);
   }
 
+  /** The key's hash of the CA that has signed the certificate; undefined when this node does not know it. */
+  issuerOf({ certificate }: CertifiedKey): string | undefined {
+    const leaf = new X509Certificate(certificate);
+    const issuer = this.#authorities.find(({ publicKey }) => leaf.verify(publicKey));
+    return issuer && publicKeyHash(issuer);
+  }
+
   /** Reads them now. */
   wake(): void {
     this.#wake.resolve();

@@ -1,6 +1,7 @@
 /** How a node obtains its identity: its existing certificate, or a new one requested with a bootstrap token. */
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { msUntil } from '../../client/clock.ts';
 import { NODES_GROUP, nodeUserName } from '../../api/domain/node-identity.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
@@ -66,7 +67,7 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
         throw new JoinError(
           `this host has joined as ${pair.user}; to join as node ${nodeName} a token is required (kedge token create)`,
         );
-    } else if (pair.validToMs > Date.now()) {
+    } else if (msUntil(pair.validToMs) > 0) {
       if (token) logger.debug({}, 'node already has a certificate, ignoring token');
       return { ca, client: pair, isNew: false };
     } else if (!token) {
@@ -119,7 +120,7 @@ async function usableCertificate(
   await using joining = new ApiClient({ server, ca, token });
   const certificate = await requestCertificate(joining, 'client', clientCertificate(nodeName), key, logger, signal);
   const { validFromDate } = new X509Certificate(certificate);
-  if (validFromDate.getTime() > Date.now())
+  if (msUntil(validFromDate.getTime()) > 0)
     throw new JoinError(
       `the issued certificate is valid from ${validFromDate.toISOString()}, which is in the future by this host's clock: set the clock`,
     );
@@ -169,7 +170,7 @@ export async function obtainServingCertificate(
   onProblem?: (problem: ServingCertificateProblem) => void,
 ): Promise<CertifiedKey> {
   const there = await certificates.read('serving');
-  if (there && there.validToMs > Date.now() && [nodeName, ...addresses].every((one) => there.names.includes(one)))
+  if (there && msUntil(there.validToMs) > 0 && [nodeName, ...addresses].every((one) => there.names.includes(one)))
     return there;
   const outage = new Outage({ logger });
   for (let failures = 1; ; failures++) {

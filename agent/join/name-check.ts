@@ -35,7 +35,7 @@ export async function checkNameIsFree(
   if (!node || !isTakenBy(node, lease, self, Date.now())) return;
   const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? 'another host';
   throw new JoinError(
-    `the name ${nodeName} is in use by a running node at ${address}: choose another host name or node-name`,
+    `the name ${nodeName} is in use by a running node at ${address}: choose another host name, or another node-name (install.sh --node-name)`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** Renews the node's certificates before they expire. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { msUntil } from '../../client/clock.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -45,15 +46,25 @@ export async function keepRenewed(
   let pair = current;
   const timeOf = (): number => (cas.isOutgoing(pair) ? Date.now() : renewalTime(pair));
   let dueMs = timeOf();
+  /** After a failure: a moment of `performance.now()`. */
+  let retryAtMs: number | undefined;
   cas.onChange(() => apply(pair));
   for (let failures = 0; !signal.aborted;) {
-    const waitMs = Math.min(Math.max(0, dueMs - Date.now()), MAX_TIMER_MS);
+    const waitMs = Math.min(
+      Math.max(0, retryAtMs === undefined ? msUntil(dueMs) : retryAtMs - performance.now()),
+      MAX_TIMER_MS,
+    );
     const waited = new AbortController();
     const pause = delay(waitMs, undefined, { signal: AbortSignal.any([signal, waited.signal]), ref: false });
-    await Promise.race([pause.catch(() => undefined), cas.changed.then(() => (dueMs = timeOf()))]);
+    const changed = cas.changed.then(() => {
+      dueMs = timeOf();
+      retryAtMs = undefined;
+    });
+    await Promise.race([pause.catch(() => undefined), changed]);
     waited.abort();
     if (signal.aborted) return;
-    if (Date.now() < dueMs) continue;
+    if (retryAtMs === undefined ? msUntil(dueMs) > 0 : performance.now() < retryAtMs) continue;
+    retryAtMs = undefined;
     try {
       pair = await renew(signal);
       await apply(pair);
@@ -62,28 +73,38 @@ export async function keepRenewed(
       logger.info({ purpose, until: new Date(pair.validToMs).toISOString() }, 'certificate renewed');
     } catch (error) {
       if (signal.aborted) return;
-      dueMs = Date.now() + backoffMs(RETRY, ++failures);
+      retryAtMs = performance.now() + backoffMs(RETRY, ++failures);
       logger.warn({ purpose, err: error }, 'failed to renew certificate');
     }
   }
 }
 
+export interface IdentityRenewal {
+  readonly client: ApiClient;
+  readonly membership: Membership;
+  readonly cas: ClusterCas;
+  readonly metrics: RenewalMetrics;
+  /** Told the CA of the certificate in use, by the hash of its key; '' for one that is not known. */
+  readonly onIssuer: (hash: string) => void;
+  readonly logger: Logger;
+}
+
 /** Keeps the node's client certificate valid until the signal is aborted; `client` uses each at once. */
 export async function keepIdentityRenewed(
-  client: ApiClient,
-  { name, certificates, identity }: Membership,
-  cas: ClusterCas,
-  metrics: RenewalMetrics,
-  logger: Logger,
+  { client, membership: { name, certificates, identity }, cas, metrics, onIssuer, logger }: IdentityRenewal,
   signal: AbortSignal,
 ): Promise<void> {
   metrics.certified('client', identity.client.validToMs);
+  onIssuer(cas.issuerOf(identity.client) ?? '');
   await keepRenewed(
     'client',
     identity.client,
     (asking) =>
       metrics.renewing('client', renew(client, 'client', certificates, clientCertificate(name), logger, asking)),
-    (renewed) => client.replaceCredentials(clientCredentials(cas.bundle, renewed)),
+    async (renewed) => {
+      await client.replaceCredentials(clientCredentials(cas.bundle, renewed));
+      onIssuer(cas.issuerOf(renewed) ?? '');
+    },
     cas,
     logger,
     signal,

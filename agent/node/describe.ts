@@ -38,6 +38,7 @@ export async function describeNode(options: DescribeOptions): Promise<NodeDescri
     facts: options.facts,
     runtimeVersion: `${runtimeName}://${runtimeVersion.replace(/^v/, '')}`,
     capacity,
+    swapBytes: memory.swapBytes,
     allocatable: allocatableOf(capacity, parseReserved(options.reserved), heldFree(options.thresholds, memory, disk)),
   };
 }

@@ -17,6 +17,8 @@ export interface LocalNodeOptions extends DescribeOptions {
   readonly taints: readonly Taint[];
   /** Why the node cannot run pods for as long as the agent runs. */
   readonly problems: readonly string[];
+  /** Why it cannot run pods now. */
+  readonly shutdownProblems: () => readonly string[];
   /** Its API has not been served yet: see `NodeApiState`. */
   readonly awaitsApi: boolean;
   /** Attached volumes that may not be detached from the node. */
@@ -76,7 +78,7 @@ export async function createNode(options: LocalNodeOptions): Promise<LocalNode> 
   const observer = new NodeObserver({
     ...{ cri, thresholds, dataDir, volumesInUse, deviceAmounts },
     nodeApi: (nowMs) => api.verdict(nowMs),
-    problems: () => (api.problem === undefined ? problems : [...problems, api.problem]),
+    problems: () => [...problems, ...options.shutdownProblems(), ...(api.problem === undefined ? [] : [api.problem])],
   });
   const registration = new NodeRegistration({
     ...{ client, description, labels, annotations, taints, logger },

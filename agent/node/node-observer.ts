@@ -1,4 +1,5 @@
 /** Observes the runtime and the available resources of the host, from which the Node's conditions are computed. */
+import { wallTimeOf } from '../../client/clock.ts';
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
 import { imagesOf, type NodeObservation, type ConditionVerdict } from './node-status.ts';
@@ -32,6 +33,7 @@ const RUNTIME_LIMIT_MS = 10_000;
 export class NodeObserver {
   readonly #options: NodeObserverOptions;
   readonly #levelListeners: ((levels: Levels) => void)[] = [];
+  /** Moments of `performance.now()`. */
   #pressure: PressureObservation = {};
   #features: NodeFeatures = { supplementalGroupsPolicy: false };
   #images: readonly ContainerImage[] = [];
@@ -47,13 +49,13 @@ export class NodeObserver {
     const now = Date.now();
     const problems = [...(await this.#runtimeProblems(signal)), ...this.#options.problems()];
     const levels = await this.levels();
-    this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
+    this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, performance.now());
     for (const listener of this.#levelListeners) listener(levels);
     const nodeApi = this.#options.nodeApi(now);
     const volumesInUse = this.#options.volumesInUse();
     return {
       problems,
-      pressure: this.#pressure,
+      pressure: mapped(this.#pressure, wallTimeOf),
       images: this.#images,
       features: this.#features,
       nodeApi,
@@ -73,10 +75,10 @@ export class NodeObserver {
     try {
       const { conditions, features } = await cri.status(options);
       this.#features = features;
-      if (Date.now() - this.#imagesAtMs >= IMAGES_EVERY_MS) {
+      if (performance.now() - this.#imagesAtMs >= IMAGES_EVERY_MS) {
         this.#images = imagesOf(await cri.listImages(options));
         this.#imageDirectory = (await cri.imageFilesystems(options))[0]?.fsId?.mountpoint;
-        this.#imagesAtMs = Date.now();
+        this.#imagesAtMs = performance.now();
       }
       return conditions
         .filter(({ status }) => !status)
@@ -92,7 +94,7 @@ export class NodeObserver {
 
   /** The pressures in the node's conditions. */
   get pressures(): readonly Pressure[] {
-    return PRESSURES.filter((pressure) => isUnderPressure(this.#pressure, pressure, Date.now()));
+    return PRESSURES.filter((pressure) => isUnderPressure(this.#pressure, pressure, performance.now()));
   }
 
   /** Optional features of the runtime. */
@@ -118,3 +120,6 @@ export class NodeObserver {
     };
   }
 }
+
+const mapped = (seen: PressureObservation, change: (moment: number) => number): PressureObservation =>
+  Object.fromEntries(Object.entries(seen).map(([pressure, moment]) => [pressure, change(moment)]));

@@ -56,7 +56,8 @@ export class NodeRegistration {
   /** The Node as the api-server had it last. */
   #node: Node | undefined;
   #reported: NodeStatus | undefined;
-  #reportedAtMs = 0;
+  /** By the monotonic clock. */
+  #reportedAtMs = -Infinity;
   #isReporting = false;
   /** The last report has failed, and may have been carried out all the same. */
   #isUncertain = false;
@@ -144,7 +145,7 @@ export class NodeRegistration {
     if (revisionOf(node) >= revisionOf(this.#node)) this.#keep(node);
     this.#reported = status;
     this.#isUncertain = false;
-    this.#reportedAtMs = Date.now();
+    this.#reportedAtMs = performance.now();
     this.#options.tell?.(readinessSentence(description.name, status));
     for (const listener of this.#reportListeners) listener(status);
   }
@@ -194,7 +195,7 @@ export class NodeRegistration {
     if (!this.#reported || !conditionsWereChanged(this.#reported, this.#node?.status)) return;
     const { logger, description } = this.#options;
     logger.warn({ node: description.name }, 'node conditions were changed by another writer, updating them again');
-    const pauseMs = Math.max(0, this.#reportedAtMs + CORRECTION_PAUSE_MS - Date.now());
+    const pauseMs = Math.max(0, this.#reportedAtMs + CORRECTION_PAUSE_MS - performance.now());
     void delay(pauseMs, undefined, { signal, ref: false })
       .then(() => this.wake())
       .catch(() => undefined);
@@ -204,7 +205,7 @@ export class NodeRegistration {
     const { logger, description } = this.#options;
     const outage = new Outage({ logger });
     const about = { node: description.name };
-    const startedAtMs = Date.now();
+    const startedAtMs = performance.now();
     let failures = 0;
     while (!signal.aborted) {
       this.#wake = Promise.withResolvers<void>();
@@ -216,7 +217,7 @@ export class NodeRegistration {
         this.#correct(signal);
         failures = 0;
         outage.ended(about, 'node status update recovered');
-        const isStarting = Date.now() - startedAtMs < LOOK_UNREADY_FOR_MS;
+        const isStarting = performance.now() - startedAtMs < LOOK_UNREADY_FOR_MS;
         if (observation.problems.length > 0 && isStarting) waitMs = LOOK_UNREADY_MS;
       } catch (error) {
         if (signal.aborted) return;
@@ -240,7 +241,7 @@ export class NodeRegistration {
       !this.#isUncertain &&
       !statusHasChanged(status, this.#reported) &&
       !conditionsWereChanged(this.#reported, this.#node?.status) &&
-      now - this.#reportedAtMs < REPORT_MS;
+      performance.now() - this.#reportedAtMs < REPORT_MS;
     if (isKnown) return;
     this.#isUncertain = true;
     try {

@@ -28,6 +28,8 @@ export interface NodeDescription {
   readonly runtimeVersion: string;
   readonly capacity: ResourceList;
   readonly allocatable: ResourceList;
+  /** Of swap; 0 where there is none. */
+  readonly swapBytes?: number;
 }
 
 /** What is observed periodically. */
@@ -148,6 +150,9 @@ function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[
   });
 }
 
+/** What upstream's scheduler asks of a node before it gives it pods that need it (`nodedeclaredfeatures`). */
+const DECLARED_FEATURES = ['RestartAllContainersOnContainerExits'] as const;
+
 /** The whole status. `old` is what the api-server has, for the last transition times of conditions. */
 export function nodeStatus(
   description: NodeDescription,
@@ -155,7 +160,7 @@ export function nodeStatus(
   old: Node | undefined,
   nowMs: number,
 ): NodeStatus {
-  const { name, port, facts, runtimeVersion, capacity, allocatable } = description;
+  const { name, port, facts, runtimeVersion, capacity, allocatable, swapBytes } = description;
   const internal = description.addresses.map((address) => ({ type: 'InternalIP', address }));
   const hostname = { type: 'Hostname', address: name };
   const addresses = reportedAddresses([...internal, hostname], description.addressing, old?.status);
@@ -165,6 +170,7 @@ export function nodeStatus(
     capacity: { ...observation.devices.capacity, ...capacity },
     conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),
     daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    declaredFeatures: [...DECLARED_FEATURES],
     features: { ...observation.features },
     images: [...observation.images],
     nodeInfo: {
@@ -177,6 +183,7 @@ export function nodeStatus(
       machineID: facts.machineId,
       operatingSystem: 'linux',
       osImage: facts.osImage,
+      ...(swapBytes && { swap: { capacity: swapBytes } }),
       systemUUID: facts.systemUuid,
     },
     volumesInUse: [...observation.volumesInUse],

@@ -60,7 +60,7 @@ const PRESSURE_OF: Readonly<Record<Signal, Pressure>> = {
  */
 export const PRESSURE_HOLD_MS = 5 * 60_000;
 
-/** When each pressure was last observed, in ms since the epoch. */
+/** When each pressure was last observed, by the clock of who asks, in ms. */
 export type PressureObservation = Readonly<Partial<Record<Pressure, number>>>;
 
 /** A threshold that the level is below. */
@@ -89,5 +89,8 @@ export function observePressure(
   return next;
 }
 
-export const isUnderPressure = (seen: PressureObservation, pressure: Pressure, nowMs: number): boolean =>
-  nowMs - (seen[pressure] ?? -Infinity) < PRESSURE_HOLD_MS;
+/** What was seen in the future was seen before the clock was set back: if it still holds, it is about to be seen again. */
+export function isUnderPressure(seen: PressureObservation, pressure: Pressure, nowMs: number): boolean {
+  const ageMs = nowMs - (seen[pressure] ?? -Infinity);
+  return ageMs >= 0 && ageMs < PRESSURE_HOLD_MS;
+}

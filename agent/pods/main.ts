@@ -13,7 +13,9 @@ import type { ResourceList } from '../../api/domain/resource-names.ts';
 import type { ObjectSource } from '../volumes/written/object-source.ts';
 import type { PodProtection } from '../network/policy/network-policies.ts';
 import type { PodDevices } from '../devices/pod-devices.ts';
+import type { PodPlacement } from '../topology/pod-placement.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import type { ResizeObserver } from './resize/resize-observer.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
 import { ContainerLogLinks } from './logs/container-log-links.ts';
 import type { LinkedService } from './containers/service-env.ts';
@@ -38,6 +40,9 @@ export interface PodsOptions {
   readonly images: ImageService;
   readonly volumes: PodVolumes;
   readonly devices: PodDevices;
+  /** Absent: pods share all CPUs. */
+  readonly placement?: PodPlacement;
+  readonly resizes?: ResizeObserver;
   readonly policies: PodProtection;
   readonly objects: ObjectSource;
   readonly client: ApiClient;
@@ -55,6 +60,7 @@ export interface PodsOptions {
   readonly allocatable: () => ResourceList;
   /** The node's pressures. */
   readonly pressures: () => readonly Pressure[];
+  readonly isShuttingDown: () => boolean;
   /** Optional features of the runtime. */
   readonly features: () => NodeFeatures;
   /** Static pods; none when absent. */
@@ -86,9 +92,10 @@ export function createPodManager(options: PodsOptions, signal: AbortSignal): Pod
   const { staticPodDirectory, logDirectory, logLinkDirectory } = options;
   const apiPods = new ApiPods({ client, nodeName, logger });
   const logLinks = logLinkDirectory === undefined ? undefined : new ContainerLogLinks(logLinkDirectory);
-  const { policies, objects, services, allocatable, pressures, features, nodeIPs } = options;
+  const { placement, policies, resizes, objects, services, allocatable, pressures, features, isShuttingDown, nodeIPs } =
+    options;
   const dependencies: PodDependencies = {
-    ...{ cri, images, volumes, devices, policies, cgroups, resourceHost, dns, logLinks, logger },
+    ...{ cri, images, volumes, devices, placement, policies, cgroups, resourceHost, dns, logLinks, resizes, logger },
     environment: { objects, services, allocatable, hostIPs: nodeIPs, nodeName },
     sandbox: { logDirectory, clusterDomain: dns.domain },
     resolvConf: options.resolvConf ?? '/etc/resolv.conf',
@@ -108,7 +115,12 @@ export function createPodManager(options: PodsOptions, signal: AbortSignal): Pod
       statuses: new StatusManager({ client, logger, apiPods }, signal),
       logs: new PodLogs({ cri, directory: logDirectory, links: logLinks, logger }),
       hostIPs: nodeIPs,
-      node: () => ({ allocatable: allocatable(), pressures: pressures(), features: features() }),
+      node: () => ({
+        allocatable: allocatable(),
+        pressures: pressures(),
+        features: features(),
+        isShuttingDown: isShuttingDown(),
+      }),
       metrics: options.metrics,
     },
     signal,

@@ -1,4 +1,5 @@
 /** One probe of one container, again and again: counts results against the thresholds and reports each change. */
+import { msUntil } from '../../client/clock.ts';
 import type { ProbeResult } from './run-probe.ts';
 import type { Probe } from '../../api/types/core/v1.gen.ts';
 
@@ -44,7 +45,9 @@ export class ProbeLoop implements Disposable {
     const { probe, startedAt, isOld, isEager } = options;
     this.#periodMs = (probe.periodSeconds || DEFAULT_PERIOD_SECONDS) * 1000;
     this.#eagerWaits = isEager && !isOld ? [...EAGER_WAITS_MS] : [];
-    const delayMs = startedAt + (probe.initialDelaySeconds ?? 0) * 1000 - Date.now();
+    const initialMs = (probe.initialDelaySeconds ?? 0) * 1000;
+    // It has not started in the future: the clock was set back since.
+    const delayMs = Math.min(initialMs, msUntil(startedAt + initialMs));
     this.#arm(Math.max(delayMs, isOld ? Math.random() * this.#periodMs : 0));
   }
 
@@ -59,7 +62,7 @@ export class ProbeLoop implements Disposable {
 
   async #tick(): Promise<void> {
     const { signal } = this.#stop;
-    const began = Date.now();
+    const began = performance.now();
     let result: ProbeResult;
     try {
       result = await this.#options.run(signal);
@@ -76,7 +79,7 @@ export class ProbeLoop implements Disposable {
     this.#eagerWaits.length = 0;
     this.#count(result);
     const next = Math.round((began + this.#periodMs) / GRID_MS) * GRID_MS;
-    if (!this.#stop.signal.aborted) this.#arm(Math.max(0, next - Date.now()));
+    if (!this.#stop.signal.aborted) this.#arm(Math.max(0, next - performance.now()));
   }
 
   #count(result: ProbeResult): void {

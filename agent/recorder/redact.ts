@@ -3,26 +3,29 @@
 const REMOVED = '***';
 /** What names a secret, in the words of flags, variables, headers and keys. */
 const SECRET =
-  'pass(?:wo?r?d|phrase)?|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key|auth(?:orization)?';
+  'pass(?:wo?r?d|phrase)?|secret|token|credential|cookie|signature|api[_-]?key|private[_-]?key|access[_-]?key|auth(?:orization)?';
 const SECRET_NAME = new RegExp(SECRET, 'i');
 
 /** Most texts have nothing of the kind. */
 const SUSPICIOUS = new RegExp(
-  `${SECRET}|-----BEGIN|://|bearer|basic|[A-Za-z0-9+_=]{40}|eyJ|[a-z0-9]\\.[a-z0-9]{16}`,
+  `${SECRET}|-----BEGIN|://|bearer|basic|[A-Za-z0-9+_=]{40}|eyJ|[a-z0-9]\\.[a-z0-9]{16}|[?&]sig=|xox|glpat-`,
   'i',
 );
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]{1,40}-----[^]*?(?:-----END [A-Z ]{1,40}-----|$)/g, REMOVED],
-  // JSON Web Tokens, of ServiceAccounts and others.
-  [/\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, REMOVED],
-  // User and password of a URL.
-  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@]{1,256}@/gi, `$1${REMOVED}@`],
+  // JSON Web Tokens, of ServiceAccounts and others. Each run of such characters is looked at once.
+  [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, REMOVED],
+  // User and password of a URL, to the last @ that may end them.
+  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/]{1,256}@/gi, `$1${REMOVED}@`],
+  // Signatures of URLs, and tokens that begin as their issuers want them to be recognized.
+  [/([?&]sig=)[^&\s"']+/gi, `$1${REMOVED}`],
+  [/\b(?:xox[abeoprs]-|glpat-)[\w-]{10,}/g, REMOVED],
   [/\b(bearer|basic) +[\w.~+/=-]{8,}/gi, `$1 ${REMOVED}`],
   // password=x, "token": "x", authToken: x, --secret=x; not `volume "secret" : ...`.
   [
     new RegExp(
-      `((?:^|[^\\w.-])[\\w.-]{0,64}?(?:${SECRET})[\\w.-]{0,64}["']?[=:]\\s{0,4})("[^"]*"?|'[^']*'?|[^\\s,;"'}&]+)`,
+      `((?:^|[^\\w.-])[\\w.-]{0,64}?(?:${SECRET})[\\w.-]{0,64}(?:["']?[=:]| {1,4}=)\\s{0,4})((?:bearer|basic) +[^\\s,;"'}&]+|"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?|[^\\s,;"'}&]+)`,
       'gi',
     ),
     `$1${REMOVED}`,

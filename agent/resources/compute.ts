@@ -6,11 +6,15 @@ import {
   podLimit,
   podRequest,
   qosClassOf,
+  requestedResources,
   unclaimedMemory,
 } from '../../api/domain/pod-resources.ts';
+import { quantityValue } from '../../api/machinery/quantity.ts';
 import { NODE_CRITICAL } from '../../api/domain/system-priority.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
+import { pageSizeName, pageSizeOf } from '../host/huge-pages.ts';
+import { swapLimit, type SwapHost } from './swap.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** The range of cpu.shares in cgroup v1. */
@@ -30,6 +34,10 @@ export interface ResourceHost {
   /** The lowest oom_score_adj that can be set here; -1000 where nothing forbids it. */
   readonly lowestOomScoreAdj: number;
   readonly cgroupVersion: 1 | 2;
+  /** The sizes of huge pages that the kernel has, in bytes. */
+  readonly pageSizes?: readonly number[];
+  /** Absent: swap is left as the runtime has it. */
+  readonly swap?: SwapHost;
 }
 
 export const cpuShares = (milliCpu: number): number =>
@@ -50,7 +58,29 @@ export function podLimits({ spec }: Pod): CgroupLimits {
     cpuPeriod: CPU_PERIOD_US,
     ...(quotaMilli !== undefined && { cpuQuota: cpuQuota(quotaMilli) }),
     ...(memoryBytes !== undefined && { memoryBytes }),
+    hugePages: podHugePages(spec),
   };
+}
+
+/** Bytes by the name of the page size; of sizes that are not here the pod may have none. */
+function podHugePages(spec: Pod['spec']): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const name of requestedResources(spec)) {
+    const bytes = pageSizeOf(name);
+    if (bytes !== undefined) sizes.set(pageSizeName(bytes), podRequest(spec, name));
+  }
+  return sizes;
+}
+
+/** Of every size that the kernel has: the container's limit, that of the pod where the container has none, or 0. */
+function hugePageLimits({ spec }: Pod, { resources }: Pick<Container, 'resources'>, sizes: readonly number[]) {
+  const limits = new Map<number, number>();
+  for (const amounts of [spec?.resources?.limits ?? {}, resources?.limits ?? {}])
+    for (const [name, amount] of Object.entries(amounts)) {
+      const size = pageSizeOf(name);
+      if (size !== undefined) limits.set(size, quantityValue(amount));
+    }
+  return sizes.map((size) => ({ pageSize: pageSizeName(size), limit: limits.get(size) ?? 0 }));
 }
 
 /**
@@ -103,11 +133,22 @@ function creditOf({ spec }: Pod): number {
 
 export function containerResources(pod: Pod, container: Container, host: ResourceHost): LinuxContainerResources {
   const { memoryBytes, ...cpu } = containerLimits(pod, container);
+  const { pageSizes = [] } = host;
+  const swapBytes = host.swap && swapLimit(pod, container, host.swap);
+  const limitsBoth = host.cgroupVersion === 1 && host.swap?.isLimitable && memoryBytes !== undefined;
   return {
     ...cpu,
     ...(memoryBytes !== undefined && { memoryLimitInBytes: memoryBytes }),
+    // Of memory and swap together.
+    ...(limitsBoth && { memorySwapLimitInBytes: memoryBytes }),
     oomScoreAdj: oomScoreAdj(pod, container, host),
-    // A container that runs out of memory is killed as a whole (memory.oom.group).
-    ...(host.cgroupVersion === 2 && { unified: { 'memory.oom.group': '1' } }),
+    ...(pageSizes.length > 0 && { hugepageLimits: hugePageLimits(pod, container, pageSizes) }),
+    ...(host.cgroupVersion === 2 && {
+      unified: {
+        // A container that runs out of memory is killed as a whole.
+        'memory.oom.group': '1',
+        ...(swapBytes !== undefined && { 'memory.swap.max': String(swapBytes) }),
+      },
+    }),
   };
 }

@@ -23,7 +23,11 @@ export interface PodCgroupsOptions {
   readonly driver: CgroupDriver;
   /** The cgroup in which `kubepods` is made: the `cgroup-root` setting. */
   readonly root: string;
+  /** Called at the end of every change of a cgroup, for metrics. */
+  readonly measured?: MeasureCgroup | undefined;
 }
+
+export type MeasureCgroup = (operation: 'update' | 'destroy', seconds: number) => void;
 
 const QOS_CLASSES: readonly QosClass[] = ['Guaranteed', 'Burstable', 'BestEffort'];
 /** The last processes of a pod leave its cgroup shortly after the runtime has reported their exit. */
@@ -36,8 +40,10 @@ export async function openPodCgroups(
   root: string,
   allocatable: Readonly<Record<string, string>>,
   signal: AbortSignal,
+  measured?: MeasureCgroup,
 ): Promise<PodCgroups> {
-  const cgroups = new PodCgroups({ tree: await readCgroupTree(), driver: await cri.cgroupDriver({ signal }), root });
+  const driver = await cri.cgroupDriver({ signal });
+  const cgroups = new PodCgroups({ tree: await readCgroupTree(), driver, root, measured });
   await cgroups.ensureTop({
     milliCpu: quantityMilliValue(allocatable['cpu'] ?? '0'),
     memoryBytes: quantityValue(allocatable['memory'] ?? '0'),
@@ -145,7 +151,24 @@ export class PodCgroups {
     return podCgroup(this.#options.root, qosClassOf(pod.spec), pod.metadata?.uid ?? '');
   }
 
-  async #ensure(name: CgroupName, limits: CgroupLimits): Promise<void> {
+  #ensure(name: CgroupName, limits: CgroupLimits): Promise<void> {
+    return this.#measured('update', this.#set(name, limits));
+  }
+
+  #remove(name: CgroupName): Promise<boolean> {
+    return this.#measured('destroy', this.#destroy(name));
+  }
+
+  async #measured<T>(operation: 'update' | 'destroy', work: Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await work;
+    } finally {
+      this.#options.measured?.(operation, (performance.now() - startedAt) / 1000);
+    }
+  }
+
+  async #set(name: CgroupName, limits: CgroupLimits): Promise<void> {
     const { tree, driver } = this.#options;
     if (driver === 'cgroupfs') return tree.ensure(cgroupPath(driver, name), limits);
     const { cpuQuota, cpuPeriod, memoryBytes } = limits;
@@ -154,9 +177,10 @@ export class PodCgroups {
       ...(cpuQuota !== undefined && { cpuQuotaPerSecond: Math.ceil((cpuQuota / cpuPeriod) * 1_000_000) }),
       ...(memoryBytes !== undefined && { memoryMaxBytes: memoryBytes }),
     });
+    if (limits.hugePages) await tree.limitHugePages(cgroupPath(driver, name), limits.hugePages);
   }
 
-  async #remove(name: CgroupName): Promise<boolean> {
+  async #destroy(name: CgroupName): Promise<boolean> {
     const { tree, driver } = this.#options;
     if (driver === 'cgroupfs') return tree.remove(cgroupPath(driver, name));
     const parent = cgroupPath(driver, name.slice(0, -1));

@@ -30,6 +30,7 @@ const DOCUMENT_ACCESS: Readonly<Record<DocumentName, readonly string[]>> = {
   'metrics/cadvisor': ['metrics'],
   'metrics/resource': ['metrics'],
   'metrics/probes': ['metrics'],
+  'metrics/slis': ['metrics'],
 };
 
 /** kubelet's mapping of its paths to subresources of `nodes`. */

@@ -12,6 +12,8 @@ export interface StatisticsSource {
   metrics?(): Promise<string> | string;
   cadvisorMetrics?(): Promise<string> | string;
   resourceMetrics?(): Promise<string> | string;
+  /** Counts a health check, and tells all of them. */
+  healthMetrics?(isHealthy: boolean): string;
   probeMetrics?(): Promise<string> | string;
 }
 
@@ -66,6 +68,8 @@ export async function readDocument(sources: DocumentSources, name: DocumentName)
       return exposition((await statistics.cadvisorMetrics?.()) ?? missing());
     case 'metrics/resource':
       return exposition((await statistics.resourceMetrics?.()) ?? missing());
+    case 'metrics/slis':
+      return exposition(statistics.healthMetrics?.((await sources.unhealthy()) === undefined) ?? missing());
     case 'metrics/probes':
       return exposition((await statistics.probeMetrics?.()) ?? missing());
   }

@@ -7,6 +7,8 @@ import { tailOffset } from './log-tail.ts';
 
 /** Read at once: large enough for throughput, small enough that a hundred followers cost little. */
 const CHUNK_BYTES = 64 * 1024;
+/** As upstream's `logForceCheckPeriod`: so long a change goes unseen of which there is no notice. */
+const LOOK_AGAIN_MS = 1_000;
 
 export interface LogSource {
   readonly path: string;
@@ -111,8 +113,10 @@ class Following {
     return this.#ended;
   }
 
-  wait(): Promise<void> {
-    return this.#changed.promise;
+  async wait(): Promise<void> {
+    const again = setTimeout(this.#wake, LOOK_AGAIN_MS);
+    await this.#changed.promise;
+    clearTimeout(again);
   }
 
   close(): void {

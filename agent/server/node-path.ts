@@ -28,7 +28,8 @@ export type DocumentName =
   | 'metrics'
   | 'metrics/cadvisor'
   | 'metrics/resource'
-  | 'metrics/probes';
+  | 'metrics/probes'
+  | 'metrics/slis';
 
 const DOCUMENTS: readonly DocumentName[] = [
   'healthz',
@@ -40,6 +41,7 @@ const DOCUMENTS: readonly DocumentName[] = [
   'metrics/cadvisor',
   'metrics/resource',
   'metrics/probes',
+  'metrics/slis',
 ];
 
 function decode(segment: string): string {

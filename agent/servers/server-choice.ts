@@ -122,6 +122,12 @@ export class ServerChoice {
     return this.#learned.length > 1;
   }
 
+  /** All that are known besides the one in use, as `targetOf` takes them. */
+  get others(): readonly ServerTarget[] {
+    const { server } = this.#options.client;
+    return this.#candidates.filter((one) => one !== server).map((one) => targetOf(one, this.#configured));
+  }
+
   /** Those of the list, in the node's order; at last that of the settings. */
   get #candidates(): readonly string[] {
     return [...new Set([...inOrderFor(this.#options.nodeName, this.#learned), this.#configured])];

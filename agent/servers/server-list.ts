@@ -1,5 +1,6 @@
 /** The api-servers of the cluster as its Service `kubernetes` lists them, and in which order a node prefers them. Pure. */
 import { createHash } from 'node:crypto';
+import { API_SERVER_NAME } from '../../api/domain/api-server-names.ts';
 import type { ServerTarget } from '../../client/transport.ts';
 import type { SliceFacts } from '../network/services/model/service-facts.ts';
 
@@ -8,11 +9,6 @@ export const API_SERVICE = { namespace: 'default', name: 'kubernetes' } as const
 const PORT_NAME = 'https';
 /** More are not believed: a control plane has three or five. */
 const MAX_SERVERS = 16;
-/**
- * The name that the certificates of api-servers have, and those of nodes do not: who may write the endpoints leads agents to no node that
- * way, although certificates of nodes are of the same CA.
- */
-const SERVER_NAME = 'kubernetes';
 
 /** Sorted, each once, as `https://10.0.0.1:6443`. Addresses that mean this host to everybody are left out. */
 export function serversIn(slices: Iterable<SliceFacts>): string[] {
@@ -22,7 +18,8 @@ export function serversIn(slices: Iterable<SliceFacts>): string[] {
     const port = ports.find(({ name, protocol }) => name === PORT_NAME && protocol === 'TCP')?.port;
     if (port === undefined) continue;
     for (const { ip, ready } of endpoints)
-      if (ready && !ip.isLoopback) found.add(`https://${ip.family === 'IPv6' ? `[${ip.text}]` : ip.text}:${port}`);
+      if (ready && !ip.isLoopback && !ip.isUnspecified && !ip.isMulticast)
+        found.add(`https://${ip.family === 'IPv6' ? `[${ip.text}]` : ip.text}:${port}`);
   }
   return [...found].sort().slice(0, MAX_SERVERS);
 }
@@ -39,6 +36,10 @@ export function inOrderFor(node: string, servers: readonly string[]): string[] {
     .map(({ server }) => server);
 }
 
-/** @param configured the server of the settings, whose certificate has the name by which it is known there */
+/**
+ * Servers of the list are known by the name that no node's certificate has: who may write the endpoints leads agents to no node that way,
+ * although certificates of nodes are of the same CA. @param configured the server of the settings, whose certificate has the name by which
+ * it is known there
+ */
 export const targetOf = (server: string, configured: string): ServerTarget =>
-  server === configured ? { server } : { server, serverName: SERVER_NAME };
+  server === configured ? { server } : { server, serverName: API_SERVER_NAME };

@@ -3,27 +3,52 @@
  * (https://kubernetes.io/docs/reference/instrumenting/metrics/). The parts of the agent report what they do; what can be read
  * is read on request.
  */
-import { kubernetesVersion } from '../../api/version.ts';
+import { msUntil } from '../../client/clock.ts';
 import type { DeviceMetrics } from '../devices/device-claims.ts';
 import type { DraCallMetrics } from '../devices/dra-plugin.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
 import type { CertificatePurpose, RenewalMetrics } from '../join/rotation.ts';
+import type { MeasureCgroup } from '../resources/pod-cgroups.ts';
+import type { MeasureStep } from '../volumes/framework/volume-runner.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/sync/pod-metrics.ts';
+import { writeBuildInfo } from '../../daemon/metrics/build-info.ts';
 import { Exposition } from '../../daemon/metrics/exposition.ts';
-import { Counter, Histogram } from '../../daemon/metrics/series.ts';
+import { Counter, exponential, Histogram } from '../../daemon/metrics/series.ts';
 import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
-
-/** `count` bounds, each `factor` times the one before. */
-const exponential = (first: number, factor: number, count: number): number[] =>
-  Array.from({ length: count }, (_, index) => Number((first * factor ** index).toPrecision(12)));
 
 /** Upstream's buckets, in seconds. */
 const RUNTIME_BUCKETS = exponential(0.005, 2.5, 14);
 const WORK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** From 0.1 to 40 s. */
 const DRA_BUCKETS = exponential(0.1, 400 ** (1 / 14), 15);
-const START_BUCKETS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600];
+const START_BUCKETS = [
+  ...[0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600],
+  ...[900, 1200, 1800, 2700, 3600],
+];
+const STORAGE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 50, 120, 300, 600];
+/** The kubelet's names of the steps of volumes. */
+const STORAGE_OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['MountVolume.SetUp', 'volume_mount'],
+  ['MountVolume.MountDevice', 'volume_mount_device'],
+  ['UnmountVolume.TearDown', 'volume_unmount'],
+  ['UnmountVolume.UnmountDevice', 'unmount_device'],
+  ['NodeExpand.NodeExpandVolume', 'volume_fs_resize'],
+]);
+
+const OTHER_PLUGIN = 'other';
+const VOLUME_PLUGINS = [
+  ['emptyDir', 'kubernetes.io/empty-dir'],
+  ['hostPath', 'kubernetes.io/host-path'],
+  ['configMap', 'kubernetes.io/configmap'],
+  ['secret', 'kubernetes.io/secret'],
+  ['downwardAPI', 'kubernetes.io/downward-api'],
+  ['projected', 'kubernetes.io/projected'],
+  ['persistentVolumeClaim', 'kubernetes.io/persistent-claim'],
+  ['ephemeral', 'kubernetes.io/persistent-claim'],
+  ['csi', 'kubernetes.io/csi'],
+  ['nfs', 'kubernetes.io/nfs'],
+] as const;
 
 export interface MetricsPart {
   write(to: Exposition): void;
@@ -41,6 +66,32 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     'Time to carry out what a pod needs.',
     WORK_BUCKETS,
     ['operation_type'],
+  );
+  readonly #relists = new Histogram(
+    'kubelet_pleg_relist_duration_seconds',
+    'Time to list all sandboxes and containers.',
+    WORK_BUCKETS,
+  );
+  readonly #relistIntervals = new Histogram(
+    'kubelet_pleg_relist_interval_seconds',
+    'Time between two lists of all sandboxes and containers.',
+    WORK_BUCKETS,
+  );
+  #relistedMs: number | undefined;
+  readonly #evictions = new Counter('kubelet_evictions', 'Evicted pods, by the signal that led to it.', [
+    'eviction_signal',
+  ]);
+  readonly #cgroups = new Histogram(
+    'kubelet_cgroup_manager_duration_seconds',
+    'Time to change cgroups.',
+    WORK_BUCKETS,
+    ['operation_type'],
+  );
+  readonly #storage = new Histogram(
+    'storage_operation_duration_seconds',
+    'Time that steps of volumes took.',
+    STORAGE_BUCKETS,
+    ['volume_plugin', 'operation_name', 'status', 'migrated'],
   );
   readonly #calls = new Counter('kubelet_runtime_operations_total', 'Calls of the container runtime.', [
     'operation_type',
@@ -107,6 +158,22 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
     this.#podWork.observe(seconds, operation);
   }
 
+  relisted(seconds: number): void {
+    const now = performance.now();
+    this.#relists.observe(seconds);
+    if (this.#relistedMs !== undefined) this.#relistIntervals.observe((now - this.#relistedMs) / 1000);
+    this.#relistedMs = now;
+  }
+
+  readonly evicted = (cause: string): void => this.#evictions.increase(cause);
+
+  readonly cgroupChanged: MeasureCgroup = (operation, seconds) => this.#cgroups.observe(seconds, operation);
+
+  readonly volumeStep: MeasureStep = (plugin, step, seconds, failed) => {
+    const operation = STORAGE_OPERATIONS.get(step);
+    if (operation) this.#storage.observe(seconds, plugin, operation, failed ? 'fail-unknown' : 'success', 'false');
+  };
+
   probed({ metadata }: Pod, container: string, probe: string, outcome: ProbeOutcome): void {
     const { name = '', namespace = '', uid = '' } = metadata ?? {};
     this.#probes.increase(probe, outcome, container, name, namespace, uid);
@@ -149,14 +216,13 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
 
   async text(pods: PodDirectory, more: (to: Exposition) => void = () => undefined): Promise<string> {
     const to = new Exposition();
-    const { major, minor, gitVersion } = kubernetesVersion;
-    to.family('kubernetes_build_info', 'gauge', 'The version of Kubernetes that this agent speaks.');
-    to.sample('kubernetes_build_info', { major, minor, git_version: gitVersion }, 1);
+    writeBuildInfo(to);
     to.family('kubelet_node_name', 'gauge', 'The name of the node; the count is always 1.');
     to.sample('kubelet_node_name', { node: this.#nodeName }, 1);
     writeRunning(to, pods.list());
-    this.#podStarts.write(to);
-    this.#podWork.write(to);
+    writeVolumeCounts(to, pods.list());
+    for (const metric of [this.#podStarts, this.#podWork, this.#relists, this.#relistIntervals]) metric.write(to);
+    for (const metric of [this.#evictions, this.#cgroups, this.#storage]) metric.write(to);
     this.#calls.write(to);
     this.#failedCalls.write(to);
     this.#callDurations.write(to);
@@ -184,7 +250,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics, DeviceMetrics, 
 
   #writeCertificates(to: Exposition): void {
     const left = (purpose: CertificatePurpose): number =>
-      Math.floor(((this.#certificatesEndMs[purpose] ?? Infinity) - Date.now()) / 1000);
+      Math.floor(msUntil(this.#certificatesEndMs[purpose] ?? Infinity) / 1000);
     to.single(
       ...(['kubelet_certificate_manager_client_ttl_seconds', 'gauge'] as const),
       'Seconds until the client certificate expires.',
@@ -223,6 +289,29 @@ function writeRunning(to: Exposition, pods: readonly Pod[]): void {
   to.family('kubelet_running_containers', 'gauge', 'Containers by what they do.');
   for (const [state, count] of Object.entries(byState))
     to.sample('kubelet_running_containers', { container_state: state }, count);
+}
+
+/** Of pods that have not ended; those whose containers have been created have their volumes. */
+function writeVolumeCounts(to: Exposition, pods: readonly Pod[]): void {
+  const name = 'volume_manager_total_volumes';
+  const counts = new Map<string, { desired: number; actual: number }>();
+  for (const { spec, status } of pods) {
+    if (status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
+    const { initContainerStatuses = [], containerStatuses = [] } = status ?? {};
+    const areMounted = [...initContainerStatuses, ...containerStatuses].some(({ containerID }) => containerID);
+    for (const volume of spec?.volumes ?? []) {
+      const plugin = VOLUME_PLUGINS.find(([field]) => volume[field] !== undefined)?.[1] ?? OTHER_PLUGIN;
+      const count = counts.get(plugin) ?? { desired: 0, actual: 0 };
+      counts.set(plugin, count);
+      count.desired++;
+      if (areMounted) count.actual++;
+    }
+  }
+  to.family(name, 'gauge', 'Volumes of pods by plugin: wanted, and mounted.');
+  for (const [plugin, { desired, actual }] of counts) {
+    to.sample(name, { plugin_name: plugin, state: 'desired_state_of_world' }, desired);
+    to.sample(name, { plugin_name: plugin, state: 'actual_state_of_world' }, actual);
+  }
 }
 
 /** Undefined for a container that has not been observed yet. */

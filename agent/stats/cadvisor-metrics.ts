@@ -1,4 +1,5 @@
 /** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts use, with its names and labels. */
+import type { DeviceIo } from '../host/cgroup-io.ts';
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
 import { PAUSE_IMAGE } from '../images/bundled.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
@@ -96,6 +97,13 @@ const NETWORK: readonly (readonly [name: string, help: string, value: (of: Inter
   ['container_network_transmit_errors_total', 'Errors while sending.', ({ txErrors }) => txErrors],
 ];
 
+const IO: readonly (readonly [name: string, help: string, value: (of: DeviceIo) => number])[] = [
+  ['container_fs_reads_bytes_total', 'Bytes read from disks.', ({ readBytes }) => readBytes],
+  ['container_fs_reads_total', 'Reads from disks.', ({ reads }) => reads],
+  ['container_fs_writes_bytes_total', 'Bytes written to disks.', ({ writtenBytes }) => writtenBytes],
+  ['container_fs_writes_total', 'Writes to disks.', ({ writes }) => writes],
+];
+
 export interface CadvisorInput {
   readonly host: HostUsage;
   readonly processors: number;
@@ -105,10 +113,13 @@ export interface CadvisorInput {
   readonly all: Measured | undefined;
   readonly pods: readonly PodUsage[];
   readonly failed: boolean;
+  /** Names of disks by their numbers. */
+  readonly devices: ReadonlyMap<string, string>;
 }
 
 /** Pure. */
-export function cadvisorMetrics({ host, processors, atMs, hostInterfaces, all, pods, failed }: CadvisorInput): string {
+export function cadvisorMetrics(input: CadvisorInput): string {
+  const { host, processors, atMs, hostInterfaces, all, pods, failed, devices } = input;
   const rows: Row[] = [
     { labels: labelText(labels('/')), measured: wholeHost(host, atMs), startedAtMs: host.bootedAtMs },
   ];
@@ -130,6 +141,13 @@ export function cadvisorMetrics({ host, processors, atMs, hostInterfaces, all, p
   for (const [name, help, value] of NETWORK) {
     to.family(name, 'counter', help);
     for (const row of network) to.sample(name, row.labels, value(row.counters), row.atMs);
+  }
+  for (const [name, help, value] of IO) {
+    to.family(name, 'counter', help);
+    for (const { labels: of, measured } of rows) {
+      for (const io of measured.io ?? [])
+        to.sample(name, `{device="${devices.get(io.device) ?? io.device}",${of.slice(1)}`, value(io), measured.atMs);
+    }
   }
   to.single('machine_cpu_cores', 'gauge', 'Logical processors.', processors);
   to.single('machine_memory_bytes', 'gauge', 'Memory of the machine in bytes.', host.memoryTotalBytes);

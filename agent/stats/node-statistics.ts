@@ -5,6 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import { CriError } from '../cri/rpc-error.ts';
 import type { ContainerStats } from '../cri/types.ts';
+import { readDeviceNames } from '../host/cgroup-io.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
 import { findListener, readDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
@@ -13,6 +14,7 @@ import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { StatisticsSource } from '../server/documents.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
+import { HealthMetrics } from '../../daemon/metrics/health-metrics.ts';
 import { cadvisorMetrics } from './cadvisor-metrics.ts';
 import { CpuRates } from './cpu-rates.ts';
 import { diskUsageOf, writableLayers, type DiskUsage } from './disk-usage.ts';
@@ -41,6 +43,7 @@ const RUNTIME_LIMIT_MS = 5_000;
 export class NodeStatistics implements StatisticsSource {
   readonly #options: NodeStatisticsOptions;
   readonly #rates = new CpuRates();
+  readonly #health = new HealthMetrics();
   #runtimePid: number | undefined;
 
   constructor(options: NodeStatisticsOptions) {
@@ -82,11 +85,12 @@ export class NodeStatistics implements StatisticsSource {
     const [host, interfaces, all, { pods, failed }] = await Promise.all([
       readHostUsage(),
       readInterfaces('self'),
-      measure(cgroups, cgroups.topPath(), { cpu: true }),
-      this.#readPods({ cpu: true, network: true }),
+      measure(cgroups, cgroups.topPath(), { cpu: true, io: true }),
+      this.#readPods({ cpu: true, io: true, network: true }),
     ]);
     const processors = countProcessors();
-    return cadvisorMetrics({ host, processors, atMs: Date.now(), hostInterfaces: interfaces ?? [], all, pods, failed });
+    const read = { host, processors, atMs: Date.now(), hostInterfaces: interfaces ?? [], all, pods, failed };
+    return cadvisorMetrics({ ...read, devices: readDeviceNames() });
   }
 
   async metrics(): Promise<string> {
@@ -94,6 +98,11 @@ export class NodeStatistics implements StatisticsSource {
     const withClaims = pods.filter((pod) => podClaims(pod).length > 0);
     const volumes = await this.#options.volumes.measure(withClaims);
     return this.#options.metrics.text(this.#options.pods, (to) => writeVolumes(to, withClaims, volumes));
+  }
+
+  healthMetrics(isHealthy: boolean): string {
+    this.#health.checked('healthz', 'syncloop', isHealthy);
+    return this.#health.text();
   }
 
   probeMetrics(): string {

@@ -4,6 +4,7 @@ import { runtimeIdOf } from '../pods/status/container-id.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import { readIo, type DeviceIo } from '../host/cgroup-io.ts';
 import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../host/cgroup-usage.ts';
 import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
 
@@ -15,6 +16,8 @@ export interface Measured {
   readonly usage: CgroupUsage;
   /** When requested. */
   readonly cpu?: CpuUsage;
+  /** Likewise. */
+  readonly io?: readonly DeviceIo[];
 }
 
 export interface ContainerUsage extends Measured {
@@ -44,6 +47,7 @@ export interface PodUsage {
 export interface Detail {
   /** How CPU time was spent and limited. */
   readonly cpu?: boolean;
+  readonly io?: boolean;
   readonly network?: boolean;
 }
 
@@ -99,7 +103,7 @@ export async function measure(cgroups: PodCgroups, cgroup: string, detail: Detai
     readUsage(cgroups.tree, cgroup),
     detail.cpu ? readCpuUsage(cgroups.tree, cgroup) : undefined,
   ]);
-  return usage && { cgroup, atMs: Date.now(), usage, cpu };
+  return usage && { cgroup, atMs: Date.now(), usage, cpu, ...(detail.io && { io: readIo(cgroups.tree, cgroup) }) };
 }
 
 /** The sandbox's own process is in the pod's network namespace for as long as there is one. */

@@ -71,7 +71,7 @@ function nodeStats(input: SummaryInput): object {
     fs: fsStats(disks.node, { usedBytes: usedBytes(disks.node), inodesUsed: usedInodes(disks.node) }, atMs),
     runtime: { ...(disks.images && { imageFs: fsStats(disks.images, disks.images.held, atMs) }) },
     rlimit: { time: at, maxpid: host.maxPid, curproc: host.threads },
-    swap: { time: at, swapUsageBytes: host.swapUsedBytes },
+    swap: { time: at, swapAvailableBytes: host.swapAvailableBytes, swapUsageBytes: host.swapUsedBytes },
   };
 }
 

@@ -41,7 +41,7 @@ export async function carryOut(
 ): Promise<UpgradeOutcome | undefined> {
   const record = await versions.record();
   if (!record) return undefined;
-  const { from, to, healthySeconds } = record;
+  const { from, to, healthySeconds, attempt } = record;
   let { reason } = record;
   const limitMs = healthySeconds * 1000;
   if (reason === undefined) {
@@ -57,7 +57,12 @@ export async function carryOut(
   const trouble =
     reason === undefined ? undefined : await putInPlace(from, { limitMs: backMs, ...pace }, versions, host, signal);
   if (reason === undefined) await versions.setPrevious(from);
-  const outcome = { from, to, ...(reason !== undefined && { reason }), ...(trouble !== undefined && { trouble }) };
+  const outcome: UpgradeOutcome = {
+    ...{ from, to },
+    ...(reason !== undefined && { reason }),
+    ...(trouble !== undefined && { trouble }),
+    ...(attempt !== undefined && { attempt }),
+  };
   await versions.finish(outcome);
   await versions.prune();
   logger.info(outcome, reason === undefined ? 'upgraded' : 'the version before runs again');
@@ -72,6 +77,7 @@ async function putInPlace(
   host: UpgradeHost,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  if (!(await versions.has(id))) return `${id} is not on this host any more`;
   await versions.switchTo(id);
   await host.installUnits(versions.pathOf(id));
   const units = await host.units();

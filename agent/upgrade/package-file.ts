@@ -8,7 +8,7 @@ import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { arch } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 import { readTextIfThere } from '../host/files.ts';
 import { HostError } from '../host/host-error.ts';
 import { run } from '../host/run.ts';
@@ -32,9 +32,38 @@ export async function unpackPackage(
   versions: Versions,
   signal: AbortSignal,
 ): Promise<string> {
-  await using handle = await open(file).catch((error: Error) => {
+  await using handle = await openPackage(file);
+  const digest = await verify(handle, file, checksum);
+  const incoming = await versions.makeIncoming();
+  try {
+    const again = createHash('sha256');
+    await unpack(bytesOf(handle, again), incoming);
+    // Somebody may have written to it meanwhile.
+    if (again.digest('hex') !== digest) throw new HostError(`${file} has changed while it was read`);
+    const id = `${await versionOf(incoming)}-${digest.slice(0, 8)}`;
+    if (!isVersionId(id)) throw new HostError(`${file} has a version that cannot be one: ${id}`);
+    await unpackNode(incoming);
+    await checkRuns(incoming, signal);
+    if (!(await versions.has(id))) await versions.adopt(incoming, id);
+    return id;
+  } finally {
+    await versions.dropIncoming();
+  }
+}
+
+/** The SHA-256 of a package, hexadecimal, which is the one that its checksum names. Throws HostError. */
+export async function packageDigest(file: string, checksum: string | undefined): Promise<string> {
+  await using handle = await openPackage(file);
+  // The file stays open until then.
+  return await verify(handle, file, checksum);
+}
+
+const openPackage = (file: string): Promise<FileHandle> =>
+  open(file).catch((error: Error) => {
     throw new HostError(`failed to open ${file}: ${error.message}`, { cause: error });
   });
+
+async function verify(handle: FileHandle, file: string, checksum: string | undefined): Promise<string> {
   const expected = await checksumOf(file, checksum);
   const found = createHash('sha256');
   for await (const chunk of bytesOf(handle)) found.update(chunk);
@@ -43,21 +72,7 @@ export async function unpackPackage(
     throw new HostError(
       `${file} has the checksum sha256:${digest}, not sha256:${expected}: it is damaged, or another file`,
     );
-  const incoming = await versions.makeIncoming();
-  try {
-    const again = createHash('sha256');
-    await unpack(bytesOf(handle, again), incoming);
-    // Somebody may have written to it meanwhile.
-    if (again.digest('hex') !== expected) throw new HostError(`${file} has changed while it was read`);
-    const id = `${await versionOf(incoming)}-${digest.slice(0, 8)}`;
-    if (!isVersionId(id)) throw new HostError(`${file} has a version that cannot be one: ${id}`);
-    await unpackNode(incoming);
-    await checkRuns(incoming, signal);
-    if (!(await versions.all()).includes(id)) await versions.adopt(incoming, id);
-    return id;
-  } finally {
-    await versions.dropIncoming();
-  }
+  return digest;
 }
 
 /** As `sha256sum` writes it, which is what lies beside each package. */
@@ -80,12 +95,17 @@ async function* bytesOf(handle: FileHandle, hash?: Hash): AsyncGenerator<Buffer>
   }
 }
 
-/** The parts of the package, from the one folder that is in it. The archive is read to its end. */
-async function unpack(archive: AsyncIterable<Buffer>, to: string): Promise<void> {
+/** What cannot be read fails what is made of it: an error that nobody hears of would end the process. */
+function unzip(archive: AsyncIterable<Buffer>): Gunzip {
   const source = Readable.from(archive);
   const unzipped = createGunzip();
   source.on('error', (error) => unzipped.destroy(error));
-  source.pipe(unzipped);
+  return source.pipe(unzipped);
+}
+
+/** The parts of the package, from the one folder that is in it. The archive is read to its end. */
+async function unpack(archive: AsyncIterable<Buffer>, to: string): Promise<void> {
+  const unzipped = unzip(archive);
   const wanted = `-linux-${arch()}`;
   let top: string | undefined;
   try {
@@ -119,7 +139,8 @@ async function write(entry: TarEntry, file: string): Promise<void> {
 async function writeNew(file: string, content: AsyncIterable<Buffer>, mode: number): Promise<void> {
   await using written = await open(file, 'wx', mode);
   await written.chmod(mode);
-  for await (const chunk of content) await written.write(chunk);
+  // Not `write`, which may write a part of it where the disk is nearly full.
+  for await (const chunk of content) await written.appendFile(chunk);
   await written.sync();
 }
 
@@ -135,17 +156,23 @@ async function unpackNode(folder: string): Promise<void> {
   const from = path.join(folder, 'bin/node.from');
   const [blob = '', member = ''] = ((await readTextIfThere(from)) ?? '').trim().split(' ');
   if (blob === '') return;
+  const wanted = (name: string): string => name.replace(/^\.\//, '');
   const image = createReadStream(path.join(folder, 'images/ingress.tar'));
-  for await (const entry of tarEntries(image, LIMITS)) {
-    if (entry.name !== blob.replace(/^\.\//, '')) continue;
-    const layer = Readable.from(entry.content).pipe(createGunzip());
-    for await (const file of tarEntries(layer, LIMITS)) {
-      if (file.name !== member.replace(/^\.\//, '')) continue;
-      await writeNew(path.join(folder, 'bin/node.new'), file.content, 0o755);
-      await rename(path.join(folder, 'bin/node.new'), path.join(folder, 'bin/node'));
-      image.destroy();
-      return;
+  try {
+    for await (const entry of tarEntries(image, LIMITS)) {
+      if (entry.name !== wanted(blob)) continue;
+      for await (const file of tarEntries(unzip(entry.content), LIMITS)) {
+        if (file.name !== wanted(member)) continue;
+        await writeNew(path.join(folder, 'bin/node.new'), file.content, 0o755);
+        await rename(path.join(folder, 'bin/node.new'), path.join(folder, 'bin/node'));
+        return;
+      }
     }
+  } catch (error) {
+    if (error instanceof HostError) throw error;
+    throw new HostError(`the Node.js of the package cannot be unpacked: ${(error as Error).message}`, { cause: error });
+  } finally {
+    image.destroy();
   }
   throw new HostError('the package has no Node.js where it says that it has');
 }

@@ -2,15 +2,22 @@
  * The versions of the program on this host, beside each other: a folder each, and links that say which one runs. What is changed, is
  * changed by renaming one link or file: a crash leaves the old or the new one.
  */
-import { mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { isJsonObject } from '../../api/machinery/own.ts';
 import { hasCode, readTextIfThere } from '../host/files.ts';
+import { HostError } from '../host/host-error.ts';
 
 /** `1.2.3-0123abcd`: the version, and the beginning of a hash that tells builds of it apart. scripts/install.sh makes the same. */
 const ID = /^\d+\.\d+\.\d+[0-9A-Za-z.+-]{0,64}-[0-9a-f]{8}$/;
 export const isVersionId = (text: string): boolean => ID.test(text) && !text.includes('..');
+
+/** By which everything finds the program, as scripts/host.sh has it. */
+export const PROGRAM_LINK = '/usr/local/lib/kedge';
+/** Carries upgrades out. */
+export const UPGRADE_UNIT = 'kedge-upgrade.service';
 
 const RECORD = 'upgrade.json';
 const OUTCOME = 'last-upgrade.json';
@@ -28,6 +35,8 @@ export interface UpgradeRecord {
   readonly reason?: string;
   /** How long a version may take until it is healthy. */
   readonly healthySeconds: number;
+  /** Of an upgrade that the node was asked for (`api/domain/node-upgrade.ts`). */
+  readonly attempt?: string;
 }
 
 export interface UpgradeOutcome {
@@ -37,6 +46,13 @@ export interface UpgradeOutcome {
   readonly reason?: string;
   /** Of the version before, when that is not healthy either. */
   readonly trouble?: string;
+  readonly attempt?: string;
+}
+
+/** Of one that has gone back. */
+export function outcomeSentence({ from, to, reason, trouble }: UpgradeOutcome): string {
+  const also = trouble === undefined ? 'which is well' : `which is not well either: ${trouble}`;
+  return `${to} was not well, so that ${from} runs again, ${also}. The reason: ${reason ?? 'unknown'}`;
 }
 
 export class Versions {
@@ -97,7 +113,7 @@ export class Versions {
       if (name.startsWith(INCOMING) && !isOfAnother(Number(name.slice(INCOMING.length))))
         await rm(path.join(this.folder, name), { recursive: true });
     const made = path.join(this.folder, `${INCOMING}${process.pid}`);
-    await mkdir(made);
+    await mkdir(made, { mode: 0o755 });
     return made;
   }
 
@@ -122,11 +138,37 @@ export class Versions {
   async record(): Promise<UpgradeRecord | undefined> {
     const read = await this.#read(RECORD);
     if (read === undefined) return undefined;
-    const { from, to, reason, healthySeconds } = read;
+    const { from, to, reason, healthySeconds, attempt } = read;
     const isText = (value: unknown): value is string => typeof value === 'string';
     if (!isText(from) || !isText(to) || !isVersionId(from) || !isVersionId(to) || typeof healthySeconds !== 'number')
       throw new Error(`${path.join(this.folder, RECORD)} is damaged: remove it`);
-    return { from, to, healthySeconds, ...(isText(reason) && { reason }) };
+    return { from, to, healthySeconds, ...(isText(reason) && { reason }), ...(isText(attempt) && { attempt }) };
+  }
+
+  /**
+   * Records an upgrade, of which there is one at a time. Throws HostError when there is another one, or one has come to its end since this
+   * one has looked: then what it goes from runs no more, or what it goes to may have been removed.
+   */
+  async begin(record: UpgradeRecord): Promise<void> {
+    const mine = path.join(this.folder, `${RECORD}.${randomUUID()}`);
+    try {
+      await this.#write(path.basename(mine), record);
+      // Unlike a rename, it fails where there is a file.
+      await link(mine, path.join(this.folder, RECORD));
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+      throw new HostError('another upgrade is being carried out', { cause: error });
+    } finally {
+      await rm(mine, { force: true });
+    }
+    await syncFolder(this.folder);
+    if ((await this.current()) === record.from && (await this.has(record.to))) return;
+    await rm(path.join(this.folder, RECORD));
+    throw new HostError('another upgrade has been carried out meanwhile: run this again');
+  }
+
+  async has(id: string): Promise<boolean> {
+    return (await this.all()).includes(id);
   }
 
   async setRecord(record: UpgradeRecord): Promise<void> {

@@ -7,7 +7,7 @@ import { expandWith } from '../../api/domain/expansion.ts';
 import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError } from './framework/volume-type.ts';
-import type { ContainerDevice, ContainerMount } from './pod-volumes.ts';
+import type { ContainerDevice, ContainerMount, VolumeImage } from './pod-volumes.ts';
 import type { Container, Pod, Volume, VolumeMount } from '../../api/types/core/v1.gen.ts';
 
 const PROPAGATION = { None: 'private', HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' } as const;
@@ -22,6 +22,8 @@ export interface MountsOptions {
   readonly podDirectory: string;
   /** The container's environment, which `subPathExpr` may name. */
   readonly env: Readonly<Record<string, string>>;
+  /** Of the image volumes that the container mounts, by volume. */
+  readonly images: ReadonlyMap<string, VolumeImage>;
   readonly helper: VolumeHelper;
   readonly signal: AbortSignal;
 }
@@ -41,6 +43,8 @@ export function containerMounts(pod: Pod, container: Container, options: MountsO
       const source = type.hostPath(volume, place);
       if (source === undefined)
         throw new VolumeError(`volume ${volume.name} has volumeMode Block, but is specified in volumeMounts`);
+      const image = options.images.get(volume.name);
+      if (image && !(await mountImage(pod, volume, record, image, options))) return imageMount(mount, image, options);
       const target = join(podDirectory, SUB_PATHS, volume.name, container.name, String(index));
       return {
         containerPath: mount.mountPath,
@@ -51,6 +55,41 @@ export function containerMounts(pod: Pod, container: Container, options: MountsO
     }),
   );
 }
+
+/** Resolves to false where the runtime mounts the image by itself. */
+const mountImage = (
+  pod: Pod,
+  volume: Volume,
+  record: PublishRecord,
+  image: VolumeImage,
+  { runner, helper, signal }: MountsOptions,
+): Promise<boolean> => runner.mountImage(pod, volume, record, image.id, { helper, mounted: new Set(), signal });
+
+/** A mount that the runtime makes. It looks for the subPath itself. */
+function imageMount(mount: VolumeMount, image: VolumeImage, { env }: MountsOptions): ContainerMount {
+  const imageSubPath = subPathOf(mount, env);
+  if (imageSubPath.startsWith('/') || imageSubPath.split('/').includes('..'))
+    throw new VolumeError(`subPath ${JSON.stringify(imageSubPath)} of volumeMount "${mount.name}" leaves the volume`);
+  return {
+    ...{ containerPath: mount.mountPath, hostPath: '', image, readonly: true },
+    ...(imageSubPath !== '' && { imageSubPath }),
+    propagation: PROPAGATION[mount.mountPropagation ?? 'None'],
+  };
+}
+
+/** Empty for the whole volume. Throws VolumeError for an expression that cannot be expanded. */
+function subPathOf(mount: VolumeMount, env: Readonly<Record<string, string>>): string {
+  try {
+    return mount.subPathExpr ? expandSubPath(mount.subPathExpr, env) : (mount.subPath ?? '');
+  } catch (error) {
+    throw subPathError(mount, error);
+  }
+}
+
+const subPathError = ({ name }: VolumeMount, error: unknown): VolumeError => {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new VolumeError(`failed to prepare subPath for volumeMount "${name}": ${reason}`, { cause: error });
+};
 
 /** Throws VolumeError for a volume that the pod does not have, or that is not ready. */
 function readyVolume(
@@ -91,9 +130,9 @@ async function bindIfSubPath(
   target: string,
   { env, helper, signal }: MountsOptions,
 ): Promise<string> {
+  const subPath = subPathOf(mount, env);
+  if (subPath === '') return source;
   try {
-    const subPath = mount.subPathExpr ? expandSubPath(mount.subPathExpr, env) : mount.subPath;
-    if (!subPath) return source;
     if (isAgentWritten) await bindSubPath(source, subPath, target, signal);
     else {
       const [response] = await helper([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
@@ -102,8 +141,7 @@ async function bindIfSubPath(
     return target;
   } catch (error) {
     signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new VolumeError(`failed to prepare subPath for volumeMount "${mount.name}": ${reason}`, { cause: error });
+    throw subPathError(mount, error);
   }
 }
 

@@ -13,7 +13,7 @@ import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError, type VolumeUsage } from './framework/volume-type.ts';
 import { isResponding, nfsMountsAt } from './unresponsive.ts';
-import type { ContainerDevice, ContainerMount, PodVolumes } from './pod-volumes.ts';
+import type { ContainerDevice, ContainerMount, PodVolumes, VolumeImage } from './pod-volumes.ts';
 import type { PodObjectSource } from './written/api-object-source.ts';
 import type { ServiceAccountTokens } from './written/service-account-tokens.ts';
 import type { Container, Pod, Volume } from '../../api/types/core/v1.gen.ts';
@@ -114,10 +114,10 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const token = this.#options.tokens.nextDueAt(podUid);
     const { runner } = this.#options;
     const isRefreshed = [...state.ready.values()].some((record) => runner.isRefreshed(record));
-    const due = Math.min(token ?? Infinity, isRefreshed ? Date.now() + REFRESH_MS : Infinity);
+    const due = Math.min(token ?? Infinity, isRefreshed ? performance.now() + REFRESH_MS : Infinity);
     if (due === Infinity) return;
-    // A timer counts whole milliseconds, by another clock: it may end one before the token is due.
-    const wait = Math.min(Math.max(0, Math.ceil(due - Date.now())) + 1, MAX_TIMER_MS);
+    // A timer counts whole milliseconds: it may end one before the token is due.
+    const wait = Math.min(Math.max(0, Math.ceil(due - performance.now())) + 1, MAX_TIMER_MS);
     state.refreshTimer = setTimeout(() => this.#options.onStale(podUid), wait).unref();
   }
 
@@ -126,6 +126,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     container: Container,
     signal: AbortSignal,
     env: Readonly<Record<string, string>> = {},
+    images: ReadonlyMap<string, VolumeImage> = new Map(),
   ): Promise<ContainerMount[]> {
     const { helper, ready } = this.#stateOf(uidOf(pod));
     const { runner } = this.#options;
@@ -134,9 +135,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
       runner,
       ready,
       podDirectory: this.podDirectory(uidOf(pod)),
-      env,
-      helper,
-      signal,
+      ...{ env, images, helper, signal },
     });
   }
 

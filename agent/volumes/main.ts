@@ -8,6 +8,7 @@ import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/client.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
+import type { ImageMounts } from '../images/image-mounts.ts';
 import type { PluginHandler } from '../plugins/plugin-registrations.ts';
 import type { Attachments } from './csi/attachments.ts';
 import { CsiClaims } from './csi/csi-claims.ts';
@@ -16,13 +17,14 @@ import { inlineCsi } from './csi/csi-inline.ts';
 import { CsiNodeObject } from './csi/csi-node-object.ts';
 import { CsiSteps } from './csi/csi-steps.ts';
 import { CsiPaths, csiVolumeIn } from './csi/csi-volume.ts';
-import { VolumeRunner } from './framework/volume-runner.ts';
+import { VolumeRunner, type MeasureStep } from './framework/volume-runner.ts';
 import { apiClaimSource } from './claims/api-claim-source.ts';
 import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { DirectoryMeter } from '../host/directory-usage.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
+import { image } from './local/image.ts';
 import { NfsDirectories } from './nfs/nfs-directories.ts';
 import { nfs } from './nfs/nfs.ts';
 import { LocalPaths } from './claims/local-paths.ts';
@@ -44,6 +46,10 @@ export interface VolumesOptions {
   /** The content of a pod's volumes is out of date. */
   readonly onStale: (podUid: string) => void;
   readonly attachments: Attachments;
+  /** Called at the end of every step of a volume, for metrics. */
+  readonly measured?: MeasureStep;
+  /** Without it, pods cannot have image volumes. */
+  readonly images?: ImageMounts;
   readonly logger: Logger;
   /** A helper process of the agent's own program when absent. */
   readonly helper?: VolumeHelper;
@@ -84,7 +90,7 @@ export const localPathDirectory = (dataDir: string): string => join(dataDir, 'lo
 const DRIVER_DIRECTORY_MODE = 0o750;
 
 export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
-  const { client, nodeName, dataDir, kubeletDir, allocatable, onStale, attachments, logger } = options;
+  const { client, nodeName, dataDir, kubeletDir, allocatable, onStale, attachments, images, logger } = options;
   const { helper = volumeHelper(ownCommand('volume-helper')), nfsHelper = ownCommand('nfs-directory') } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
@@ -109,8 +115,16 @@ export async function createVolumes(options: VolumesOptions): Promise<Volumes> {
   );
 
   const directories = volumeDirectories(dataDir);
-  const types = [emptyDir(meter), hostPath, ...claims, inlineCsi(steps), nfs, ...written];
-  const runner = new VolumeRunner({ ...directories, types, logger });
+  const types = [
+    emptyDir(meter),
+    hostPath,
+    ...claims,
+    inlineCsi(steps),
+    nfs,
+    ...written,
+    ...(images ? [image(images)] : []),
+  ];
+  const runner = new VolumeRunner({ ...directories, types, measured: options.measured, logger });
   const { podsDirectory } = directories;
   const shared = { podsDirectory, driversPodsDirectory: paths.pods, runner, objects, tokens, helper, onStale, logger };
   const volumes = new HostPodVolumes(shared);

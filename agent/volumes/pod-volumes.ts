@@ -1,10 +1,21 @@
 /** The interface of volumes for pod workers. */
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
-/** A bind mount for a container, as the CRI takes it. */
+/** The image of an image volume, on this host. */
+export interface VolumeImage {
+  /** By the runtime's name for it. */
+  readonly id: string;
+  /** As the pod names it. */
+  readonly reference: string;
+}
+
+/** A mount for a container, as the CRI takes it: of a path of the host, or of an image. */
 export interface ContainerMount {
   readonly containerPath: string;
+  /** Empty for an image. */
   readonly hostPath: string;
+  readonly image?: VolumeImage;
+  readonly imageSubPath?: string;
   readonly readonly: boolean;
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional';
 }
@@ -25,13 +36,14 @@ export interface PodVolumes {
   setUp(pod: Pod, signal: AbortSignal): Promise<void>;
   /**
    * The mounts of one container, with subPath resolved so that it cannot leave its volume. After `setUp`. `env` is the
-   * container's environment, which `subPathExpr` may name.
+   * container's environment, which `subPathExpr` may name; `images` are those of the image volumes that it mounts, by volume.
    */
   mountsOf(
     pod: Pod,
     container: Container,
     signal: AbortSignal,
     env?: Readonly<Record<string, string>>,
+    images?: ReadonlyMap<string, VolumeImage>,
   ): Promise<ContainerMount[]>;
   /** The devices of one container: its volumes of volumeMode Block. After `setUp`. */
   devicesOf(pod: Pod, container: Container): ContainerDevice[];

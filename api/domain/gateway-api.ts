@@ -4,5 +4,5 @@ export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 export const GATEWAY_CLASS = 'kedge';
 export const GATEWAY_CONTROLLER = 'kedge.io/gateway-controller';
 /** The release of the Gateway API whose standard channel the definitions have. */
-export const GATEWAY_BUNDLE_VERSION = 'v1.4.1';
+export const GATEWAY_BUNDLE_VERSION = 'v1.6.1';
 export const BUNDLE_VERSION_ANNOTATION = 'gateway.networking.k8s.io/bundle-version';

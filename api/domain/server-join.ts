@@ -12,4 +12,6 @@ export interface ServerBundle {
   readonly files: Readonly<Record<string, string>>;
   /** PEM texts by the names of the files: keys and certificates that are the same on all servers. */
   readonly pki: Readonly<Record<string, string>>;
+  /** Client URLs of the members of an etcd that Kedge runs. */
+  readonly etcdMembers?: readonly string[];
 }

@@ -25,12 +25,12 @@ export class Extent {
     }
     this.#objects++;
     const object = value as Record<string, unknown>;
-    this.keys += Object.keys(object).length;
-    this.#check();
     for (const key in object) {
+      this.keys++;
       const inner = object[key];
       if (typeof inner === 'object') this.#add(inner, depth + 1);
     }
+    this.#check();
   }
 
   #check(): void {

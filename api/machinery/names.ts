@@ -21,6 +21,7 @@ const LABEL_VALUE_SYNTAX = new RegExp(`^(${QUALIFIED})?$`);
 const HTTP_HEADER_SYNTAX = new RegExp(`^${HTTP_HEADER}$`);
 const CONFIG_KEY_SYNTAX = new RegExp(`^${CONFIG_KEY}$`);
 const PRINTABLE_ASCII = /^[ -<>-~]*$/;
+const PORT_NAME_SYNTAX = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const PERCENT_SYNTAX = /^[0-9]+%$/;
 
 const MAX_LABEL = 63;
@@ -99,9 +100,8 @@ export function validateLabel1035Name(name: string, prefix = false): readonly st
 /** Anything that can be one segment of a path: names of RBAC objects. */
 export function validatePathSegmentName(name: string, prefix = false): readonly string[] {
   if (!prefix && (name === '.' || name === '..')) return [`may not be '${name}'`];
-  const errors: string[] = [];
-  for (const part of ['/', '%']) if (name.includes(part)) errors.push(`may not contain '${part}'`);
-  return orNothing(errors);
+  if (!name.includes('/') && !name.includes('%')) return NOTHING;
+  return ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`);
 }
 
 /** A label's or annotation's key, a finalizer, a resource name: `[prefix/]name`. */
@@ -152,13 +152,14 @@ export function validateLabelValue(value: string): readonly string[] {
 
 /** An IANA service name, as ports are named. */
 export function validatePortName(name: string): readonly string[] {
+  if (name.length <= MAX_PORT_NAME && PORT_NAME_SYNTAX.test(name) && /[a-z]/.test(name)) return NOTHING;
   const errors: string[] = [];
   if (name.length > MAX_PORT_NAME) errors.push(tooLong(MAX_PORT_NAME));
   if (!/^[-a-z0-9]+$/.test(name)) errors.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
   if (!/[a-z]/.test(name)) errors.push('must contain at least one letter (a-z)');
   if (name.includes('--')) errors.push('must not contain consecutive hyphens');
   if (name.startsWith('-') || name.endsWith('-')) errors.push('must not begin or end with a hyphen');
-  return orNothing(errors);
+  return errors;
 }
 
 export const validatePortNumber = (port: number): readonly string[] =>

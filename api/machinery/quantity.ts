@@ -113,8 +113,9 @@ export function roundUpToMilli(text: string): string {
 
 export function compareQuantities(a: string, b: string): -1 | 0 | 1 {
   if (a === b) return 0;
-  const [plainA, plainB] = [PLAIN.exec(a), PLAIN.exec(b)];
-  const areAlike = plainA && plainB && plainA[2] === plainB[2];
+  const plainA = PLAIN.exec(a);
+  const plainB = plainA && PLAIN.exec(b);
+  const areAlike = plainB && plainA[2] === plainB[2];
   const left = areAlike ? Number(plainA[1]) : parseQuantity(a).nano;
   const right = areAlike ? Number(plainB[1]) : parseQuantity(b).nano;
   return left < right ? -1 : left > right ? 1 : 0;
@@ -154,6 +155,10 @@ export function quantityMilliValue(text: string): number {
   }
   return Number(ceilDivide(parseQuantity(text).nano, 1_000_000n));
 }
+
+/** Whether it counts whole units, as bytes have to be. What is less than a thousandth counts as one. */
+export const isWholeQuantity = (text: string): boolean =>
+  (PLAIN.test(text) && !text.endsWith('m')) || quantityMilliValue(text) % 1000 === 0;
 
 export const isPositiveQuantity = (text: string): boolean => PLAIN.test(text) || parseQuantity(text).nano > 0n;
 export const isNegativeQuantity = (text: string): boolean => text.startsWith('-') && parseQuantity(text).nano < 0n;

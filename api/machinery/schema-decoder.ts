@@ -174,12 +174,10 @@ const duration: Compiled = scalar('v1.Duration', '0s', (value, state, owner) => 
 });
 
 const quantityOf = (canonical: (text: string) => string): Compiled =>
-  scalar('resource.Quantity', '0', (value, state, owner) => {
-    if (typeof value !== 'string' && typeof value !== 'number') {
-      throw mismatch(jsonType(value), 'resource.Quantity', state, owner);
-    }
+  scalar('resource.Quantity', '0', (value) => {
     try {
-      return canonical(typeof value === 'number' ? String(value) : value.trim());
+      // Other values are no quantity in upstream's words, either.
+      return canonical(typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : '');
     } catch (error) {
       if (error instanceof QuantityError) throw new DecodeError(error.message);
       throw error;
@@ -197,14 +195,16 @@ const base64: Compiled = scalar(
     const packed = /[\r\n]/.test(value) ? value.replace(/[\r\n]/g, '') : value;
     if (packed.length % 4 === 0 && BASE64.test(packed)) return packed;
     const bad = packed.search(/[^A-Za-z0-9+/]/);
-    throw new DecodeError(`illegal base64 data at input byte ${bad < 0 ? packed.length : bad}`);
+    // Go tells where the group begins that is not complete.
+    const at = bad < 0 ? packed.length - (packed.length % 4) : bad;
+    throw new DecodeError(`illegal base64 data at input byte ${at}`);
   },
   (value) => value === '',
 );
 
 const intOrString: Compiled = scalar('intstr.IntOrString', 0, (value, state, owner) => {
   if (typeof value === 'string') return value;
-  if (typeof value !== 'number') throw mismatch(jsonType(value), 'intstr.IntOrString', state, owner);
+  if (typeof value !== 'number') throw mismatch(jsonType(value), 'int32', state, owner);
   if (!Number.isInteger(value) || Math.abs(value) > MAX_INT32) {
     throw mismatch(`number ${value}`, 'int32', state, owner);
   }

@@ -2,9 +2,11 @@
 import { flatString } from './flat-string.ts';
 import { MICROS_LAYOUT, SECONDS_LAYOUT, parseTime } from './time-layout.ts';
 
-// The days that every month has: what these match needs no closer look once Date.parse has taken it.
-const SECONDS = /^\d{4}-\d\d-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\dZ$/;
-const MICROS = /^\d{4}-\d\d-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\d\.\d{6}Z$/;
+// The days that the months have in every year: what these match needs no closer look once Date.parse has taken it.
+const SECONDS =
+  /^\d{4}-(?:\d\d-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1\d)-(?:29|30)|(?:0[13578]|1[02])-31)T\d\d:\d\d:\d\dZ$/;
+const MICROS =
+  /^\d{4}-(?:\d\d-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1\d)-(?:29|30)|(?:0[13578]|1[02])-31)T\d\d:\d\d:\d\d\.\d{6}Z$/;
 
 /** The canonical form of an RFC 3339 time. Throws a TimeError for other text. */
 export function canonicalTime(text: string): string {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { timeGiven } from './replay.ts';
-import { printable } from '../output.ts';
+import { complain, print, printable } from '../output.ts';
 import { bytesText } from './table.ts';
 
 interface BundleFlags extends NodeFlags {
@@ -23,8 +23,8 @@ const bundle = (flags: BundleFlags): Promise<void> =>
     const sinceMs = 'at' in since ? since.at : now - since.ageMs;
     const file = resolve(flags.output ?? `kedge-bundle-${nodeNameOf(config)}-${stamp(now)}.tar.gz`);
     const { bytes, parts, missing } = await writeBundle({ config, file, sinceMs }, signal);
-    for (const [name, why] of missing) console.error(`kedge: without ${name}: ${printable(why)}`);
-    console.log(
+    for (const [name, why] of missing) complain(`without ${name}: ${printable(why)}`);
+    print(
       `${file}: ${parts} files, ${bytesText(bytes)}. Values of variables, commands and secrets are taken out; look through it before you pass it on.`,
     );
   });

@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
 import type { CheckedFinding } from '../../agent/inspect/doctor/finding.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
+import { withDeadline } from '../../client/deadline.ts';
 import { printable, print, printJson } from '../output.ts';
+import { userMessage } from '../plain-errors.ts';
+import { ending } from '../run-command.ts';
+import { exitsWithFindings } from '../usage.ts';
 
 /** The host is not fit to be a node; 1 is that of a command that failed. */
 const EXIT_UNFIT = 2;
 const MARKS = { ok: 'ok  ', warning: 'WARN', failure: 'FAIL' } as const;
 const INDENT = ' '.repeat(20);
+/** For members of which some do not answer. */
+const ETCD_LIMIT_MS = 15_000;
 
 /** A line per finding; below those that are not ok, what is wanted and how to mend it. The last line is the verdict. */
 export function doctorText(findings: readonly CheckedFinding[]): string {
@@ -25,12 +31,34 @@ export function doctorText(findings: readonly CheckedFinding[]): string {
   return [...lines, verdict].join('\n');
 }
 
+/** What is found of etcd, where this host has a server whose store that is, for root. */
+async function examineEtcd(signal: AbortSignal): Promise<CheckedFinding[]> {
+  const { givenServerConfig, serverConfigFile } = await import('../server-config.ts');
+  if (process.getuid?.() !== 0 || (await serverConfigFile(undefined)) === undefined) return [];
+  const check = 'etcd';
+  try {
+    const config = await givenServerConfig({});
+    if (config.store !== 'etcd' && config.etcd !== 'managed') return [];
+    const { readEtcdFacts } = await import('../etcd-facts.ts');
+    const { judgeEtcd } = await import('../etcd-health.ts');
+    const limit = { what: 'the members of etcd', limitMs: ETCD_LIMIT_MS, signal };
+    const facts = await withDeadline(limit, (within) => readEtcdFacts(config, within));
+    return judgeEtcd(facts).map((finding) => ({ check, ...finding }));
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const mend = 'systemctl status kedge-etcd and journalctl -u kedge-etcd; kedge server status says the same';
+    const found = `etcd cannot be asked: ${userMessage(error) ?? (error as Error).message}`;
+    return [{ check, level: 'failure', found, wanted: 'an answer of a member', mend }];
+  }
+}
+
 const doctor = (flags: NodeFlags): Promise<void> =>
   onNode('doctor', flags, async ({ config, signal }) => {
     checkOutput(flags.output, 'json');
     const { examineHost } = await import('../../agent/inspect/doctor/main.ts');
     const { isFit } = await import('../../agent/inspect/doctor/finding.ts');
-    const findings = await examineHost(config, signal);
+    const [host, etcd] = await Promise.all([examineHost(config, signal), examineEtcd(signal)]);
+    const findings = [...host, ...etcd];
     const fit = isFit(findings);
     if (flags.output === 'json') printJson({ fit, findings });
     else print(doctorText(findings));
@@ -39,9 +67,11 @@ const doctor = (flags: NodeFlags): Promise<void> =>
 
 /** `kedge doctor`: whether this host is fit to be a node. */
 export const doctorCommand = (): Command =>
-  nodeCommand(
-    'doctor',
-    `look at everything that a node needs of this host, before it joins or after, and say what is missing and how to mend it; exits with ${EXIT_UNFIT} when the host is not fit`,
+  exitsWithFindings(
+    nodeCommand(
+      'doctor',
+      `look at everything that a node needs of this host, before it joins or after, and say what is missing and how to mend it; exits with ${EXIT_UNFIT} when the host is not fit`,
+    ),
   )
     .option('-o, --output <form>', 'json')
-    .action(doctor);
+    .action(ending(doctor));

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { SessionStreams, TerminalSize } from '../../agent/inspect/container-session.ts';
 import { nodeCommand, onNode, type NodeFlags } from './node-command.ts';
+import { complain } from '../output.ts';
 
 interface ExecFlags extends NodeFlags {
   readonly namespace?: string;
@@ -30,8 +31,7 @@ const exec = (pod: string, command: readonly string[], flags: ExecFlags): Promis
     const { parsePodName } = await import('../../agent/inspect/pod-name.ts');
     const { execInPod } = await import('../../agent/inspect/pod-command.ts');
     const hasTerminal = flags.tty === true && process.stdin.isTTY && process.stdout.isTTY;
-    if (flags.tty === true && !hasTerminal)
-      console.error('kedge: stdin or stdout is no terminal, so the command gets none');
+    if (flags.tty === true && !hasTerminal) complain('stdin or stdout is no terminal, so the command gets none');
     const opened = hasTerminal ? openTerminal() : undefined;
     try {
       process.exitCode = await execInPod(

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { parseDuration } from '../../api/machinery/duration.ts';
-import { SettingsError } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 import { nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 
 interface LogsFlags extends NodeFlags {
@@ -17,7 +17,7 @@ interface LogsFlags extends NodeFlags {
 /** Throws SettingsError. */
 export function tailLines(text: string | undefined): number | undefined {
   if (text === undefined || text === '-1') return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw new SettingsError(`--tail must be a number of lines, not "${text}"`);
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--tail must be a number of lines, not "${text}"`);
   return Number(text);
 }
 
@@ -27,7 +27,7 @@ export function sinceMs(text: string | undefined, now: number): number | undefin
   const before = parseDuration(text);
   const time = before === undefined ? Date.parse(text) : now - before;
   if (Number.isNaN(time) || (before !== undefined && before < 0))
-    throw new SettingsError(`--since must be a duration such as 10m, or a time, not "${text}"`);
+    throw new UsageError(`--since must be a duration such as 10m, or a time, not "${text}"`);
   return time;
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import { requireRoot } from '../daemon.ts';
 import { complain } from '../output.ts';
 import { NODE_CONFIG_HELP, nodeSettings } from '../node-settings.ts';
-import { SettingsError } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 
 export interface NodeFlags {
   readonly config?: string;
@@ -60,5 +60,5 @@ export async function onNode(
 /** Throws SettingsError unless the form is one of these, or none is given. */
 export function checkOutput(output: string | undefined, ...forms: readonly string[]): void {
   if (output !== undefined && !forms.includes(output))
-    throw new SettingsError(`--output must be ${forms.join(' or ')}, not "${output}"`);
+    throw new UsageError(`--output must be ${forms.join(' or ')}, not "${output}"`);
 }

@@ -3,7 +3,7 @@ import type { ContainerView, PodView } from '../../agent/inspect/pod-view.ts';
 import { ageOf } from '../../api/machinery/duration.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { table } from './table.ts';
-import { print, printJson } from '../output.ts';
+import { complain, print, printJson } from '../output.ts';
 
 interface PsFlags extends NodeFlags {
   readonly namespace?: string;
@@ -53,7 +53,7 @@ const ps = (name: string | undefined, flags: PsFlags): Promise<void> =>
     if (flags.output === 'json') return printJson({ source, pods: chosen });
     if (source === 'runtime') {
       const { AGENT_STOPPED } = await import('../../agent/inspect/local-agent.ts');
-      console.error(`kedge: ${AGENT_STOPPED}; this is what the container runtime has`);
+      complain(`${AGENT_STOPPED}; this is what the container runtime has`);
     }
     print(chosen.length === 0 ? 'no pods' : psText(chosen, flags.output === 'wide', Date.now()));
   });

@@ -3,8 +3,9 @@ import type { Selection, TimeBound } from '../../agent/recorder/selection.ts';
 import type { StoryLine } from '../../agent/recorder/story.ts';
 import type { ReadRecord } from '../../agent/recorder/read-records.ts';
 import { parseDuration } from '../../api/machinery/duration.ts';
-import { SettingsError } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
+import { print } from '../output.ts';
 
 interface ReplayFlags extends NodeFlags {
   readonly pod?: string;
@@ -22,15 +23,13 @@ export function timeGiven(flag: string, text: string): { readonly at: number } |
   if (ageMs !== undefined && ageMs >= 0) return { ageMs };
   const at = ageMs === undefined ? Date.parse(text) : NaN;
   if (!Number.isNaN(at)) return { at };
-  throw new SettingsError(
-    `${flag} must be a duration such as 10m, or a time such as 2026-01-31T12:00:00Z, not "${text}"`,
-  );
+  throw new UsageError(`${flag} must be a duration such as 10m, or a time such as 2026-01-31T12:00:00Z, not "${text}"`);
 }
 
 /** Throws SettingsError. */
 export function checkKinds(given: readonly string[], known: readonly string[]): void {
   const odd = given.find((one) => !known.includes(one));
-  if (odd !== undefined) throw new SettingsError(`--kind must be of ${known.join(', ')}, not "${odd}"`);
+  if (odd !== undefined) throw new UsageError(`--kind must be of ${known.join(', ')}, not "${odd}"`);
 }
 
 async function selectionOf(flags: ReplayFlags): Promise<Selection> {
@@ -45,7 +44,7 @@ async function selectionOf(flags: ReplayFlags): Promise<Selection> {
     return 'at' in given ? given : boundBefore(given.ageMs, now, boot);
   };
   const { pod, namespace, node, since, until, kind } = flags;
-  if (pod !== undefined && node) throw new SettingsError('--pod and --node exclude each other');
+  if (pod !== undefined && node) throw new UsageError('--pod and --node exclude each other');
   if (kind) checkKinds(kind, KINDS);
   return {
     ...(pod !== undefined && { pod: parsePodName(pod, namespace) }),
@@ -91,22 +90,21 @@ const replay = (flags: ReplayFlags): Promise<void> =>
     const story = new Story();
     const text = new StoryText();
     let count = 0;
-    const print = (read: ReadRecord): void => {
+    const tell = (read: ReadRecord): void => {
       const isWanted = isSelected(read, wanted);
       const lines = [...story.tell(read, isWanted)];
       if (isWanted) count++;
       if (flags.output === 'json') {
-        if (isWanted)
-          console.log(JSON.stringify({ boot: read.life?.boot, agentAt: read.life?.agentAt, ...read.record }));
+        if (isWanted) print(JSON.stringify({ boot: read.life?.boot, agentAt: read.life?.agentAt, ...read.record }));
         return;
       }
       for (const line of lines)
-        for (const one of text.lines(line, (words) => oneLine(words, MAX_CHARACTERS))) console.log(one);
+        for (const one of text.lines(line, (words) => oneLine(words, MAX_CHARACTERS))) print(one);
     };
     const readAll = async (): Promise<void> => {
       for await (const read of reader.read()) {
         if (signal.aborted) return;
-        print(read);
+        tell(read);
       }
     };
     if (flags.follow) return followChanges(directory, readAll, signal);

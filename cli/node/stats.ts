@@ -5,7 +5,7 @@ import type { PodsSource } from '../../agent/inspect/runtime-pods.ts';
 import type { Usage } from '../../agent/inspect/usage.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { bytesText, table } from './table.ts';
-import { print, printJson } from '../output.ts';
+import { complain, print, printJson } from '../output.ts';
 
 interface StatsFlags extends NodeFlags {
   readonly namespace?: string;
@@ -55,7 +55,7 @@ const stats = (name: string | undefined, flags: StatsFlags): Promise<void> =>
     if (flags.output === 'json') return printJson({ source, usage: chosen.map(({ name: _, ...one }) => one) });
     if (source === 'runtime') {
       const { AGENT_STOPPED } = await import('../../agent/inspect/local-agent.ts');
-      console.error(`kedge: ${AGENT_STOPPED}; this is what the container runtime has measured`);
+      complain(`${AGENT_STOPPED}; this is what the container runtime has measured`);
     }
     print(chosen.length === 0 ? 'no pods' : statsText(chosen));
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Usage } from '../../agent/inspect/usage.ts';
-import { SettingsError } from '../settings.ts';
+import { UsageError } from '../usage.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { milliCoresText, rateText } from './stats.ts';
 import { bytesText, table } from './table.ts';
@@ -44,7 +44,7 @@ const top = (flags: TopFlags): Promise<void> =>
   onNode('top', flags, async ({ config, signal }) => {
     checkOutput(flags.output, 'json');
     if (flags.sort !== 'cpu' && flags.sort !== 'memory')
-      throw new SettingsError(`--sort must be cpu or memory, not "${flags.sort}"`);
+      throw new UsageError(`--sort must be cpu or memory, not "${flags.sort}"`);
     const { lookAtUsage } = await import('../../agent/inspect/usage-meter.ts');
     const { usageBetween } = await import('../../agent/inspect/usage.ts');
     const isLive = process.stdout.isTTY && flags.once !== true && flags.output === undefined;

@@ -6,6 +6,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { kubeconfigFile, KUBECONFIG_HELP, openCluster } from '../cluster-access.ts';
 import { checkOutput, nodeCommand, onNode, type NodeFlags } from './node-command.ts';
 import { printable, print, printJson } from '../output.ts';
+import { exitsWithFindings } from '../usage.ts';
 
 interface WhyFlags extends NodeFlags {
   readonly namespace?: string;
@@ -69,7 +70,7 @@ const whyNode = (flags: WhyFlags): Promise<void> =>
   });
 
 const withOptions = (command: Command): Command =>
-  command
+  exitsWithFindings(command)
     .option('--kubeconfig <file>', `${KUBECONFIG_HELP}; without one the node's own identity is used`)
     .option('-o, --output <form>', 'json');
 

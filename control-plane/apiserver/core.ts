@@ -91,7 +91,7 @@ export async function openCore({
   );
   signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
   const callWebhook: CallWebhook = (config, review, limitMs) =>
-    webhookClient.call(config, [Buffer.from(JSON.stringify(review))], limitMs, signal);
+    webhookClient.call(config, [Buffer.from(JSON.stringify(review))], { limitMs, signal });
   const metrics = new CustomResourceMetrics();
   if (kinds.includes(customResourceDefinitions))
     await new CustomResources({ registry, api, callWebhook, metrics, logger, signal }).start();

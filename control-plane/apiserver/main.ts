@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { ServerBundle } from '../../api/domain/server-join.ts';
 import { clusterRanges } from '../../api/domain/cluster-ranges.ts';
+import { serverUrl } from '../../api/domain/server-url.ts';
 import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
@@ -19,6 +20,7 @@ import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
 import { openAudit } from './audit/main.ts';
 import { readBundle } from './access/issued-by.ts';
+import { AccessMetrics } from './access/metrics.ts';
 import { openOutsideAuthentication } from './access/authentication/outside.ts';
 import { serviceAccountIssuerUrl } from './access/authentication/service-account-issuer.ts';
 import type { AuthenticationSettings } from './access/authentication/settings.ts';
@@ -27,9 +29,13 @@ import type { AuthorizationSettings } from './access/authorization/settings.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import { EncryptedStore } from '../store/encrypted/encrypted-store.ts';
 import { encryptionHandler } from './documents/encryption.ts';
+import { profilingHandler } from './documents/profiling.ts';
 import { serverJoinHandler } from './documents/server-join.ts';
+import { nodePackagesHandler } from './documents/node-packages.ts';
 import { backupHandler } from './documents/backup.ts';
 import type { RecordSource } from '../backup/store-pages.ts';
+import type { WriteMetrics } from './documents/metrics.ts';
+import type { Tracer } from '../../daemon/tracing/tracer.ts';
 import { consolePages } from './documents/console-pages.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
@@ -57,6 +63,7 @@ export interface ApiServerOptions {
     | 'enforceOwnerReferences'
     | 'localPathClass'
     | 'clusterDns'
+    | 'taintControlPlane'
     | 'disable'
     | keyof PodSecuritySettings
     | keyof AuditSettings
@@ -64,6 +71,7 @@ export interface ApiServerOptions {
     | keyof AuthorizationSettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
+    | 'profiling'
   >;
   readonly pki: ClusterPki;
   /** With which it calls the nodes' API; asked for each connection, since it is renewed. */
@@ -77,8 +85,14 @@ export interface ApiServerOptions {
   readonly serverBundle?: (() => Promise<ServerBundle>) | undefined;
   /** What `/backup` serves; without it, there is no such path. */
   readonly backupSource?: RecordSource;
+  /** The directory of packages that nodes upgrade to; without it, they are not served. */
+  readonly nodePackages?: string;
   /** The directory of the web console's files; without it, they are not served. */
   readonly console?: string | undefined;
+  /** Of what is beside it in this process: the store, traces. */
+  readonly metrics?: readonly WriteMetrics[];
+  /** What traces requests; absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   /** The metrics of the other roles of this process; it does not reject. */
   readonly metricsElsewhere?: () => Promise<string>;
   readonly logger: Logger;
@@ -105,6 +119,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const core = await openCore({ store, keys, network, logger, signal: stopping.signal });
   const { api } = core;
   const admissionMetrics = new AdmissionMetrics();
+  const accessMetrics = new AccessMetrics();
   const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
     serviceAddress(api, namespace, name, port);
   const outside = await openOutsideAuthentication(config, {
@@ -126,6 +141,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     podSecurity: podSecurityOptions(config),
     webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, logger },
     admissionMetrics,
+    accessMetrics,
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const auditor = await openAudit(config, logger);
@@ -140,6 +156,8 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     }),
     admission: security.admission,
     admissionTimings: admissionMetrics,
+    accessMetrics,
+    tracer: options.tracer,
     handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
     console: options.console === undefined ? undefined : await consolePages(options.console),
@@ -163,12 +181,17 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     paths: [
       encryptionHandler(encrypted),
       serverJoinHandler({ api, bundle: options.serverBundle, logger }),
+      ...(options.nodePackages === undefined ? [] : [nodePackagesHandler(options.nodePackages)]),
       ...(options.backupSource ? [backupHandler(options.backupSource)] : []),
+      ...(config.profiling ? [profilingHandler()] : []),
     ],
     checks: encrypted
       ? [{ name: 'kms-providers', failure: () => (encrypted.kmsFailure === undefined ? undefined : 'reason withheld') }]
       : [],
-    metrics: [admissionMetrics.write, authorization.metrics.write, ...(encrypted ? [encrypted.writeMetrics] : [])],
+    metrics: [
+      ...[admissionMetrics.write, authorization.metrics.write, ...(options.metrics ?? [])],
+      ...(encrypted ? [encrypted.writeMetrics] : []),
+    ],
     auditor,
     ...(options.metricsElsewhere && { metricsElsewhere: options.metricsElsewhere }),
     logger,
@@ -193,10 +216,11 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       port: server.port,
       serviceCIDR,
       clientCa: pki.bundle,
-      frontProxyCa: pki.frontProxyCa.certificate,
+      frontProxyCa: pki.frontProxyBundle,
       localPathClass: config.localPathClass,
       clusterDns: config.clusterDns,
       ingress: !config.disable.includes('ingress'),
+      taintControlPlane: config.taintControlPlane,
       logger,
       signal: stopping.signal,
     });
@@ -209,7 +233,10 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       dnsDomain: config.clusterDomain,
     });
     await keepLocalApiServices({ api, kinds: core.registry.kinds, logger, signal: stopping.signal });
-    await security.bootstrap(`https://${address.includes(':') ? `[${address}]` : address}:${server.port}`);
+    await security.bootstrap({
+      alive: (await servers.renew()).map((one) => serverUrl(one, server.port)),
+      own: serverUrl(address, server.port),
+    });
     server.setReady();
     return { ...server, close };
   } catch (error) {

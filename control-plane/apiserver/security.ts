@@ -23,12 +23,13 @@ import { Authorizers, type Link } from './access/authorization/authorizers.ts';
 import type { ConfiguredAuthorizers } from './access/authorization/configured.ts';
 import { componentRoles } from './bootstrap/roles/component-roles.ts';
 import { reconcileDefaultPolicy } from './bootstrap/roles/reconcile.ts';
+import type { AccessMetrics } from './access/metrics.ts';
 import { NodeObjects } from './access/authorization/node-objects.ts';
 import { NodeAuthorizer } from './access/authorization/node-authorizer.ts';
 import { PodGraph } from './access/authorization/pod-graph.ts';
 import { RbacAuthorizer } from './access/authorization/rbac-authorizer.ts';
 import { RbacIndex } from './access/authorization/rbac-index.ts';
-import { publishClusterInfo } from './bootstrap/cluster-info.ts';
+import { publishClusterInfo, type Servers } from './bootstrap/cluster-info.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
 import type { WebhookOptions } from './admission/webhooks/dispatcher.ts';
 import { accessReviewActions } from './verbs/actions/access-reviews.ts';
@@ -38,7 +39,7 @@ import type { Handlers, PodAction } from './verbs/handlers.ts';
 
 export interface SecurityOptions {
   readonly api: LocalApi;
-  readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'bundle'>;
+  readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'otherServiceAccountKeys' | 'bundle'>;
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
   /** Users that somebody else knows; absent: there are none, and anybody may be anonymous. */
@@ -50,6 +51,7 @@ export interface SecurityOptions {
   readonly podSecurity: PodSecurityOptions;
   readonly webhooks: Omit<WebhookOptions, 'matchConditions' | 'metrics'>;
   readonly admissionMetrics: AdmissionMetrics;
+  readonly accessMetrics?: Pick<AccessMetrics, 'certificateUsed'>;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** Called with what goes wrong in the background. */
@@ -68,7 +70,7 @@ export interface Security {
    * Brings the objects that security rests on up to date: the default roles and bindings, and what joining nodes read.
    * `advertisedUrl` is where they reach this server: `https://192.0.2.1:6443`. The system's namespaces must be there.
    */
-  bootstrap(advertisedUrl: string): Promise<void>;
+  bootstrap(servers: Servers): Promise<void>;
 }
 
 const nodeAndRbac = (...authorizers: readonly Link['authorizer'][]): Authorizers =>
@@ -78,7 +80,7 @@ export function createSecurity(options: SecurityOptions): Security {
   const { api, pki, clusterDomain } = options;
   const issuerUrl = serviceAccountIssuerUrl(clusterDomain);
   const audiences = [issuerUrl];
-  const issuer = new ServiceAccountTokenIssuer(issuerUrl, pki.serviceAccountKey);
+  const issuer = new ServiceAccountTokenIssuer(issuerUrl, pki.serviceAccountKey, pki.otherServiceAccountKeys);
 
   const accounts = new ServiceAccountIndex(api);
   const graph = new PodGraph(api);
@@ -104,7 +106,7 @@ export function createSecurity(options: SecurityOptions): Security {
   const aggregation = new ClusterRoleAggregation(api, options.onError);
   return {
     authenticator: new RequestAuthenticator({
-      clientCertificates: new ClientCertificateAuthenticator(),
+      clientCertificates: new ClientCertificateAuthenticator({ used: options.accessMetrics?.certificateUsed }),
       tokens,
       audiences,
       anonymous: options.outside?.anonymous ?? (() => true),
@@ -133,10 +135,10 @@ export function createSecurity(options: SecurityOptions): Security {
       ['/.well-known/openid-configuration', { contentType: 'application/json', content: issuer.discoveryDocument() }],
       ['/openid/v1/jwks', { contentType: 'application/jwk-set+json', content: issuer.keySet() }],
     ]),
-    async bootstrap(advertisedUrl) {
+    async bootstrap(servers) {
       await reconcileDefaultPolicy(api);
       await aggregation.settled();
-      await publishClusterInfo(api, advertisedUrl, pki.bundle);
+      await publishClusterInfo(api, servers, pki.bundle);
     },
   };
 }

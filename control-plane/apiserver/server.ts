@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http';
 import { flowSchemas } from '../../api/kinds/flowcontrol/flow-schema.ts';
 import type { Logger } from '../../client/logger.ts';
+import type { Tracer } from '../../daemon/tracing/tracer.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials, type CertificateAuthorities } from './access/credentials.ts';
+import { AccessMetrics } from './access/metrics.ts';
 import type { Auditor } from './audit/auditor.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin, AdmissionTimings } from './admission/plugin.ts';
@@ -84,6 +86,10 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly metrics?: readonly WriteMetrics[];
   /** Those of other threads: `elsewhere` of `MetricsSources`. */
   readonly metricsElsewhere?: () => Promise<string>;
+  /** What traces requests; absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
+  /** Of authentication and authorization. */
+  readonly accessMetrics?: AccessMetrics;
   /** What records requests; it is the caller's to close. */
   readonly auditor?: Auditor | undefined;
   readonly logger: Logger;
@@ -132,12 +138,15 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const watches = new WatchServer(core.registry, stopping.signal);
   const fairness = new RequestFairness(options.limits ?? DEFAULT_IN_FLIGHT_LIMITS);
   if (core.registry.kinds.of(flowSchemas)) fairness.configuration.follow(core.api);
+  const accessMetrics = options.accessMetrics ?? new AccessMetrics();
   const pipeline = new Pipeline({
     gate: { authenticators, authorizer },
     credentials: new ConnectionCredentials(options.authorities),
     fairness,
     admission: { plugins: admission, timings: options.admissionTimings },
     auditor: options.auditor,
+    metrics: accessMetrics,
+    tracer: options.tracer,
   });
   const aggregated = options.aggregated ?? NOT_AGGREGATED;
   const metrics = new ApiServerMetrics({
@@ -147,6 +156,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     more: [
       ...(options.metrics ?? []),
       ...(options.auditor ? [options.auditor.writeMetrics] : []),
+      accessMetrics.write,
       core.metrics.write,
       fairness.write,
       aggregated.metrics,

@@ -108,13 +108,13 @@ export class BackupSchedule implements AsyncDisposable {
     const { name, bytes, manifest } = saved;
     const { objects, revision } = manifest;
     logger.info({ destination: destination.where, name, bytes, objects, revision }, 'backup saved and verified');
-    await this.#removeOld(caHash);
+    await this.#removeOld(caHash, name);
   }
 
-  async #removeOld(caHash: string): Promise<void> {
+  async #removeOld(caHash: string, saved: string): Promise<void> {
     const { destination, retention, logger } = this.#options;
     try {
-      for (const { name } of superfluous(await destination.list(this.#signal), caHash, retention)) {
+      for (const { name } of superfluous(await destination.list(this.#signal), caHash, retention, saved)) {
         await destination.delete(name, this.#signal);
         logger.info({ destination: destination.where, name }, 'old backup removed');
       }

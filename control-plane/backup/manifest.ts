@@ -43,6 +43,9 @@ export interface BackupManifest extends BackupHeader {
   readonly parts: readonly PartSum[];
 }
 
+/** So that what is above it after a restore can be counted, too. */
+const MAX_REVISION = 2 ** 52;
+
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 1024;
 
@@ -80,6 +83,7 @@ export function readManifest(content: Buffer): BackupManifest {
   const isRight =
     isText(clusterId) &&
     [revision, objects, bytes, encryptedValues].every(isCount) &&
+    Number(revision) <= MAX_REVISION &&
     isJsonObject(kinds) &&
     Object.values(kinds).every(isCount) &&
     Array.isArray(missing) &&

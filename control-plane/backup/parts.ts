@@ -13,6 +13,9 @@ const MAX_FILE_BYTES = 2 * 2 ** 20;
 /** The manifest names all parts: 100 bytes for each 4 MiB. */
 const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
 
+/** Of 4 MiB each, but for the last ones: far more than any store has. */
+export const MAX_PARTS = 10_000;
+
 export const isFilePart = (name: string): boolean => FILE.test(name);
 export const isObjectsPart = (name: string): boolean => OBJECTS.test(name);
 

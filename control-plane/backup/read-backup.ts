@@ -4,7 +4,7 @@ import type { BackupSecret } from './archive/envelope.ts';
 import type { ArchiveEntry } from './archive/tar.ts';
 import { BackupError } from './backup-error.ts';
 import { readHeader, readManifest, type BackupHeader, type BackupManifest, type PartSum } from './manifest.ts';
-import { HEADER, isFilePart, isObjectsPart, MANIFEST, maxPartBytes, objectsPart } from './parts.ts';
+import { HEADER, isFilePart, isObjectsPart, MANIFEST, MAX_PARTS, maxPartBytes, objectsPart } from './parts.ts';
 import { decodeRecord, linesOf, type StoredRecord } from './records.ts';
 import { sumOf } from './write-backup.ts';
 
@@ -42,6 +42,7 @@ class Reading {
   #objects = 0;
   #bytes = 0;
   #lastKey = '';
+  #lastRevision = 0;
 
   constructor(visitor: BackupVisitor) {
     this.#visitor = visitor;
@@ -51,6 +52,7 @@ class Reading {
     const { name, content } = entry;
     if (this.#manifest || this.#names.has(name) || (name === HEADER) !== (this.#header === undefined))
       throw new BackupError(`the backup is damaged: its part ${name} is not where it belongs`);
+    if (this.#names.size >= MAX_PARTS) throw new BackupError(`the backup has more than ${MAX_PARTS} parts`);
     this.#names.add(name);
     if (name === MANIFEST) {
       this.#manifest = readManifest(content);
@@ -68,11 +70,12 @@ class Reading {
     if (name !== objectsPart(++this.#objectParts)) throw new BackupError(`the backup lacks a part before ${name}`);
     const root = this.#header?.root ?? '';
     const records = Array.from(linesOf(content), decodeRecord);
-    for (const { key, value } of records) {
+    for (const { key, value, revision } of records) {
       // As stores order them: each is there once.
       if (!key.startsWith(root) || key.length === root.length || !this.#isAfter(this.#lastKey, key))
         throw new BackupError(`the backup is damaged: the key ${JSON.stringify(key)} is not where it belongs`);
       this.#lastKey = key;
+      this.#lastRevision = Math.max(this.#lastRevision, revision);
       this.#objects++;
       this.#bytes += value.length;
     }
@@ -106,6 +109,9 @@ class Reading {
     }
     if (objects !== this.#objects || bytes !== this.#bytes)
       throw new BackupError(`the backup has ${this.#objects} objects, and lists ${objects}`);
+    // Clients would be told that nothing has happened since.
+    if (this.#lastRevision > manifest.revision)
+      throw new BackupError('the backup is damaged: it has objects that are newer than its revision');
     return manifest;
   }
 }

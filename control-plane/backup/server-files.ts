@@ -5,21 +5,11 @@ import { own } from '../../api/machinery/own.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import { readConfigurationFile } from '../../daemon/configuration-file.ts';
 import type { ServerConfig } from '../config.ts';
+import { FILE_SETTINGS, type FileSetting } from '../file-settings.ts';
 import { readAuthority } from '../pki/cluster-pki.ts';
 import { isFilePart } from './parts.ts';
 import type { BackupFile } from './write-backup.ts';
 
-/** Settings that are files without which the server would be another one. */
-const FILE_SETTINGS = [
-  'tokenAuthFile',
-  'authenticationConfig',
-  'authenticationTokenWebhookConfigFile',
-  'auditPolicyFile',
-  'auditWebhookConfigFile',
-  'encryptionProviderConfig',
-  'schedulerConfig',
-  'inventory',
-] as const satisfies readonly (keyof ServerConfig)[];
 /** Its keys are for values in the store: they are kept apart from these. */
 const KEPT_APART = 'encryptionProviderConfig';
 
@@ -37,7 +27,7 @@ export interface ServerFiles {
  * @param isEncrypted whether the backup will be: only then keys are in it that values of the same backup are encrypted with
  */
 export async function serverFiles(
-  config: Pick<ServerConfig, 'dataDir' | (typeof FILE_SETTINGS)[number]>,
+  config: Pick<ServerConfig, 'dataDir' | FileSetting>,
   settingsFile: string | undefined,
   isEncrypted: boolean,
 ): Promise<ServerFiles> {

@@ -30,7 +30,8 @@ export interface PagePosition {
 }
 
 export const FIRST_PAGE = 100;
-export const MAX_PAGE = 1000;
+/** Large objects may follow many small ones: all of a page are in memory, and each may have 1.5 MiB. */
+export const MAX_PAGE = 200;
 /** A page is to be about as long: objects of some clusters have a kilobyte, those of others a megabyte. */
 const PAGE_BYTES = 2 * 2 ** 20;
 /** How often all is read again when the history is gone before the last page is read. */

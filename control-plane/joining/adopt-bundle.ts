@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import type { ServerBundle } from '../../api/domain/server-join.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import { OVERLAP_FILES } from '../pki/ca-rotation.ts';
+import { SERVICE_ACCOUNT_KEY_FILES } from '../pki/service-account-keys.ts';
 import {
   CERTIFICATE_MODE,
   KEY_MODE,
@@ -16,6 +17,8 @@ import {
   readKeyPair,
   writeAtomically,
 } from '../pki/pem-files.ts';
+import { ETCD_CA_FILES } from '../store/etcd/managed/certificates.ts';
+import { etcdDirectory, writeEndpoints } from '../store/etcd/managed/member-record.ts';
 import { hasStore } from '../store/embedded/data-directory.ts';
 
 const DIRECTORY_MODE = 0o700;
@@ -65,18 +68,22 @@ export interface Received {
   readonly files: ReadonlyMap<string, string>;
   /** The text of the server's configuration file. */
   readonly configuration: string;
+  /** Client URLs of the members of an etcd that Kedge runs; none of another. */
+  readonly etcdMembers: readonly string[];
 }
 
 /** Nothing is in its place yet when this returns. Throws PkiError. */
-export async function receive({ dataDir, caHash, pki, files, configuration }: Received): Promise<void> {
+export async function receive({ dataDir, caHash, pki, files, configuration, etcdMembers }: Received): Promise<void> {
   const stage = join(dataDir, STAGE);
   const making = `${stage}.new`;
   await rm(making, { recursive: true, force: true });
   for (const folder of [PKI, SHARED]) await mkdir(join(making, folder), { recursive: true, mode: DIRECTORY_MODE });
   const given = new Map(Object.entries(pki));
-  for (const name of [...PKI_FILES, ...OVERLAP_FILES]) {
+  const isManaged = etcdMembers.length > 0;
+  const needed = [...PKI_FILES, ...(isManaged ? ETCD_CA_FILES : [])];
+  for (const name of [...needed, ...OVERLAP_FILES, ...SERVICE_ACCOUNT_KEY_FILES]) {
     const text = given.get(name);
-    if (text === undefined && !PKI_FILES.includes(name)) continue;
+    if (text === undefined && !needed.includes(name)) continue;
     if (text === undefined) throw new PkiError(`the server has not given ${name}: is it of another version?`);
     await writeAtomically(join(making, PKI, name), text, name.endsWith('.key') ? KEY_MODE : CERTIFICATE_MODE);
   }
@@ -85,6 +92,7 @@ export async function receive({ dataDir, caHash, pki, files, configuration }: Re
     throw new PkiError(`the server has given another CA than that of ${caHash}`);
   for (const [key, text] of files) await writeAtomically(join(making, SHARED, key), text, KEY_MODE);
   await writeAtomically(join(making, CONFIGURATION), configuration, KEY_MODE);
+  if (isManaged) await writeEndpoints(making, etcdMembers);
   await rm(stage, { recursive: true, force: true });
   await rename(making, stage);
 }
@@ -95,6 +103,12 @@ export async function adopt(dataDir: string, configFile: string): Promise<void> 
   if (await isThere(join(stage, SHARED))) {
     await rm(join(dataDir, SHARED), { recursive: true, force: true });
     await rename(join(stage, SHARED), join(dataDir, SHARED));
+  }
+  const etcd = etcdDirectory(stage);
+  if (await isThere(etcd)) {
+    // What a member of before has left.
+    await rm(etcdDirectory(dataDir), { recursive: true, force: true });
+    await rename(etcd, etcdDirectory(dataDir));
   }
   await mkdir(dirname(configFile), { recursive: true });
   await writeAtomically(configFile, await readFile(join(stage, CONFIGURATION), 'utf8'), KEY_MODE);

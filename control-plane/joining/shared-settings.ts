@@ -2,6 +2,7 @@
 import type { SharedSetting } from '../../api/domain/server-join.ts';
 import { own } from '../../api/machinery/own.ts';
 import { defaultServerConfig, type ServerConfig } from '../config.ts';
+import { FILE_SETTINGS } from '../file-settings.ts';
 
 type Name = keyof ServerConfig;
 
@@ -9,8 +10,12 @@ type Name = keyof ServerConfig;
 const LOCAL: ReadonlySet<string> = new Set<Name>([
   ...(['dataDir', 'bindAddress', 'portFile', 'advertiseAddress', 'adminKubeconfig', 'logLevel'] as const),
   ...(['roles', 'schedulerPort', 'controllersPort', 'rolesAddress', 'kubeconfig'] as const),
+  // A collector is beside its server.
+  ...(['tracingConfigFile', 'profiling'] as const),
   // Of several servers, one makes the backups.
   ...(['backupSchedule', 'backupDestination', 'backupRetention'] as const),
+  // What a disk of a host has room for.
+  ...(['etcdQuotaMegabytes'] as const),
   ...(['backupKeyFile', 'backupPassphraseFile', 'backupS3Config'] as const),
 ]);
 
@@ -23,14 +28,7 @@ const INHERITED: ReadonlySet<string> = new Set<Name>([
 ]);
 
 /** Names of files whose contents are what counts. */
-export const FILES: ReadonlySet<string> = new Set<Name>([
-  ...(['etcdCafile', 'etcdCertfile', 'etcdKeyfile', 'tokenAuthFile', 'encryptionProviderConfig'] as const),
-  ...(['authenticationConfig', 'oidcCaFile', 'authenticationTokenWebhookConfigFile'] as const),
-  ...(['authorizationConfig', 'authorizationPolicyFile', 'authorizationWebhookConfigFile'] as const),
-  ...(['requestheaderClientCaFile', 'auditPolicyFile', 'auditWebhookConfigFile'] as const),
-  ...(['kubeletClientCertificate', 'kubeletClientKey', 'kubeletCertificateAuthority'] as const),
-  ...(['inventory', 'schedulerConfig'] as const),
-]);
+export const FILES: ReadonlySet<string> = new Set(FILE_SETTINGS);
 
 /** Those that a server that joins takes over, without files. */
 export const sharedSettings = (config: ServerConfig): Record<string, SharedSetting> =>

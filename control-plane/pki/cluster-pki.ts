@@ -1,26 +1,25 @@
 /**
  * The cluster's keys and certificates, in one folder with kubeadm's file names: created at the first start, validated and
  * reused afterwards. One CA signs server and client certificates. The control plane's certificates are renewed before they
- * expire. The CA is replaced when that is asked for (`ca-rotation.ts`), the service account key never; neither is created for a cluster
- * that already exists.
+ * expire. The CAs and the service account key are replaced when that is asked for (`ca-rotation.ts`); neither the CA nor that key is created
+ * for a cluster that already exists.
  * https://kubernetes.io/docs/setup/best-practices/certificates/
  */
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import { carryOutRotation, readTrust, type Trust } from './ca-rotation.ts';
 import {
-  KEY_MODE,
   PkiError,
   parseCertificate,
   parsePrivateKey,
   readIfThere,
   readKeyPair,
-  writeAtomically,
   writeKeyPair,
   type KeyPair,
 } from './pem-files.ts';
+import { openServiceAccountKey, readOtherServiceAccountKeys } from './service-account-keys.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const LIFETIME_MS = 365 * DAY_MS;
@@ -56,6 +55,8 @@ export interface ClusterPki {
   readonly kubeletClient: KeyPair;
   /** Signs `frontProxyClient` alone, so that who has a certificate of the cluster's CA cannot speak for others. */
   readonly frontProxyCa: KeyPair;
+  /** PEM: the CAs of front proxies that are trusted; the one that signs is the first. */
+  readonly frontProxyBundle: string;
   /** By which aggregated API servers know the api-server. */
   readonly frontProxyClient: KeyPair;
   readonly admin: KeyPair;
@@ -63,6 +64,8 @@ export interface ClusterPki {
   readonly scheduler: KeyPair;
   /** PEM of the private key (ECDSA P-256) that signs service account tokens. */
   readonly serviceAccountKey: string;
+  /** PEM of public keys that service account tokens are verified by, too. */
+  readonly otherServiceAccountKeys: readonly string[];
 }
 
 /** The files of the certificates that are signed here for this server. */
@@ -71,17 +74,22 @@ const LEAVES = [
   ...['admin', 'controller-manager', 'scheduler'],
 ];
 
-interface Leaf {
+type LeafUsage = 'client auth' | 'server auth';
+
+export interface Leaf {
   readonly file: string;
   readonly commonName: string;
   readonly organizations?: readonly string[];
   readonly names?: readonly string[];
-  readonly usage: 'client auth' | 'server auth';
+  readonly usage: LeafUsage | readonly LeafUsage[];
   /** PEM of what goes along with it. */
   readonly chain?: string;
+  /** Whether it is made anew, even if the one that is there is good. */
+  readonly isDue?: boolean;
 }
 
-async function openAuthority(
+/** Opens a CA; makes it when it is missing, unless `store` says where the objects of its cluster are. Throws PkiError. */
+export async function openAuthority(
   directory: string,
   now: number,
   store: string | undefined,
@@ -142,10 +150,11 @@ function isFit(pem: string, leaf: Leaf, ca: X509Certificate, now: number): boole
   );
 }
 
-async function openLeaf(directory: string, leaf: Leaf, ca: KeyPair, now: number): Promise<KeyPair> {
+/** Opens a certificate that `ca` has signed; makes or renews it when that is due. Throws PkiError. */
+export async function openLeaf(directory: string, leaf: Leaf, ca: KeyPair, now: number): Promise<KeyPair> {
   const [certificatePath, keyPath] = [join(directory, `${leaf.file}.crt`), join(directory, `${leaf.file}.key`)];
   const there = await readKeyPair(certificatePath, keyPath);
-  if (there && isFit(there.certificate, leaf, new X509Certificate(ca.certificate), now)) {
+  if (there && !leaf.isDue && isFit(there.certificate, leaf, new X509Certificate(ca.certificate), now)) {
     return there;
   }
   const { issueCertificate } = await import('./signing.ts');
@@ -153,41 +162,12 @@ async function openLeaf(directory: string, leaf: Leaf, ca: KeyPair, now: number)
     commonName: leaf.commonName,
     organizations: leaf.organizations,
     names: leaf.names,
-    usages: ['digital signature', 'key encipherment', leaf.usage],
+    usages: ['digital signature', 'key encipherment', ...[leaf.usage].flat()],
     lifetimeMs: LIFETIME_MS,
     now,
   });
   const made = { ...issued, certificate: issued.certificate + (leaf.chain ?? '') };
   await writeKeyPair(certificatePath, keyPath, made);
-  return made;
-}
-
-const serviceAccountKeyPath = (directory: string): string => join(directory, 'sa.key');
-
-async function readServiceAccountKeyAt(path: string): Promise<string | undefined> {
-  const there = await readIfThere(path);
-  if (there === undefined) return undefined;
-  const key = parsePrivateKey(there, path);
-  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    throw new PkiError(`${path} must be an ECDSA P-256 key`);
-  }
-  return there;
-}
-
-/** ES256: tokens are 200 bytes shorter than with upstream's customary RSA 2048, and signing is thirty times faster. */
-async function openServiceAccountKey(directory: string, store: string | undefined): Promise<string> {
-  const path = serviceAccountKeyPath(directory);
-  const there = await readServiceAccountKeyAt(path);
-  if (there !== undefined) return there;
-  if (store !== undefined) {
-    throw new PkiError(
-      `${path} is missing, but ${store} holds a cluster whose service account tokens it has signed; restore it from a ` +
-        `backup, or void all those tokens with a new key: openssl ecparam -name prime256v1 -genkey -noout -out ${path}`,
-    );
-  }
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const made = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  await writeAtomically(path, made, KEY_MODE);
   return made;
 }
 
@@ -203,6 +183,7 @@ export async function openPki(options: PkiOptions): Promise<ClusterPki> {
   const { bundle, chain } = await readTrust(directory, ca.certificate);
   // No identity of the cluster hangs on this one: it is made anew when it is missing.
   const frontProxyCa = await openAuthority(directory, now, undefined, 'front-proxy-ca', 'front-proxy-ca');
+  const frontProxy = await readTrust(directory, frontProxyCa.certificate, 'front-proxy-ca');
   const leaf = (file: string, commonName: string, ...organizations: string[]): Promise<KeyPair> =>
     openLeaf(directory, { file, commonName, organizations, usage: 'client auth', chain }, ca, now);
   return {
@@ -218,9 +199,15 @@ export async function openPki(options: PkiOptions): Promise<ClusterPki> {
     // Bound to system:kubelet-api-admin by the default policy, instead of to everything by system:masters.
     kubeletClient: await leaf('apiserver-kubelet-client', 'kube-apiserver-kubelet-client'),
     frontProxyCa,
+    frontProxyBundle: frontProxy.bundle,
     frontProxyClient: await openLeaf(
       directory,
-      { file: 'front-proxy-client', commonName: FRONT_PROXY_CLIENT, usage: 'client auth' },
+      {
+        file: 'front-proxy-client',
+        commonName: FRONT_PROXY_CLIENT,
+        usage: 'client auth',
+        chain: frontProxy.chain,
+      },
       frontProxyCa,
       now,
     ),
@@ -228,6 +215,7 @@ export async function openPki(options: PkiOptions): Promise<ClusterPki> {
     controllerManager: await leaf('controller-manager', 'system:kube-controller-manager'),
     scheduler: await leaf('scheduler', 'system:kube-scheduler'),
     serviceAccountKey: await openServiceAccountKey(directory, store),
+    otherServiceAccountKeys: await readOtherServiceAccountKeys(directory),
   };
 }
 
@@ -241,11 +229,3 @@ export async function readAuthority(directory: string): Promise<KeyPair> {
 /** Reads the CAs of a PKI folder that are trusted, PEM; the one that signs is the first. Throws PkiError when there are none. */
 export const readBundleOf = async (directory: string): Promise<Trust['bundle']> =>
   (await readTrust(directory, (await readAuthority(directory)).certificate)).bundle;
-
-/** Reads the key that signs service account tokens. Throws PkiError when it does not exist. */
-export async function readServiceAccountKey(directory: string): Promise<string> {
-  const path = serviceAccountKeyPath(directory);
-  const key = await readServiceAccountKeyAt(path);
-  if (key === undefined) throw new PkiError(`${path} is missing: service account tokens cannot be signed on this host`);
-  return key;
-}

@@ -47,6 +47,12 @@ export function kubeconfig({ server, caCertificate, user, credentials, cluster =
   ].join('\n')}\n`;
 }
 
+/** The server of a kubeconfig that this file has serialized; undefined of others. */
+export function serverInKubeconfig(text: string): string | undefined {
+  const [, scalar] = /^ {4}server: ("[^"\\\n]*")$/m.exec(text) ?? [];
+  return scalar === undefined ? undefined : (JSON.parse(scalar) as string);
+}
+
 /** Serializes a kubeconfig without users, as in kubeadm's cluster-info ConfigMap. */
 export const clusterKubeconfig = (server: string, caCertificate: string): string =>
   `${[

@@ -1,5 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { IpAddress } from '../../api/domain/address.ts';
+import { apiServerNames } from '../../api/domain/api-server-names.ts';
 import { clusterRanges, kubernetesServiceIp } from '../../api/domain/cluster-ranges.ts';
 
 export interface ServerNamesOptions {
@@ -30,10 +31,7 @@ export function serverNames(options: ServerNamesOptions): string[] {
     ...new Set([
       'localhost',
       options.hostname.toLowerCase(),
-      'kubernetes',
-      'kubernetes.default',
-      'kubernetes.default.svc',
-      `kubernetes.default.svc.${options.clusterDomain}`,
+      ...apiServerNames(options.clusterDomain),
       '127.0.0.1',
       kubernetesServiceIp(options.serviceCidr),
       ...hostAddresses,

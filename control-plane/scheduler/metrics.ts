@@ -75,7 +75,7 @@ export class SchedulerMetrics {
     this.#algorithmSeconds.observe(secondsSince(start));
   }
 
-  /** The pod is bound. @param now ms since the epoch */
+  /** The pod is bound. @param now `performance.now()` */
   bound({ attempts, firstAttempt }: QueuedPod, now: number): void {
     const made = attempts + 1;
     this.#podAttempts.observe(made);

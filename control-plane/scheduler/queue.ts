@@ -21,10 +21,10 @@ const ATTEMPT_FAILED = 'ScheduleAttemptFailure';
 
 export interface QueuedPod {
   pod: PendingPod;
-  /** When it was tried for the first time, ms since the epoch; undefined before. */
+  /** When it was tried for the first time, ms of the monotonic clock; undefined before. */
   readonly firstAttempt: number | undefined;
   readonly attempts: number;
-  /** When the last attempt ended, ms since the epoch. */
+  /** When the last attempt ended, ms of the monotonic clock. */
   readonly lastAttempt: number;
   /** The plugins that rejected it; none when it has not been tried yet. */
   readonly rejectedBy: ReadonlySet<string>;
@@ -95,7 +95,7 @@ export interface SchedulingQueueOptions {
   readonly logger: Logger;
   /** Called whenever a pod has become active. */
   readonly wake: () => void;
-  /** ms since the epoch. */
+  /** ms of the monotonic clock, which it is by default. */
   readonly now?: () => number;
 }
 
@@ -119,7 +119,14 @@ export class SchedulingQueue {
   #timerAt = Infinity;
 
   constructor(options: SchedulingQueueOptions) {
-    const { profiles, backoff = DEFAULT_BACKOFF, onIncoming = () => undefined, logger, wake, now = Date.now } = options;
+    const {
+      profiles,
+      backoff = DEFAULT_BACKOFF,
+      onIncoming = () => undefined,
+      logger,
+      wake,
+      now = () => performance.now(),
+    } = options;
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, queueProfile(profile)]));
     const hints = [...this.#profiles.values()].flatMap((profile) => [...profile.hints]);
     this.#eventTypes = new Map(
@@ -144,7 +151,7 @@ export class SchedulingQueue {
     }
     this.delete(pod.uid);
     const added: QueuedPod = {
-      ...{ pod, firstAttempt: undefined, attempts: 0, lastAttempt: 0 },
+      ...{ pod, firstAttempt: undefined, attempts: 0, lastAttempt: -Infinity },
       ...{ rejectedBy: new Set<string>(), gated: false, eventsBefore: 0 },
     };
     const event = known ? 'UnscheduledPodUpdate' : 'UnscheduledPodAdd';

@@ -310,9 +310,12 @@ export class Scheduler {
 
   /** Ends what plugins still wait for before the pod is bound. */
   #abandon({ namespace, name, uid }: PodInfo, why: string): void {
+    const placement = this.#placements.get(uid);
+    const asked = this.#asked?.entry.pod.uid === uid ? this.#asked : undefined;
+    if (!placement && !asked) return;
     const reason = new Error(`pod ${namespace}/${name} ${why}`);
-    this.#placements.get(uid)?.abort.abort(reason);
-    if (this.#asked?.entry.pod.uid === uid) this.#asked.abort.abort(reason);
+    placement?.abort.abort(reason);
+    asked?.abort.abort(reason);
   }
 
   /** Schedules on the next turn of the event loop, once for all that has become active by then. */
@@ -421,7 +424,7 @@ export class Scheduler {
       await this.#bind(placement);
       this.#logger.debug({ ...logFields(pod), node }, 'bound pod to node');
       this.#metrics.attempted('scheduled', pod.pending.schedulerName, placement.start);
-      this.#metrics.bound(entry, Date.now());
+      this.#metrics.bound(entry, performance.now());
       this.#profileOf(pod).reporter.bound(pod, node);
     } catch (error) {
       this.#undo(placement, () => {

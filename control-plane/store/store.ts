@@ -13,6 +13,8 @@ export const CALL_LIMIT_MS = 10_000;
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** Of the request that the call is made for, where it is traced (https://www.w3.org/TR/trace-context/): a store elsewhere is told. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface StoredValue {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { msUntil } from '../../client/clock.ts';
 import type { TokenReview } from '../../api/types/authentication/v1.gen.ts';
 
 /** Posts a review to the api-server and returns it with its status. */
@@ -23,7 +24,7 @@ const MAX_CACHED_TOKENS = 1000;
 export class CallerAuthentication {
   readonly #reviews: TokenReviews;
   readonly #certified = new WeakMap<TLSSocket, { caller: Caller | undefined; until: number }>();
-  /** Keyed by the token's hash, so that no token stays in memory. */
+  /** Keyed by the token's hash, so that no token stays in memory. `until`: by the monotonic clock. */
   readonly #tokens = new Map<string, { caller: Caller; until: number }>();
 
   constructor(reviews: TokenReviews) {
@@ -50,13 +51,13 @@ export class CallerAuthentication {
       this.#certified.set(socket, known);
     }
     // A certificate may expire while its connection is open.
-    return known.until > Date.now() ? known.caller : undefined;
+    return msUntil(known.until) > 0 ? known.caller : undefined;
   }
 
   async #byToken(token: string): Promise<Caller | undefined> {
     const key = createHash('sha256').update(token).digest('base64');
     const known = this.#tokens.get(key);
-    if (known !== undefined && known.until > Date.now()) return known.caller;
+    if (known !== undefined && known.until > performance.now()) return known.caller;
     const { status } = await this.#reviews.reviewToken({
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenReview',
@@ -75,7 +76,7 @@ export class CallerAuthentication {
       if (this.#tokens.size < MAX_CACHED_TOKENS) break;
       this.#tokens.delete(oldest);
     }
-    this.#tokens.set(key, { caller, until: Date.now() + TOKEN_TTL_MS });
+    this.#tokens.set(key, { caller, until: performance.now() + TOKEN_TTL_MS });
     return caller;
   }
 }

@@ -17,6 +17,7 @@ const MAX_CACHED_DECISIONS = 1000;
 
 export class ReviewedAccess {
   readonly #reviews: AccessReviews;
+  /** `until`: by the monotonic clock. */
   readonly #decisions = new Map<string, { allowed: boolean; until: number }>();
 
   constructor(reviews: AccessReviews) {
@@ -27,7 +28,7 @@ export class ReviewedAccess {
   async allows(caller: Caller, attributes: AccessAttributes): Promise<boolean> {
     const key = JSON.stringify([caller.name, caller.uid, caller.groups, caller.extra, attributes]);
     const known = this.#decisions.get(key);
-    if (known !== undefined && known.until > Date.now()) return known.allowed;
+    if (known !== undefined && known.until > performance.now()) return known.allowed;
     const { status } = await this.#reviews.reviewAccess({
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SubjectAccessReview',
@@ -45,7 +46,7 @@ export class ReviewedAccess {
       if (this.#decisions.size < MAX_CACHED_DECISIONS) break;
       this.#decisions.delete(oldest);
     }
-    this.#decisions.set(key, { allowed, until: Date.now() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });
+    this.#decisions.set(key, { allowed, until: performance.now() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });
     return allowed;
   }
 }

@@ -9,7 +9,9 @@ const LATENCY_BOUNDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 const NOT_ANSWERED = '<error>';
 
 export class ClientMetrics {
-  readonly #host: string;
+  readonly #server: () => string;
+  /** Of the URL that it was read from. */
+  #host = { server: '', name: '' };
   readonly #requests = new Counter('rest_client_requests_total', 'Requests to the api-server, by the response code.', [
     'code',
     'method',
@@ -22,14 +24,21 @@ export class ClientMetrics {
     ['verb', 'host'],
   );
 
-  /** @param server its URL */
-  constructor(server: string) {
-    this.#host = new URL(server).host;
+  /** @param server the URL of the one that is in use */
+  constructor(server: () => string) {
+    this.#server = server;
+  }
+
+  get #hostInUse(): string {
+    const server = this.#server();
+    if (this.#host.server !== server) this.#host = { server, name: new URL(server).host };
+    return this.#host.name;
   }
 
   readonly observe = ({ method, code, ms }: ObservedCall): void => {
-    this.#requests.increase(code === undefined ? NOT_ANSWERED : String(code), method, this.#host);
-    this.#seconds.observe(ms / 1000, method, this.#host);
+    const host = this.#hostInUse;
+    this.#requests.increase(code === undefined ? NOT_ANSWERED : String(code), method, host);
+    this.#seconds.observe(ms / 1000, method, host);
   };
 
   write(to: Exposition): void {

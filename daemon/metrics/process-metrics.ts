@@ -1,8 +1,9 @@
 /** Metrics of this process, with the names of Prometheus' client libraries. */
 import { readdirSync } from 'node:fs';
+import { timeIn } from '../../client/clock.ts';
 import type { Exposition } from './exposition.ts';
 
-const STARTED_AT_SECONDS = Date.now() / 1000 - process.uptime();
+const STARTED_AT_SECONDS = timeIn(-process.uptime() * 1000) / 1000;
 
 export function writeProcess(to: Exposition): void {
   const { user, system } = process.cpuUsage();

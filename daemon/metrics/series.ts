@@ -11,12 +11,16 @@ const SEPARATOR = '\0';
 export const exponential = (start: number, factor: number, count: number): number[] =>
   Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
 
+interface Count {
+  value: number;
+}
+
 /** Label values are in the order of the label names. */
 export class Counter {
   readonly name: string;
   readonly #help: string;
   readonly #labelNames: readonly string[];
-  readonly #values = new Map<string, number>();
+  readonly #counts = new Map<string, Count>();
 
   constructor(name: string, help: string, labelNames: readonly string[] = []) {
     this.name = name;
@@ -29,21 +33,38 @@ export class Counter {
   }
 
   add(amount: number, ...labelValues: readonly string[]): void {
+    this.#count(labelValues).value += amount;
+  }
+
+  /** Increases one series, which is not to be removed: for callers whose labels do not change, and to whom the lookup matters. */
+  series(...labelValues: readonly string[]): () => void {
+    const count = this.#count(labelValues);
+    return () => {
+      count.value++;
+    };
+  }
+
+  #count(labelValues: readonly string[]): Count {
     const key = labelValues.join(SEPARATOR);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
+    let count = this.#counts.get(key);
+    if (!count) {
+      count = { value: 0 };
+      this.#counts.set(key, count);
+    }
+    return count;
   }
 
   /** Removes the series with these labels; absent labels match any value. */
   remove(labels: Labels): void {
-    for (const key of this.#values.keys()) {
+    for (const key of this.#counts.keys()) {
       const of = labelsOf(this.#labelNames, key);
-      if (Object.entries(labels).every(([name, value]) => own(of, name) === value)) this.#values.delete(key);
+      if (Object.entries(labels).every(([name, value]) => own(of, name) === value)) this.#counts.delete(key);
     }
   }
 
   write(to: Exposition): void {
     to.family(this.name, 'counter', this.#help);
-    for (const [key, value] of this.#values) to.sample(this.name, labelsOf(this.#labelNames, key), value);
+    for (const [key, { value }] of this.#counts) to.sample(this.name, labelsOf(this.#labelNames, key), value);
   }
 }
 
@@ -118,8 +139,8 @@ export class Histogram {
   }
 
   #add(value: number, distribution: Distribution): void {
-    const found = this.#bounds.findIndex((bound) => value <= bound);
-    const bucket = found === -1 ? this.#bounds.length : found;
+    let bucket = 0;
+    while (value > (this.#bounds[bucket] ?? Infinity)) bucket++;
     distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1;
     distribution.sum += value;
   }

@@ -5,6 +5,7 @@ import type { Node, Pod } from '../../api/types/core/v1.gen.ts';
 import { own } from '../../api/machinery/own.ts';
 import { Cluster } from '../support/cluster.ts';
 import { fileOfDevice, TestDevicePlugin } from '../support/device-plugin.ts';
+import { askPodResources, type ListedPod } from '../support/pod-resources.ts';
 import { HELLO_IMAGE } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -18,6 +19,7 @@ for (const id of ['w0', 'w1', 'w2']) await fileOfDevice(files, id);
 const plugin = new TestDevicePlugin({
   ...{ resource: RESOURCE, kubeletDirectory: node.kubeletDirectory, devices: { w0: true, w1: true, w2: true } },
   options: { preStartRequired: true, getPreferredAllocationAvailable: true },
+  nodes: { w2: 0 },
   // The last ones first.
   preferred: (available) => [...available].reverse(),
   answer: (ids) => ({
@@ -86,6 +88,16 @@ t.test('a container gets the devices that its limits say, with what the plugin a
     return statuses[0]?.allocatedResourcesStatus?.[0]?.resources?.[0]?.health === 'Unhealthy';
   });
   plugin.change({ w0: true, w1: true, w2: true });
+});
+
+t.test('monitoring is told who has which, by the pod resources API', async (t) => {
+  const socket = path.join(node.kubeletDirectory, 'pod-resources/kubelet.sock');
+  const { podResources } = await askPodResources<{ podResources: ListedPod[] }>(socket, 'List');
+  const devices = podResources.find(({ name }) => name === 'two')?.containers[0]?.devices;
+  t.match(devices, [
+    { resourceName: RESOURCE, deviceIds: ['w2'], topology: { nodes: [{ ID: 0 }] } },
+    { resourceName: RESOURCE, deviceIds: ['w1'], topology: null },
+  ]);
 });
 
 t.test('an agent that is killed gives no device away twice, and needs no plugin for what is given', async (t) => {

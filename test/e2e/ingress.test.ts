@@ -1,13 +1,19 @@
 /** Ingresses out of the box: applied with kubectl, asked through port 80 of a node. */
 import t from 'tap';
 import type { DaemonSet } from '../../api/types/apps/v1.gen.ts';
-import type { Condition, Gateway, HTTPRoute } from '../../addons/ingress/gateway/objects.ts';
+import type {
+  BackendTLSPolicy,
+  Condition,
+  Gateway,
+  HTTPRoute,
+  TLSRoute,
+} from '../../addons/ingress/gateway/objects.ts';
 import type { Ingress } from '../../api/types/networking/v1.gen.ts';
 import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 
-t.setTimeout(5 * 60_000);
+t.setTimeout(6 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-ing', ingress: true });
 cluster.endWith(t);
 const node = cluster.host;
@@ -156,6 +162,52 @@ t.test('a Gateway and an HTTPRoute are answered there, too, and their status say
   t.strictSame(conditionsOf(gateway.status?.conditions), ['Accepted=True 1', 'Programmed=True 1']);
   const route = await cluster.get<HTTPRoute>('httproute', 'web');
   t.strictSame(conditionsOf(route.status?.parents?.[0]?.conditions), ['Accepted=True 1', 'ResolvedRefs=False 1']);
+});
+
+t.test('ListenerSets, TLSRoutes and policies get their status, too', async (t) => {
+  const CA = { group: '', kind: 'ConfigMap', name: 'nowhere' };
+  await cluster.kubectl(
+    ...['patch', 'gateway', 'web', '--type=merge', '--patch'],
+    JSON.stringify({ spec: { allowedListeners: { namespaces: { from: 'Same' } } } }),
+  );
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      gatewayApi('ListenerSet', 'more', {
+        parentRef: { name: 'web' },
+        listeners: [
+          { name: 'http', port: 80, protocol: 'HTTP', hostname: 'set.example' },
+          { name: 'tls', port: 443, protocol: 'TLS', hostname: 'tls.example', tls: { mode: 'Passthrough' } },
+        ],
+      }),
+      gatewayApi('TLSRoute', 'more', {
+        parentRefs: [{ kind: 'ListenerSet', name: 'more' }],
+        hostnames: ['tls.example'],
+        rules: [{ backendRefs: [{ name: 'nobody', port: 443 }] }],
+      }),
+      gatewayApi('HTTPRoute', 'more', {
+        parentRefs: [{ kind: 'ListenerSet', name: 'more', sectionName: 'http' }],
+        rules: [{ backendRefs: [{ name: 'hello', port: 80 }] }],
+      }),
+    ],
+  });
+  await cluster.kubectl('wait', '--for=condition=Programmed', 'listenerset/more', '--timeout=60s');
+  await eventually('an answer', async () => (await ask('set.example', '/')).body === 'Hello from Kedge\n');
+  await cluster.apply(
+    gatewayApi('BackendTLSPolicy', 'more', {
+      targetRefs: [{ group: '', kind: 'Service', name: 'hello' }],
+      validation: { hostname: 'hello.example', caCertificateRefs: [CA] },
+    }),
+  );
+  await eventually('the status of the policy', async () => {
+    const { status } = await cluster.get<BackendTLSPolicy>('backendtlspolicy', 'more');
+    return conditionsOf(status?.ancestors?.[0]?.conditions).join() === 'Accepted=False 1,ResolvedRefs=False 1';
+  });
+  t.equal((await ask('set.example', '/')).status, 500, 'never without TLS');
+  const { status } = await cluster.get<TLSRoute>('tlsroute', 'more');
+  t.strictSame(conditionsOf(status?.parents?.[0]?.conditions), ['Accepted=True 1', 'ResolvedRefs=False 1']);
+  await cluster.kubectl('delete', 'backendtlspolicy/more', 'listenerset/more', 'tlsroute/more', 'httproute/more');
 });
 
 t.test('a route that is changed is reported anew, and one that leaves its Gateway not at all', async (t) => {

@@ -47,7 +47,7 @@ t.test('an indexed Job whose pods fail at first is completed by others, and each
     ...{ completionMode: 'Indexed', completions: 3, parallelism: 3, backoffLimitPerIndex: 0 },
   });
   await cluster.apply(job);
-  await cluster.kubectl('wait', '--for=condition=failed', 'job/indexed', '--timeout=60s');
+  await cluster.kubectl('wait', '--for=condition=failed', 'job/indexed', '--timeout=120s');
   const { status } = await jobNamed('indexed');
   t.match(status, { completedIndexes: '0,2', failedIndexes: '1', succeeded: 2, failed: 1 });
   t.match(status?.conditions?.at(-1), { type: 'Failed', reason: 'FailedIndexes' });

@@ -95,11 +95,20 @@ t.test('packages are small, and have Node.js once', async (t) => {
 });
 
 t.test('a host becomes a single-node cluster', async (t) => {
+  // Settings that an operator has written before.
+  await first.run('mkdir', ['-p', '/etc/kedge']);
+  await first.run('tee', ['/etc/kedge/agent.yaml'], { input: 'node-labels: [zone=a]' });
+  await first.run('tee', ['/etc/kedge/server.yaml'], { input: 'tls-san: [kube.example.com]' });
   const { stdout } = await first.script('install.sh', '--offline');
   const node = await readFile(path.join(unpacked, 'dist/bin/node'));
   t.ok(node.equals(await readFile(path.join(ROOT, 'dist/bin/node'))), 'with the Node.js that it was built with');
   t.match(stdout, 'node e2e-host-0 is Ready: export KUBECONFIG=/etc/kedge/admin.kubeconfig');
   t.strictSame((await nodes()).map(readiness), [['e2e-host-0', '10.78.0.1', 'True']]);
+  const labels = await eventually('its server to call it one of the control plane', async () => {
+    const [{ metadata } = {}] = await nodes();
+    return metadata?.labels?.['node-role.kubernetes.io/control-plane'] === '' && metadata.labels;
+  });
+  t.equal(labels['zone'], 'a', 'with the settings of its operator');
   t.notMatch(await settings(first), /token/, 'the token that it joined with is kept nowhere');
   t.equal((await first.run('kedge', ['token', 'list'])).stdout.trim().split('\n').length, 1, 'and has been deleted');
 });

@@ -194,14 +194,103 @@ t.test('a server that is stopped ends in time, with success', async (t) => {
   t.equal(await host.property(UNIT, 'ActiveState'), 'inactive');
 });
 
-t.test("the exposure of the server's unit stays low", async (t) => {
-  const unit = path.join(ROOT, 'systemd/kedge-server.service');
-  const { stdout } = await run('systemd-analyze', ['security', '--no-pager', '--offline=yes', '--threshold=30', unit]);
-  t.match(stdout, 'Overall exposure level for kedge-server.service');
+t.test('objects move to an etcd that Kedge runs, by the commands of docs/etcd.md', async (t) => {
+  const kubectl = (...args: string[]): Promise<RunResult> =>
+    host.run('kubectl', ['--kubeconfig=/etc/kedge/admin.kubeconfig', '--cache-dir=/tmp/cache', ...args]);
+  await host.sh(
+    `ip address add 192.0.2.1/32 dev lo
+     cp "$1/systemd/kedge-etcd.service" /etc/systemd/system/
+     systemctl daemon-reload
+     systemctl start "$2"`,
+    ...[FOLDER, UNIT],
+  );
+  await kubectl('create', 'configmap', 'moved');
+  const uid = async (): Promise<string> =>
+    (await kubectl('get', 'configmap', 'moved', '-o', 'jsonpath={.metadata.uid}')).stdout;
+  const before = await uid();
+  await host.sh(
+    `systemctl stop "$1"
+     echo 'etcd: managed' >>/etc/kedge/server.yaml
+     systemctl enable kedge-etcd && systemctl start kedge-etcd
+     kedge store migrate --from embedded --to etcd
+     systemctl start "$1"`,
+    UNIT,
+  );
+  t.equal(await uid(), before);
+  t.match((await host.run('kedge', ['server', 'status'])).stdout, /^192\.0\.2\.1 +leader /m);
+  await host.run('systemctl', ['restart', 'kedge-etcd']);
+  await kubectl('annotate', 'configmap', 'moved', 'after=restart');
+  await host.run('systemctl', ['stop', UNIT, 'kedge-etcd']);
+  t.equal(await host.property('kedge-etcd', 'Result'), 'success');
+});
+
+t.test("the exposure of the server's units stays low", async (t) => {
+  for (const name of ['server', 'etcd']) {
+    const unit = path.join(ROOT, `systemd/kedge-${name}.service`);
+    const { stdout } = await run('systemd-analyze', [
+      'security',
+      '--no-pager',
+      '--offline=yes',
+      '--threshold=30',
+      unit,
+    ]);
+    t.match(stdout, `Overall exposure level for kedge-${name}.service`);
+  }
 });
 
 t.test('units have no mistakes that systemd ignores', async (t) => {
-  const files = ['server', 'agent', 'containerd', 'upgrade'].map((name) => `${FOLDER}/systemd/kedge-${name}.service`);
+  const files = ['server', 'etcd', 'agent', 'containerd', 'upgrade'].map(
+    (name) => `${FOLDER}/systemd/kedge-${name}.service`,
+  );
   const { stderr } = await host.run('systemd-analyze', ['verify', '--man=no', ...files]);
   t.equal(stderr, '');
+});
+
+t.test('what the agent and containerd have started outlives a restart of their units', async (t) => {
+  for (const name of ['kedge-agent', 'kedge-containerd']) {
+    await host.sh(
+      `cp "$1/systemd/$2.service" /etc/systemd/system/
+       mkdir -p "/etc/systemd/system/$2.service.d"
+       printf '[Unit]\\nWants=\\n[Service]\\nNotifyAccess=all\\nExecStart=\\nExecStart=/bin/sh -c "%s"\\n' \\
+         'sleep infinity & echo $! >/run/shim; systemd-notify --ready; exec sleep infinity' >"/etc/systemd/system/$2.service.d/program.conf"
+       systemctl daemon-reload
+       systemctl start "$2"
+       cp /run/shim /run/first`,
+      ...[FOLDER, name],
+    );
+    const pid = await host.property(name, 'MainPID');
+    await host.run('systemctl', ['restart', name]);
+    t.not(await host.property(name, 'MainPID'), pid, name);
+    t.equal(await host.sh('kill -0 "$(cat /run/first)" && echo lives'), 'lives\n', name);
+    await host.run('systemctl', ['kill', '--kill-who=main', '--signal=KILL', name]);
+    await eventually(`${name} to be started again`, async () => (await host.property(name, 'NRestarts')) === '1');
+    t.equal(await host.sh('kill -0 "$(cat /run/first)" && echo lives'), 'lives\n', `${name} after kill -9`);
+    await host.run('systemctl', ['stop', name]);
+  }
+});
+
+t.test('a shutdown of the host waits for its pods, by a lock of logind', async (t) => {
+  const said = (): Promise<string> => host.sh('cat /run/pods/said 2>/dev/null || true');
+  await host.sh(
+    `rm /etc/systemd/system/systemd-logind.service
+     systemctl daemon-reload
+     systemctl start systemd-logind
+     mkdir /run/pods
+     systemd-run --quiet --unit=agent "$1/dist/bin/node" "$1/test/e2e/shutdown-inside.ts" /run/pods 30`,
+    FOLDER,
+  );
+  await eventually('the lock', async () => (await said()).includes('locked'));
+  t.match(await said(), 'allowed 30', 'logind waits longer than it does by default');
+  t.match((await host.run('systemd-inhibit', ['--list', '--no-pager'])).stdout, /^kedge .* shutdown .* delay/m);
+  await host.run('systemctl', ['poweroff', '--no-block']);
+  await eventually('the pod to be terminated', async () => (await said()).includes('end web in 30 s'));
+  t.match(await said(), 'shutting down');
+  t.equal((await host.run('true', [])).stdout, '', 'the host is still there');
+  await host.sh('touch /run/pods/ended');
+  await eventually('the host to be gone', () =>
+    host.run('true', []).then(
+      () => false,
+      () => true,
+    ),
+  );
 });

@@ -146,9 +146,8 @@ t.test('pods without an api-server', async (t) => {
       },
     ],
   });
-  await eventually('the agent to have seen it fail', async () =>
-    (await kedge('ps', 'broken')).text.includes('CrashLoopBackOff'),
-  );
+  const isBackingOff = async (): Promise<boolean> => (await kedge('ps', 'broken')).text.includes('CrashLoopBackOff');
+  await eventually('the agent to have seen it fail', isBackingOff);
   await cluster.server.end();
 
   const listed = await kedge('ps', '-o', 'wide');
@@ -195,6 +194,8 @@ t.test('pods without an api-server', async (t) => {
   for (const secret of [planted, btoa(planted), btoa(`u:${planted}`), 'PRIVATE KEY', 'eyJhbGciOi'])
     t.notOk(content.includes(secret), `${secret} is not in the bundle`);
 
+  // Not while it creates the next container, which has no log yet.
+  await eventually('it to wait for its next start', isBackingOff);
   await host.stopAgent('SIGKILL');
   const story = await kedge('replay', '--pod', 'broken');
   t.match(story.text, /plan: set up its volumes \(.*\); create its sandbox \(it has none\)/, story.text);

@@ -15,6 +15,8 @@ const BUILT = path.join(ROOT, 'dist');
 const NETWORK = '10.77.0';
 /** The last number of the address of a host that is no node. */
 const OUTSIDER = 250;
+/** On a machine with much other work. */
+const READY_LIMIT_SECONDS = 180;
 const NETWORK_V6 = 'fd00:77::';
 
 export interface ClusterOptions {
@@ -83,8 +85,8 @@ export class Cluster implements AsyncDisposable {
     for (let index = 1; index < nodes; index++) this.nodes.push(await ClusterNode.create(this, index));
     await Promise.all(this.nodes.map((node) => node.start()));
     for (const node of this.nodes) {
-      await this.kubectl('wait', '--for=create', '--timeout=60s', `node/${node.name}`);
-      await this.kubectl('wait', '--for=condition=Ready', '--timeout=60s', `node/${node.name}`);
+      await this.kubectl('wait', '--for=create', '--timeout=110s', `node/${node.name}`);
+      await this.kubectl('wait', '--for=condition=Ready', '--timeout=110s', `node/${node.name}`);
     }
   }
 
@@ -163,25 +165,32 @@ export class Cluster implements AsyncDisposable {
     return { netns: name, ip, port };
   }
 
-  /** Starts or restarts the server, with other settings if there are `more`; resolves when it is ready. */
-  async startServer(more: Readonly<Record<string, string>> = {}): Promise<void> {
-    const settings = {
+  /** By the flags' names. */
+  get serverSettings(): Readonly<Record<string, string>> {
+    return {
       'data-dir': this.dataDirectory,
       'admin-kubeconfig': this.kubeconfig,
       'advertise-address': `${NETWORK}.1`,
       'allow-privileged': 'true',
       ...(!this.#hasIngress && { disable: 'ingress' }),
       ...this.#settings,
-      ...more,
     };
-    const args = Object.entries(settings).map(([key, value]) => `--${key}=${value}`);
+  }
+
+  /** Starts or restarts the server, with other settings if there are `more`; resolves when it is ready. */
+  async startServer(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    const args = Object.entries({ ...this.serverSettings, ...more }).map(([key, value]) => `--${key}=${value}`);
     const log = path.join(this.directory, 'server.log');
     const server = new Daemon(this.kedge, ['server', ...args], { netns: this.host.netns, log });
     this.#server = server;
-    await eventually('the server to be ready', async () => {
-      if (!server.alive) throw new Error(await server.output());
-      return (await this.kubectl('get', '--raw', '/readyz')).stdout;
-    });
+    await eventually(
+      'the server to be ready',
+      async () => {
+        if (!server.alive) throw new Error(await server.output());
+        return (await this.kubectl('get', '--raw', '/readyz')).stdout;
+      },
+      READY_LIMIT_SECONDS,
+    );
   }
 
   /** Runs kubectl on the first node. Rejects with a ProgramError that has its output. */
@@ -217,14 +226,11 @@ export class Cluster implements AsyncDisposable {
 
   /** A new token and the other join settings, from `kedge token create --print-join-command`. */
   async joinSettings(...args: string[]): Promise<{ server: string; token: string; caHash: string }> {
-    const { stdout } = await this.host.run(this.kedge, [
-      'token',
-      'create',
-      '--kubeconfig',
-      this.kubeconfig,
-      '--print-join-command',
-      ...args,
-    ]);
+    const { stdout } = await this.host.run(
+      this.kedge,
+      ['token', 'create', '--kubeconfig', this.kubeconfig, '--print-join-command', ...args],
+      { timeoutMs: 120_000 },
+    );
     const words = stdout.trim().split(/\s+/);
     const after = (flag: string): string => words[words.indexOf(flag) + 1] ?? '';
     return { server: `https://${NETWORK}.1:6443`, token: after('--token'), caHash: after('--ca-hash') };

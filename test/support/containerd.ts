@@ -9,6 +9,7 @@ import path from 'node:path';
 import { PAUSE_IMAGE } from '../../agent/images/bundled.ts';
 import { run } from '../../agent/host/run.ts';
 import { buildImages } from '../../scripts/images.ts';
+import { platformOf } from '../../scripts/platform.ts';
 import { endProcesses, makeOwnDirectory, removeTraces } from './own-directory.ts';
 import { eventually } from './wait.ts';
 
@@ -105,7 +106,7 @@ export async function startContainerd({
   const importImage = async (archive: string) => {
     await ctr('images', 'import', archive);
   };
-  const [started] = await Promise.all([start(directory, netns), buildImages(imageDirectory)]);
+  const [started] = await Promise.all([start(directory, netns), buildImages(imageDirectory, await platformOf())]);
   let child = started;
   await untilReady(ctr, child);
   for (const archive of await readdir(imageDirectory)) await importImage(path.join(imageDirectory, archive));

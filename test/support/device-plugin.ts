@@ -12,6 +12,8 @@ export interface TestDevicePluginOptions {
   /** The agent's; `/var/lib/kubelet` of real hosts. */
   readonly kubeletDirectory: string;
   readonly devices: Readonly<Record<string, boolean>>;
+  /** The NUMA nodes of devices, by their ids. */
+  readonly nodes?: Readonly<Record<string, number>>;
   /** What it can do, as it says when it is asked; nothing is said of it when it registers, as the API lets it. */
   readonly options?: { readonly preStartRequired?: boolean; readonly getPreferredAllocationAvailable?: boolean };
   readonly answer?: (ids: readonly string[]) => Partial<DeviceAnswer>;
@@ -91,7 +93,14 @@ export class TestDevicePlugin extends NodePlugin<Asked> implements AsyncDisposab
 
   get #listed(): object {
     const devices = Object.entries(this.#devices);
-    return { devices: devices.map(([id, isHealthy]) => ({ id, health: isHealthy ? 'Healthy' : 'Unhealthy' })) };
+    const { nodes = {} } = this.#options;
+    const topologyOf = (id: string) => (Object.hasOwn(nodes, id) ? { topology: { nodes: [{ id: nodes[id] }] } } : {});
+    return {
+      devices: devices.map(([id, isHealthy]) => ({
+        ...{ id, health: isHealthy ? 'Healthy' : 'Unhealthy' },
+        ...topologyOf(id),
+      })),
+    };
   }
 
   /** Tells whoever watches. */

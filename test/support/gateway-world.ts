@@ -4,13 +4,16 @@ import { compileCluster, type CompiledCluster } from '../../addons/ingress/gatew
 import { selfSigned } from '../../addons/ingress/default-certificate.ts';
 import type {
   BackendReference,
+  BackendTLSPolicy,
   Condition,
   Gateway,
   GatewayClass,
   GRPCRoute,
   HTTPRoute,
   Listener,
+  ListenerSet,
   ReferenceGrant,
+  TLSRoute,
 } from '../../addons/ingress/gateway/objects.ts';
 import type { Secret } from '../../api/types/core/v1.gen.ts';
 import type { GatewayView } from '../../addons/ingress/gateway/view.ts';
@@ -23,6 +26,9 @@ export class GatewayWorld extends World implements GatewayView {
   readonly gateways: Gateway[] = [];
   readonly httpRoutes: HTTPRoute[] = [];
   readonly grpcRoutes: GRPCRoute[] = [];
+  readonly tlsRoutes: TLSRoute[] = [];
+  readonly listenerSets: ListenerSet[] = [];
+  readonly backendTlsPolicies: BackendTLSPolicy[] = [];
   readonly referenceGrants: ReferenceGrant[] = [];
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>();
 
@@ -51,6 +57,40 @@ export class GatewayWorld extends World implements GatewayView {
     const route = { metadata: this.#metadata(name, namespace), spec: { parentRefs: [{ name: 'gw' }], ...spec } };
     this.grpcRoutes.push(route);
     return route;
+  }
+
+  addTlsRoute(name: string, spec: NonNullable<TLSRoute['spec']>, namespace = NAMESPACE): TLSRoute {
+    const route = { metadata: this.#metadata(name, namespace), spec: { parentRefs: [{ name: 'gw' }], ...spec } };
+    this.tlsRoutes.push(route);
+    return route;
+  }
+
+  addListenerSet(
+    name: string,
+    listeners: readonly Listener[],
+    namespace = NAMESPACE,
+    gateway = NAMESPACE,
+  ): ListenerSet {
+    const spec = { parentRef: { name: 'gw', namespace: gateway }, listeners };
+    const set = { metadata: this.#metadata(name, namespace), spec };
+    this.listenerSets.push(set);
+    return set;
+  }
+
+  /** A policy for a Service. */
+  addTlsPolicy(
+    name: string,
+    service: string,
+    validation: NonNullable<BackendTLSPolicy['spec']>['validation'],
+    sectionName?: string,
+  ): BackendTLSPolicy {
+    const target = { group: '', kind: 'Service', name: service, ...(sectionName !== undefined && { sectionName }) };
+    const policy = {
+      metadata: this.#metadata(name, NAMESPACE),
+      spec: { targetRefs: [target], ...(validation && { validation }) },
+    };
+    this.backendTlsPolicies.push(policy);
+    return policy;
   }
 
   /** Lets routes or Gateways of a namespace refer to Services or Secrets of another. */

@@ -36,7 +36,8 @@ export class MemoryApi implements AsyncDisposable {
 
   put<T extends KubeObject>(plural: string, object: T): T {
     const { namespace = 'default', name = '' } = object.metadata ?? {};
-    const path = `/api/v1/namespaces/${namespace}/${plural}/${name}`;
+    const isNamespaced = plural !== 'nodes';
+    const path = isNamespaced ? `/api/v1/namespaces/${namespace}/${plural}/${name}` : `/api/v1/${plural}/${name}`;
     const type = this.objects.has(path) ? 'MODIFIED' : 'ADDED';
     const stored = {
       ...object,
@@ -44,7 +45,7 @@ export class MemoryApi implements AsyncDisposable {
         creationTimestamp: new Date().toISOString(),
         uid: randomUUID(),
         ...object.metadata,
-        namespace,
+        ...(isNamespaced && { namespace }),
         resourceVersion: String(++this.#revision),
       },
     };

@@ -30,9 +30,9 @@ export function may(attempt: Attempt): ReadonlySignal<boolean | undefined> {
   answersOf = token.peek();
   const key = JSON.stringify(attempt);
   const known = answers.get(key);
-  if (known && Date.now() - known.at < FRESH_MS) return known.allowed;
+  if (known && performance.now() - known.at < FRESH_MS) return known.allowed;
   const allowed = known?.allowed ?? signal<boolean | undefined>(undefined);
-  answers.set(key, { at: Date.now(), allowed });
+  answers.set(key, { at: performance.now(), allowed });
   review(attempt).then(
     (answer) => (allowed.value = answer),
     // Asked again with the next visit; meanwhile it is not offered.

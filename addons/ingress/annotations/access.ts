@@ -127,22 +127,13 @@ export const ACCESS: readonly Annotation[] = [
     example: 'true',
     read: (value) => ({ clientCertificateHeader: flag(value) }),
   },
-  ...[
-    'auth-url',
-    'auth-signin',
-    'auth-method',
-    'auth-response-headers',
-    'auth-cache-key',
-    'auth-snippet',
-    'auth-tls-match-cn',
-    'auth-proxy-set-headers',
-  ].map((name): Annotation => ({
-    name,
+  {
+    name: 'auth-tls-match-cn',
     does: 'refused',
     example: '',
     guards: true,
     read: () => {
       throw new AnnotationError('is not supported');
     },
-  })),
+  },
 ];

@@ -65,8 +65,7 @@ const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
 export const BACKENDS: readonly Annotation[] = [
   {
     name: 'backend-protocol',
-    does: 'HTTP, HTTPS, GRPC (HTTP/2 without TLS) or GRPCS',
-    differs: 'FCGI and AUTO_HTTP are refused',
+    does: 'HTTP, HTTPS, GRPC (HTTP/2 without TLS) or GRPCS; FCGI and AUTO_HTTP are refused',
     example: 'HTTPS',
     guards: true,
     read: (value) => ({ protocol: oneOf('HTTP', 'HTTPS', 'GRPC', 'GRPCS')(value) }),

@@ -4,6 +4,7 @@ import type { Annotation } from './annotation.ts';
 import { AnnotationError } from './annotation-error.ts';
 import { BACKENDS } from './backends.ts';
 import { CORS } from './cors.ts';
+import { EXTERNAL_AUTH } from './external-auth.ts';
 import type { Policy } from './policy.ts';
 import { ROUTING } from './routing.ts';
 
@@ -12,7 +13,7 @@ export const PREFIX = 'nginx.ingress.kubernetes.io/';
 /** Annotations together may have 256 KiB. */
 const MAX_READ = 256 * 1024;
 
-export const ANNOTATIONS: readonly Annotation[] = [...ROUTING, ...ACCESS, ...BACKENDS, ...CORS];
+export const ANNOTATIONS: readonly Annotation[] = [...ROUTING, ...ACCESS, ...EXTERNAL_AUTH, ...BACKENDS, ...CORS];
 const BY_NAME: ReadonlyMap<string, Annotation> = new Map(ANNOTATIONS.map((each) => [each.name, each]));
 
 /** What an annotation could not do. */
@@ -80,6 +81,8 @@ function incompletenessOf(policy: Policy): Refusal | undefined {
     return closing('auth-type', 'needs auth-secret');
   if (policy.authSecret !== undefined && policy.authType === undefined)
     return closing('auth-secret', 'needs auth-type');
+  if (policy.authSignin !== undefined && policy.authTarget === undefined)
+    return closing('auth-signin', 'needs auth-url');
   if (policy.clientVerify === 'on' && policy.clientCa === undefined)
     return closing('auth-tls-verify-client', 'needs auth-tls-secret');
   if (policy.tlsVerify && policy.tlsSecret === undefined) return closing('proxy-ssl-verify', 'needs proxy-ssl-secret');

@@ -61,6 +61,13 @@ export interface Policy {
   readonly authSecretType?: 'auth-file' | 'auth-map';
   readonly authRealm?: string;
 
+  readonly authTarget?: AuthTarget;
+  readonly authMethod?: string;
+  readonly authSignin?: TextTemplate;
+  readonly authResponseHeaders?: readonly string[];
+  readonly authRequestRedirect?: TextTemplate;
+  readonly authRequestHeaders?: string;
+
   readonly clientCa?: string;
   readonly clientVerify?: 'on' | 'optional' | 'off';
   readonly clientCertificateHeader?: boolean;
@@ -75,6 +82,21 @@ export interface Policy {
   readonly aliases?: readonly string[];
   readonly forwardedPrefix?: string;
   readonly customHeaders?: string;
+}
+
+/** Who is asked whether a request is allowed. */
+export interface AuthTarget {
+  readonly uri: TextTemplate;
+  /** Undefined: the host of the request, at this proxy. */
+  readonly service: AuthService | undefined;
+}
+
+export interface AuthService {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  /** When the host is an IP address. */
+  readonly address: string | undefined;
 }
 
 /** What consistent hashing looks at. */

@@ -30,7 +30,8 @@ export const ROUTING: readonly Annotation[] = [
   {
     name: 'use-regex',
     does: 'paths of type ImplementationSpecific, and those of type Prefix with metacharacters, are regular expressions, without regard to case',
-    differs: 'backreferences, lookaround and nested repetition are refused; Exact paths stay exact',
+    differs:
+      'backreferences, lookaround, nested repetition, repetition of groups (more than 200 times in all; characters and classes are repeated without bound), and more than one repetition that may end anywhere with others behind it (of which `([^/]+)/` is none: it ends at a slash) are refused; Exact paths stay exact',
     example: 'true',
     guards: true,
     read: (value) => ({ useRegex: flag(value) }),

@@ -1,7 +1,8 @@
 /** Text with variables, as annotations write it: `https://new.example$request_uri`, `/api/$2`. */
 import { AnnotationError } from './annotation-error.ts';
 
-export type TextVariable = 'scheme' | 'host' | 'request_uri' | 'uri' | 'args' | 'remote_addr' | 'server_port';
+export type TextVariable =
+  'scheme' | 'host' | 'request_uri' | 'escaped_request_uri' | 'uri' | 'args' | 'remote_addr' | 'server_port';
 export type TextPart = string | { readonly variable: TextVariable } | { readonly capture: number };
 export type TextTemplate = readonly TextPart[];
 
@@ -12,6 +13,7 @@ const VARIABLES: ReadonlyMap<string, TextVariable> = new Map([
   ['best_http_host', 'host'],
   ['http_host', 'host'],
   ['request_uri', 'request_uri'],
+  ['escaped_request_uri', 'escaped_request_uri'],
   ['uri', 'uri'],
   ['args', 'args'],
   ['query_string', 'args'],

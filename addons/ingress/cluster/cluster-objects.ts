@@ -92,6 +92,15 @@ export class ClusterObjects implements GatewayView {
   get grpcRoutes(): GatewayView['grpcRoutes'] {
     return this.gatewayApi.grpcRoutes;
   }
+  get tlsRoutes(): GatewayView['tlsRoutes'] {
+    return this.gatewayApi.tlsRoutes;
+  }
+  get listenerSets(): GatewayView['listenerSets'] {
+    return this.gatewayApi.listenerSets;
+  }
+  get backendTlsPolicies(): GatewayView['backendTlsPolicies'] {
+    return this.gatewayApi.backendTlsPolicies;
+  }
   get referenceGrants(): GatewayView['referenceGrants'] {
     return this.gatewayApi.referenceGrants;
   }

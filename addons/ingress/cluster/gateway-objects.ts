@@ -14,17 +14,24 @@ import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { namespaces } from '../../../client/resources.gen.ts';
+import type { Route } from '../gateway/attach.ts';
 import {
+  backendTlsPolicies,
   gatewayClasses,
   gateways,
   grpcRoutes,
   httpRoutes,
+  listenerSets,
   referenceGrants,
+  tlsRoutes,
+  type BackendTLSPolicy,
   type Gateway,
   type GatewayClass,
   type GRPCRoute,
   type HTTPRoute,
+  type ListenerSet,
   type ReferenceGrant,
+  type TLSRoute,
 } from '../gateway/objects.ts';
 
 export interface GatewayObjectsOptions {
@@ -43,6 +50,9 @@ export class GatewayObjects {
   readonly #gateways: LateKind<Gateway>;
   readonly #httpRoutes: LateKind<HTTPRoute>;
   readonly #grpcRoutes: LateKind<GRPCRoute>;
+  readonly #tlsRoutes: LateKind<TLSRoute>;
+  readonly #sets: LateKind<ListenerSet>;
+  readonly #policies: LateKind<BackendTLSPolicy>;
   readonly #grants: LateKind<ReferenceGrant>;
   readonly #namespaces: LateKind<Namespace, NamespaceLabels>;
 
@@ -53,6 +63,9 @@ export class GatewayObjects {
     this.#gateways = late(gateways);
     this.#httpRoutes = late(httpRoutes);
     this.#grpcRoutes = late(grpcRoutes);
+    this.#tlsRoutes = late(tlsRoutes);
+    this.#sets = late(listenerSets);
+    this.#policies = late(backendTlsPolicies);
     this.#grants = late(referenceGrants);
     this.#namespaces = new LateKind<Namespace, NamespaceLabels>({
       ...{ ...options, resource: namespaces },
@@ -61,7 +74,8 @@ export class GatewayObjects {
   }
 
   get #all(): readonly Late[] {
-    return [this.#classes, this.#gateways, this.#httpRoutes, this.#grpcRoutes, this.#grants, this.#namespaces];
+    const routes = [this.#httpRoutes, this.#grpcRoutes, this.#tlsRoutes];
+    return [this.#classes, this.#gateways, this.#sets, ...routes, this.#policies, this.#grants, this.#namespaces];
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -85,6 +99,15 @@ export class GatewayObjects {
   get grpcRoutes(): Iterable<GRPCRoute> {
     return this.#grpcRoutes.values();
   }
+  get tlsRoutes(): Iterable<TLSRoute> {
+    return this.#tlsRoutes.values();
+  }
+  get listenerSets(): Iterable<ListenerSet> {
+    return this.#sets.values();
+  }
+  get backendTlsPolicies(): Iterable<BackendTLSPolicy> {
+    return this.#policies.values();
+  }
   get referenceGrants(): Iterable<ReferenceGrant> {
     return this.#grants.values();
   }
@@ -97,8 +120,21 @@ export class GatewayObjects {
   gateway(key: string): Gateway | undefined {
     return this.#gateways.get(key);
   }
-  route(kind: 'HTTPRoute' | 'GRPCRoute', key: string): HTTPRoute | GRPCRoute | undefined {
-    return kind === 'HTTPRoute' ? this.#httpRoutes.get(key) : this.#grpcRoutes.get(key);
+  listenerSet(key: string): ListenerSet | undefined {
+    return this.#sets.get(key);
+  }
+  backendTlsPolicy(key: string): BackendTLSPolicy | undefined {
+    return this.#policies.get(key);
+  }
+  route(kind: Route['kind'], key: string): Route['object'] | undefined {
+    switch (kind) {
+      case 'HTTPRoute':
+        return this.#httpRoutes.get(key);
+      case 'GRPCRoute':
+        return this.#grpcRoutes.get(key);
+      case 'TLSRoute':
+        return this.#tlsRoutes.get(key);
+    }
   }
 }
 

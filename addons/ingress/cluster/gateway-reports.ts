@@ -11,14 +11,19 @@ import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { WorkQueue } from '../../../client/work-queue.ts';
 import {
+  backendTlsPolicies,
   gatewayClasses,
   gateways,
   grpcRoutes,
   httpRoutes,
+  listenerSets,
+  tlsRoutes,
+  type AncestorStatus,
   type Condition,
   type ListenerStatus,
   type RouteParentStatus,
 } from '../gateway/objects.ts';
+import type { Route } from '../gateway/attach.ts';
 import type { Reports } from '../gateway/reports.ts';
 import type { GatewayObjects } from './gateway-objects.ts';
 
@@ -34,7 +39,10 @@ const CONCURRENCY = 4;
 /** After somebody else has written, until the cache shows it. */
 const CONFLICT_MS = 300;
 const MAX_ADDRESSES = 16;
-const NONE: Reports = { classes: new Map(), gateways: new Map(), routes: new Map() };
+const MAX_ANCESTORS = 16;
+const NONE: Reports = {
+  ...{ classes: new Map(), gateways: new Map(), routes: new Map(), sets: new Map(), policies: new Map() },
+};
 
 export class GatewayReports {
   readonly #options: GatewayReportsOptions;
@@ -72,6 +80,8 @@ export class GatewayReports {
     for (const [kind, routes] of [
       ['HTTPRoute', objects.httpRoutes] as const,
       ['GRPCRoute', objects.grpcRoutes] as const,
+      ['TLSRoute', objects.tlsRoutes] as const,
+      ['BackendTLSPolicy', objects.backendTlsPolicies] as const,
     ])
       for (const { metadata } of routes) queue.add(`${kind} ${metadata?.namespace}/${metadata?.name}`);
     try {
@@ -81,9 +91,11 @@ export class GatewayReports {
     }
   }
 
-  #addAll({ classes, gateways: all, routes }: Reports): void {
+  #addAll({ classes, gateways: all, routes, sets, policies }: Reports): void {
     for (const name of classes.keys()) this.#queue?.add(`GatewayClass ${name}`);
     for (const key of all.keys()) this.#queue?.add(`Gateway ${key}`);
+    for (const key of sets.keys()) this.#queue?.add(`ListenerSet ${key}`);
+    for (const key of policies.keys()) this.#queue?.add(`BackendTLSPolicy ${key}`);
     for (const key of routes.keys()) this.#queue?.add(key);
   }
 
@@ -93,7 +105,9 @@ export class GatewayReports {
     try {
       if (kind === 'GatewayClass') await this.#writeClass(name, signal);
       else if (kind === 'Gateway') await this.#writeGateway(name, signal);
-      else if (kind === 'HTTPRoute' || kind === 'GRPCRoute') await this.#writeRoute(kind, name, signal);
+      else if (kind === 'ListenerSet') await this.#writeSet(name, signal);
+      else if (kind === 'BackendTLSPolicy') await this.#writePolicy(name, signal);
+      else if (isRouteKind(kind)) await this.#writeRoute(kind, name, signal);
     } catch (error) {
       if (isNotFound(error)) return;
       if (!isConflict(error)) throw error;
@@ -119,15 +133,42 @@ export class GatewayReports {
     const addresses = known.slice(0, MAX_ADDRESSES).map((value) => ({ type: 'IPAddress', value }));
     const wanted = addresses.length > 0 ? report.conditions : report.conditions.map(withoutAddress);
     const before = object.status;
-    const listeners = report.listeners.map((listener): ListenerStatus => {
-      const old = before?.listeners?.find(({ name }) => name === listener.name);
-      return { ...listener, conditions: mergedConditions(old?.conditions, listener.conditions) };
-    });
-    const status = { addresses, conditions: mergedConditions(before?.conditions, wanted), listeners };
+    const { attachedListenerSets } = report;
+    const status = {
+      ...{ addresses, conditions: mergedConditions(before?.conditions, wanted) },
+      listeners: mergedListeners(before?.listeners, report.listeners),
+      // Releases before v1.5 do not have the field.
+      ...((attachedListenerSets > 0 || before?.attachedListenerSets !== undefined) && { attachedListenerSets }),
+    };
     await this.#patch(gateways, object, before, status, signal);
   }
 
-  async #writeRoute(kind: 'HTTPRoute' | 'GRPCRoute', key: string, signal: AbortSignal): Promise<void> {
+  async #writeSet(key: string, signal: AbortSignal): Promise<void> {
+    const object = this.#options.objects.listenerSet(key);
+    const report = this.#reports.sets.get(key);
+    if (!object || !report) return;
+    const before = object.status;
+    const conditions = mergedConditions(before?.conditions, report.conditions);
+    const listeners = mergedListeners(before?.listeners, report.listeners);
+    await this.#patch(listenerSets, object, before, { conditions, listeners }, signal);
+  }
+
+  async #writePolicy(key: string, signal: AbortSignal): Promise<void> {
+    const object = this.#options.objects.backendTlsPolicy(key);
+    if (!object) return;
+    const before = object.status?.ancestors ?? [];
+    const ours = before.filter(({ controllerName }) => controllerName === GATEWAY_CONTROLLER);
+    const others = before.filter(({ controllerName }) => controllerName !== GATEWAY_CONTROLLER);
+    const wanted = (this.#reports.policies.get(key)?.ancestors ?? []).slice(0, MAX_ANCESTORS - others.length);
+    if (ours.length === 0 && wanted.length === 0) return;
+    const ancestors = wanted.map((ancestor): AncestorStatus => {
+      const old = ours.find(({ ancestorRef }) => deepEqual(ancestorRef, ancestor.ancestorRef));
+      return { ...ancestor, conditions: mergedConditions(old?.conditions, ancestor.conditions) };
+    });
+    await this.#patch(backendTlsPolicies, object, object.status, { ancestors: [...others, ...ancestors] }, signal);
+  }
+
+  async #writeRoute(kind: Route['kind'], key: string, signal: AbortSignal): Promise<void> {
     const object = this.#options.objects.route(kind, key);
     if (!object) return;
     const before = object.status?.parents ?? [];
@@ -139,7 +180,7 @@ export class GatewayReports {
     });
     const others = before.filter(({ controllerName }) => controllerName !== GATEWAY_CONTROLLER);
     if (ours.length === 0 && parents.length === 0) return;
-    const resource: Resource<KubeObject> = kind === 'HTTPRoute' ? httpRoutes : grpcRoutes;
+    const resource: Resource<KubeObject> = ROUTES[kind];
     await this.#patch(resource, object, object.status, { parents: [...others, ...parents] }, signal);
   }
 
@@ -159,12 +200,27 @@ export class GatewayReports {
   }
 }
 
+const ROUTES = { HTTPRoute: httpRoutes, GRPCRoute: grpcRoutes, TLSRoute: tlsRoutes } as const;
+const isRouteKind = (kind: string): kind is Route['kind'] => Object.hasOwn(ROUTES, kind);
+
+const mergedListeners = (
+  before: readonly ListenerStatus[] = [],
+  wanted: readonly ListenerStatus[],
+): readonly ListenerStatus[] =>
+  wanted.map((listener) => {
+    const old = before.find(({ name }) => name === listener.name);
+    return { ...listener, conditions: mergedConditions(old?.conditions, listener.conditions) };
+  });
+
 const withoutAddress = (condition: Condition): Condition =>
   condition.type === 'Programmed' && condition.status === 'True'
     ? { ...condition, status: 'False', reason: 'AddressNotAssigned', message: 'no node runs the proxy' }
     : condition;
 
-const OWN: ReadonlySet<string> = new Set(['Accepted', 'Programmed', 'ResolvedRefs', 'Conflicted', 'PartiallyInvalid']);
+const OWN: ReadonlySet<string> = new Set([
+  ...['Accepted', 'Programmed', 'ResolvedRefs', 'Conflicted', 'PartiallyInvalid'],
+  'InsecureFrontendValidationMode',
+]);
 /** The time of a condition changes with its status. Those of others stay. */
 function mergedConditions(before: readonly Condition[] = [], wanted: readonly Condition[]): readonly Condition[] {
   const own = wanted.map((condition): Condition => {

@@ -1,15 +1,16 @@
 /** Which routes are attached to which listeners, and for which hosts. Pure. */
 import { GATEWAY_GROUP } from '../../../api/domain/gateway-api.ts';
 import { fault, type Fault } from './conditions.ts';
-import { effectiveHosts, intersection } from './hosts.ts';
+import { effectiveHosts, HostSet } from './hosts.ts';
 import { ageKey, isServed, type ServedGateway, type ServedListener } from './listeners.ts';
-import type { GRPCRoute, HTTPRoute, ParentReference } from './objects.ts';
+import type { GRPCRoute, HTTPRoute, ParentReference, TLSRoute } from './objects.ts';
 
 export type Route =
   | { readonly kind: 'HTTPRoute'; readonly object: HTTPRoute }
-  | { readonly kind: 'GRPCRoute'; readonly object: GRPCRoute };
+  | { readonly kind: 'GRPCRoute'; readonly object: GRPCRoute }
+  | { readonly kind: 'TLSRoute'; readonly object: TLSRoute };
 
-/** A reference of a route to one of our Gateways, and what came of it. */
+/** A reference of a route to one of our Gateways or its ListenerSets, and what came of it. */
 export interface Attachment {
   readonly route: Route;
   readonly parentRef: ParentReference;
@@ -49,17 +50,24 @@ export const inOrder = (routes: readonly Route[]): readonly Route[] =>
 
 /** @param routes in their order: of an HTTPRoute and a GRPCRoute for one host of a listener, the first is attached */
 export function attachRoutes(routes: readonly Route[], gateways: readonly ServedGateway[]): readonly Attachment[] {
-  const byKey = new Map(gateways.map((gateway) => [gateway.key, gateway]));
+  const parents = new Map<string, Parent>();
+  for (const gateway of gateways) {
+    const own = gateway.listeners.filter(({ set }) => set === undefined);
+    parents.set(`Gateway ${gateway.key}`, { gateway, kind: 'Gateway', listeners: own });
+    for (const { key, listeners } of gateway.sets)
+      parents.set(`ListenerSet ${key}`, { gateway, kind: 'ListenerSet', listeners });
+  }
   /** The hosts of each kind of routes, by listener. */
-  const kinds = new Map<ServedListener, Map<Route['kind'], Set<string>>>();
+  const kinds = new Map<ServedListener, Map<Route['kind'], HostSet>>();
   return routes.flatMap((route) => {
     const { metadata, spec } = route.object;
     const { namespace: own = '' } = metadata ?? {};
     return (spec?.parentRefs ?? []).flatMap((parentRef): Attachment[] => {
       const { group = GATEWAY_GROUP, kind = 'Gateway', namespace = own, name } = parentRef;
-      const gateway = byKey.get(`${namespace}/${name}`);
-      if (group !== GATEWAY_GROUP || kind !== 'Gateway' || !gateway) return [];
-      const found = placesOf(route, parentRef, gateway);
+      const parent = group === GATEWAY_GROUP ? parents.get(`${kind} ${namespace}/${name}`) : undefined;
+      if (!parent) return [];
+      const { gateway } = parent;
+      const found = placesOf(route, parentRef, parent);
       if ('reason' in found) return [{ route, parentRef, gateway, places: [], fault: found }];
       const places = found.filter((place) => takeKind(kinds, route, place));
       const wrong =
@@ -71,16 +79,23 @@ export function attachRoutes(routes: readonly Route[], gateways: readonly Served
   });
 }
 
+interface Parent {
+  readonly gateway: ServedGateway;
+  readonly kind: 'Gateway' | 'ListenerSet';
+  /** Those of its own. */
+  readonly listeners: readonly ServedListener[];
+}
+
 function placesOf(
   { kind, object }: Route,
   { sectionName, port }: ParentReference,
-  gateway: ServedGateway,
+  { gateway, kind: parentKind, listeners }: Parent,
 ): Place[] | Fault {
-  const named = gateway.listeners.filter(
+  const named = listeners.filter(
     (listener) =>
       (sectionName === undefined || listener.name === sectionName) && (port === undefined || listener.port === port),
   );
-  if (named.length === 0) return fault('NoMatchingParent', 'the Gateway has no such listener');
+  if (named.length === 0) return fault('NoMatchingParent', `the ${parentKind} has no such listener`);
   const accepted = named.filter(({ acceptedFault }) => !acceptedFault && !gateway.fault);
   if (accepted.length === 0)
     return fault('NoMatchingParent', gateway.fault?.message ?? named[0]?.acceptedFault?.message ?? '');
@@ -99,15 +114,16 @@ function placesOf(
 }
 
 function takeKind(
-  kinds: Map<ServedListener, Map<Route['kind'], Set<string>>>,
+  kinds: Map<ServedListener, Map<Route['kind'], HostSet>>,
   { kind }: Route,
   { listener, hosts }: Place,
 ): boolean {
-  const known = kinds.get(listener) ?? new Map<Route['kind'], Set<string>>();
+  if (kind === 'TLSRoute') return true;
+  const known = kinds.get(listener) ?? new Map<Route['kind'], HostSet>();
   kinds.set(listener, known);
-  const others = known.get(kind === 'HTTPRoute' ? 'GRPCRoute' : 'HTTPRoute') ?? [];
-  for (const other of others) if (hosts.some((host) => intersection(host, other) !== undefined)) return false;
-  const own = known.get(kind) ?? new Set();
+  const others = known.get(kind === 'HTTPRoute' ? 'GRPCRoute' : 'HTTPRoute');
+  if (others && hosts.some((host) => others.meets(host))) return false;
+  const own = known.get(kind) ?? new HostSet();
   known.set(kind, own);
   for (const host of hosts) own.add(host);
   return true;

@@ -1,9 +1,10 @@
-/** Filters and timeouts of rules, as what is done with a request. Pure. Everything throws UnsupportedError. */
+/** Filters of rules, as what is done with a request. Pure. Everything throws UnsupportedError. */
 import { validateSubdomainName } from '../../../api/machinery/names.ts';
-import type { HeaderChange, PathChange, Redirect, RouteActions } from '../model/routing.ts';
+import type { Cors, HeaderChange, Mirror, PathChange, Redirect, RouteActions } from '../model/routing.ts';
 import { FRAMING_HEADERS } from '../model/secrets.ts';
+import { readCors } from './cors.ts';
 import { UnsupportedError, type ReadMatch } from './matches.ts';
-import type { Filter, HeaderFilter, PathModifier, RouteRuleSpec } from './objects.ts';
+import type { BackendReference, Filter, HeaderFilter, PathModifier } from './objects.ts';
 
 export interface FilterContext {
   /** Of the listener. */
@@ -15,29 +16,54 @@ export interface FilterContext {
 
 export type FilterActions = Pick<
   RouteActions,
-  'requestHeaders' | 'responseHeaders' | 'rewriteHost' | 'rewritePath' | 'redirect'
->;
+  'requestHeaders' | 'responseHeaders' | 'rewriteHost' | 'rewritePath' | 'redirect' | 'cors'
+> & { readonly mirrors: readonly MirrorShare[] };
+
+/** A reference that has not been looked up. */
+export interface MirrorShare extends Omit<Mirror, 'backend'> {
+  readonly reference: BackendReference;
+}
 
 /** @param lists of the rule, and of the backend */
 export function readFilters(lists: readonly (readonly Filter[])[], context: FilterContext): FilterActions {
   const requestHeaders: HeaderChange[] = [];
   const responseHeaders: HeaderChange[] = [];
+  const mirrors: MirrorShare[] = [];
   let redirect: Redirect | undefined;
   let rewriteHost: string | undefined;
   let rewritePath: PathChange | undefined;
+  let cors: Cors | undefined;
   for (const filter of lists.flat()) {
-    const { type, requestHeaderModifier, responseHeaderModifier, requestRedirect, urlRewrite } = filter;
+    const { type, requestHeaderModifier, responseHeaderModifier, requestRedirect, requestMirror, urlRewrite } = filter;
     if (type === 'RequestHeaderModifier' && requestHeaderModifier)
       requestHeaders.push(...headerChanges(requestHeaderModifier));
     else if (type === 'ResponseHeaderModifier' && responseHeaderModifier)
       responseHeaders.push(...headerChanges(responseHeaderModifier));
+    else if (type === 'RequestMirror' && requestMirror) mirrors.push(mirrorShare(requestMirror));
     else if (type === 'RequestRedirect' && requestRedirect) redirect = readRedirect(requestRedirect, context);
+    else if (type === 'CORS' && filter.cors) cors = readCors(filter.cors);
     else if (type === 'URLRewrite' && urlRewrite) {
       if (urlRewrite.hostname !== undefined) rewriteHost = hostname(urlRewrite.hostname);
       if (urlRewrite.path) rewritePath = pathChange(urlRewrite.path, context);
     } else throw new UnsupportedError(`filters of type ${type} are not supported`);
   }
-  return { requestHeaders, responseHeaders, rewriteHost, rewritePath, redirect };
+  if (mirrors.length > MAX_MIRRORS) throw new UnsupportedError(`more than ${MAX_MIRRORS} mirrors are not supported`);
+  return { requestHeaders, responseHeaders, rewriteHost, rewritePath, redirect, cors, mirrors };
+}
+
+const MAX_MIRRORS = 4;
+const PERCENT = 100;
+const MAX_DENOMINATOR = 1_000_000_000;
+
+/** All requests, unless it says which share of them. */
+function mirrorShare({ backendRef, percent, fraction }: NonNullable<Filter['requestMirror']>): MirrorShare {
+  const [numerator, denominator] = fraction
+    ? [fraction.numerator, fraction.denominator ?? PERCENT]
+    : [percent ?? PERCENT, PERCENT];
+  const areSafe = [numerator, denominator].every((each) => Number.isInteger(each) && each >= 0);
+  if (!areSafe || denominator < 1 || denominator > MAX_DENOMINATOR || numerator > denominator)
+    throw new UnsupportedError('the share of a mirror is none');
+  return { reference: backendRef, numerator, denominator };
 }
 
 function hostname(value: string): string {
@@ -104,29 +130,4 @@ function readRedirect(
     path: path && pathChange(path, context),
     code: statusCode,
   };
-}
-
-const UNIT_MS: ReadonlyMap<string, number> = new Map([
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1_000],
-  ['ms', 1],
-]);
-const DAY_MS = 86_400_000;
-
-/** GEP-2257: `1h30m`, `500ms`. Milliseconds, a day at most. */
-export function durationMs(text: string): number {
-  if (!/^(\d{1,5}(h|m|s|ms)){1,4}$/.test(text)) throw new UnsupportedError(`${JSON.stringify(text)} is no duration`);
-  let total = 0;
-  for (const [, digits, unit = ''] of text.matchAll(/(\d+)(ms|h|m|s)/g))
-    total += Number(digits) * (UNIT_MS.get(unit) ?? 0);
-  return Math.min(total, DAY_MS);
-}
-
-/** The shorter one; 0 for no limit, undefined when nothing is said. */
-export function readTimeouts({ timeouts }: Pick<RouteRuleSpec<unknown>, 'timeouts'>): number | undefined {
-  const said = [timeouts?.request, timeouts?.backendRequest].flatMap((text) => (text ? [durationMs(text)] : []));
-  if (said.length === 0) return undefined;
-  const limits = said.filter((limitMs) => limitMs > 0);
-  return limits.length > 0 ? Math.min(...limits) : 0;
 }

@@ -5,34 +5,28 @@ import type { ReferenceGrant } from './objects.ts';
 export interface Reference {
   readonly fromKind: string;
   readonly fromNamespace: string;
-  readonly toKind: 'Service' | 'Secret';
+  readonly toKind: 'Service' | 'Secret' | 'ConfigMap';
   readonly toNamespace: string;
   readonly toName: string;
 }
 
 export class Grants {
-  readonly #byNamespace = new Map<string, ReferenceGrant[]>();
+  /** What is allowed, each as one text; without a name for all. */
+  readonly #allowed = new Set<string>();
 
   constructor(grants: Iterable<ReferenceGrant>) {
-    for (const grant of grants) {
-      const namespace = grant.metadata?.namespace ?? '';
-      const known = this.#byNamespace.get(namespace);
-      if (known) known.push(grant);
-      else this.#byNamespace.set(namespace, [grant]);
-    }
+    for (const { metadata, spec } of grants)
+      for (const from of spec?.from ?? [])
+        for (const to of spec?.to ?? [])
+          if (from.group === GATEWAY_GROUP && to.group === '')
+            this.#allowed.add(keyOf(from.kind, from.namespace, to.kind, metadata?.namespace, to.name));
   }
 
   allows({ fromKind, fromNamespace, toKind, toNamespace, toName }: Reference): boolean {
     if (fromNamespace === toNamespace) return true;
-    return (this.#byNamespace.get(toNamespace) ?? []).some(
-      ({ spec }) =>
-        (spec?.from ?? []).some(
-          (from) => from.group === GATEWAY_GROUP && from.kind === fromKind && from.namespace === fromNamespace,
-        ) &&
-        (spec?.to ?? []).some(
-          (to) =>
-            to.group === '' && to.kind === toKind && (to.name === undefined || to.name === '' || to.name === toName),
-        ),
-    );
+    return [toName, ''].some((name) => this.#allowed.has(keyOf(fromKind, fromNamespace, toKind, toNamespace, name)));
   }
 }
+
+const keyOf = (fromKind: string, fromNamespace: string, toKind: string, toNamespace = '', toName = ''): string =>
+  JSON.stringify([fromKind, fromNamespace, toKind, toNamespace, toName]);

@@ -49,7 +49,7 @@ export class HostTable {
   /** Adds what a route has for a host of a listener; nothing when another listener is more specific. Routes come in their order. */
   add(listener: ListenerHost, host: string, candidates: readonly Candidate[]): void {
     const { namespace } = listener;
-    if (mostSpecific(host, this.#listeners.get(namespace) ?? []) !== listener.host) return;
+    if (mostSpecific(host, this.#listeners.get(namespace) ?? new Set()) !== listener.host) return;
     const known = this.#entries.get(host);
     // A listener without routes has not asked for its host.
     const entry = known?.listener.namespace === namespace ? known : { listener, candidates: [] };

@@ -25,10 +25,34 @@ export function effectiveHosts(listener: string, hostnames: readonly string[] = 
   return [...new Set(found)];
 }
 
+/** What covers a host: itself, then from the longest name to any host. */
+export function* covering(host: string): Generator<string> {
+  yield host;
+  let at = isWildcard(host) ? 1 : -1;
+  while ((at = host.indexOf('.', at + 1)) >= 0) yield `*${host.slice(at)}`;
+  if (host !== '') yield '';
+}
+
 /** Of those that cover a host, the one with the longest name that does. */
-export function mostSpecific(host: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  for (const each of candidates)
-    if (covers(each, host) && (best === undefined || each.length > best.length)) best = each;
-  return best;
+export function mostSpecific(host: string, candidates: ReadonlySet<string>): string | undefined {
+  for (const each of covering(host)) if (candidates.has(each)) return each;
+  return undefined;
+}
+
+/** Hosts, of which is known what they cover without a look at each. */
+export class HostSet {
+  readonly #hosts = new Set<string>();
+  /** All that cover one of them. */
+  readonly #wider = new Set<string>();
+
+  add(host: string): void {
+    if (this.#hosts.has(host)) return;
+    this.#hosts.add(host);
+    for (const each of covering(host)) this.#wider.add(each);
+  }
+
+  /** Whether one of them and the host have something in common. */
+  meets(host: string): boolean {
+    return this.#wider.has(host) || mostSpecific(host, this.#hosts) !== undefined;
+  }
 }

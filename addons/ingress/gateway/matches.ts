@@ -82,7 +82,8 @@ function readValue(what: string, names: RegExp, { type = 'Exact', name, value }:
 }
 
 function checkedPattern(pattern: string): string {
-  const problem = pattern === '' ? 'is empty' : patternProblem(pattern);
+  // It is about the whole value.
+  const problem = pattern === '' ? 'is empty' : (patternProblem(pattern) ?? patternProblem(`(?:${pattern})$`));
   if (problem !== undefined) throw new UnsupportedError(`regular expression ${JSON.stringify(pattern)} ${problem}`);
   return pattern;
 }

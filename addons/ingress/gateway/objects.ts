@@ -23,15 +23,43 @@ export interface Gateway extends KubeObject {
     readonly gatewayClassName?: string;
     readonly listeners?: readonly Listener[];
     readonly addresses?: readonly { readonly type?: string; readonly value?: string }[];
-    readonly infrastructure?: { readonly parametersRef?: object };
+    readonly infrastructure?: {
+      readonly parametersRef?: object;
+      readonly labels?: Readonly<Record<string, string>>;
+      readonly annotations?: Readonly<Record<string, string>>;
+    };
+    readonly allowedListeners?: { readonly namespaces?: NamespacesFrom };
+    readonly tls?: {
+      readonly backend?: { readonly clientCertificateRef?: ObjectReference };
+      readonly frontend?: {
+        readonly default?: FrontendTls;
+        readonly perPort?: readonly { readonly port: number; readonly tls: FrontendTls }[];
+      };
+    };
   };
   status?: GatewayStatus;
+}
+
+export interface NamespacesFrom {
+  readonly from?: string;
+  readonly selector?: LabelSelector;
+}
+
+/** How the certificates of clients are verified. */
+export interface FrontendTls {
+  readonly validation?: { readonly caCertificateRefs?: readonly ObjectReference[]; readonly mode?: string };
+}
+
+export interface ListenerSet extends KubeObject {
+  spec?: { readonly parentRef?: ObjectReference; readonly listeners?: readonly Listener[] };
+  status?: { readonly conditions?: readonly Condition[]; readonly listeners?: readonly ListenerStatus[] };
 }
 
 export interface GatewayStatus {
   readonly addresses?: readonly { readonly type?: string; readonly value: string }[];
   readonly conditions?: readonly Condition[];
   readonly listeners?: readonly ListenerStatus[];
+  readonly attachedListenerSets?: number;
 }
 
 export interface ListenerStatus {
@@ -54,7 +82,7 @@ export interface Listener {
   readonly tls?: { readonly mode?: string; readonly certificateRefs?: readonly ObjectReference[] };
   readonly allowedRoutes?: {
     readonly kinds?: readonly RouteKind[];
-    readonly namespaces?: { readonly from?: string; readonly selector?: LabelSelector };
+    readonly namespaces?: NamespacesFrom;
   };
 }
 
@@ -63,6 +91,34 @@ export interface ObjectReference {
   readonly kind?: string;
   readonly name: string;
   readonly namespace?: string;
+}
+
+export interface AncestorStatus {
+  readonly ancestorRef: ParentReference;
+  readonly controllerName: string;
+  readonly conditions: readonly Condition[];
+}
+
+export interface BackendTLSPolicy extends KubeObject {
+  spec?: {
+    readonly targetRefs?: readonly {
+      readonly group?: string;
+      readonly kind?: string;
+      readonly name: string;
+      readonly sectionName?: string;
+    }[];
+    readonly validation?: {
+      readonly caCertificateRefs?: readonly ObjectReference[];
+      readonly wellKnownCACertificates?: string;
+      readonly hostname?: string;
+      readonly subjectAltNames?: readonly {
+        readonly type?: string;
+        readonly hostname?: string;
+        readonly uri?: string;
+      }[];
+    };
+  };
+  status?: { readonly ancestors?: readonly AncestorStatus[] };
 }
 
 export interface ParentReference extends ObjectReference {
@@ -90,6 +146,14 @@ export interface PathModifier {
   readonly replaceFullPath?: string;
   readonly replacePrefixMatch?: string;
 }
+export interface CorsFilter {
+  readonly allowOrigins?: readonly string[];
+  readonly allowMethods?: readonly string[];
+  readonly allowHeaders?: readonly string[];
+  readonly exposeHeaders?: readonly string[];
+  readonly allowCredentials?: boolean;
+  readonly maxAge?: number;
+}
 export interface Filter {
   readonly type: string;
   readonly requestHeaderModifier?: HeaderFilter;
@@ -101,7 +165,13 @@ export interface Filter {
     readonly port?: number;
     readonly statusCode?: number;
   };
+  readonly cors?: CorsFilter;
   readonly urlRewrite?: { readonly hostname?: string; readonly path?: PathModifier };
+  readonly requestMirror?: {
+    readonly backendRef: BackendReference;
+    readonly percent?: number;
+    readonly fraction?: { readonly numerator: number; readonly denominator?: number };
+  };
 }
 
 export interface NamedMatch {
@@ -124,6 +194,16 @@ export interface RouteRuleSpec<M> {
   readonly filters?: readonly Filter[];
   readonly backendRefs?: readonly BackendReference[];
   readonly timeouts?: { readonly request?: string; readonly backendRequest?: string };
+  /** Of the experimental channel. */
+  readonly retry?: { readonly codes?: readonly number[]; readonly attempts?: number; readonly backoff?: string };
+  /** Of the experimental channel. */
+  readonly sessionPersistence?: {
+    readonly type?: string;
+    readonly sessionName?: string;
+    readonly absoluteTimeout?: string;
+    readonly idleTimeout?: string;
+    readonly cookieConfig?: { readonly lifetimeType?: string };
+  };
 }
 export interface RouteParentStatus {
   readonly parentRef: ParentReference;
@@ -140,6 +220,7 @@ interface RouteObject<M> extends KubeObject {
 }
 export type HTTPRoute = RouteObject<HttpMatch>;
 export type GRPCRoute = RouteObject<GrpcMatch>;
+export type TLSRoute = RouteObject<never>;
 
 export interface ReferenceGrant extends KubeObject {
   spec?: {
@@ -155,4 +236,7 @@ export const gatewayClasses: Resource<GatewayClass> = resource('GatewayClass', '
 export const gateways: Resource<Gateway> = resource('Gateway', 'gateways');
 export const httpRoutes: Resource<HTTPRoute> = resource('HTTPRoute', 'httproutes');
 export const grpcRoutes: Resource<GRPCRoute> = resource('GRPCRoute', 'grpcroutes');
+export const tlsRoutes: Resource<TLSRoute> = resource('TLSRoute', 'tlsroutes');
+export const listenerSets: Resource<ListenerSet> = resource('ListenerSet', 'listenersets');
+export const backendTlsPolicies: Resource<BackendTLSPolicy> = resource('BackendTLSPolicy', 'backendtlspolicies');
 export const referenceGrants: Resource<ReferenceGrant> = resource('ReferenceGrant', 'referencegrants', 'v1beta1');

@@ -1,20 +1,14 @@
 /** One backend of the model as a section of the proxy's configuration. Pure. */
 import type { Cidr } from '../../../api/domain/address.ts';
 import type { HashKey, Policy } from '../annotations/policy.ts';
-import type { TextTemplate, TextVariable } from '../annotations/template.ts';
 import type { BackendModel } from '../model/model.ts';
+import { clientCertificateLines } from './client-certificates.ts';
+import { externalAuthLines } from './external-auth-section.ts';
+import { formatOf } from './formats.ts';
 import { routeLines } from './route-section.ts';
+import type { SectionContext } from './section-context.ts';
 import type { Slots } from './slots.ts';
 import { inLines, literal, name, quoted } from './text.ts';
-
-export interface SectionContext {
-  /** The port that clients see HTTPS at. */
-  readonly httpsPort: number;
-  /** The file of a PEM text. */
-  fileOf(pem: string): string;
-  /** The list of users of a backend. */
-  userListOf(backend: BackendModel): string;
-}
 
 const SECOND = 's';
 const DEFAULT_BODY = 1024 ** 2;
@@ -32,7 +26,7 @@ const NOWHERE = '192.0.2.1:1';
 /** The lines of a backend but those of its servers. */
 export function backendLines(backend: BackendModel, context: SectionContext): string[] {
   if (backend.isClosed) return ['http-request deny deny_status 503'];
-  if (backend.route) return routeLines(backend.route);
+  if (backend.route) return routeLines(backend.route, backend.uid, context);
   const { policy } = backend;
   return [
     ...redirects(backend, context),
@@ -40,7 +34,8 @@ export function backendLines(backend: BackendModel, context: SectionContext): st
     ...limits(policy),
     ...cors(policy),
     ...passwords(backend, context),
-    ...clientCertificates(policy),
+    ...externalAuthLines(backend, context.side),
+    ...clientCertificates(backend, context),
     ...bodySize(policy),
     ...requestHeaders(policy),
     ...rewrite(backend),
@@ -65,31 +60,11 @@ export const serverName = (index: number): string => `s${index + 1}`;
 /** Whether an endpoint is a DNS name: that of an ExternalName Service. */
 export const isNamed = (endpoint: string): boolean => /[a-z]/i.test(endpoint) && !endpoint.startsWith('[');
 
-const VARIABLES: Readonly<Record<TextVariable, string>> = {
-  scheme: '%[var(txn.scheme)]',
-  host: '%[var(txn.host)]',
-  request_uri: '%[pathq]',
-  uri: '%[path]',
-  args: '%[query]',
-  remote_addr: '%[src]',
-  server_port: '%[dst_port]',
-};
-
-/** A format string of a template. A capture is what `replace-path` puts there. */
-function formatOf(template: TextTemplate): string {
-  return template
-    .map((part) => {
-      if (typeof part === 'string') return literal(part);
-      return 'capture' in part ? `\\${part.capture}` : VARIABLES[part.variable];
-    })
-    .join('');
-}
-
 function* redirects({ policy, redirectsToHttps }: BackendModel, { httpsPort }: SectionContext): Generator<string> {
   if (redirectsToHttps) {
     const port = httpsPort === 443 ? '' : `:${httpsPort}`;
     const to = `https://%[var(txn.host)]${port}%[pathq]`;
-    yield `http-request redirect location ${quoted(to)} code 308 unless { ssl_fc }`;
+    yield `http-request redirect location ${quoted(to)} code 308 unless { var(txn.scheme) -m str https }`;
   }
   const { permanentRedirect, permanentRedirectCode = 301, temporalRedirect, temporalRedirectCode = 302 } = policy;
   if (temporalRedirect)
@@ -193,13 +168,10 @@ function* passwords(backend: BackendModel, context: SectionContext): Generator<s
   yield `http-request auth realm ${realm} unless { http_auth(${name(context.userListOf(backend))}) }`;
 }
 
-function* clientCertificates({ clientCa, clientVerify = 'on', clientCertificateHeader }: Policy): Generator<string> {
+function* clientCertificates({ policy, clientCa }: BackendModel, context: SectionContext): Generator<string> {
+  const { clientVerify = 'on', clientCertificateHeader } = policy;
   if (clientCa === undefined || clientVerify === 'off') return;
-  // Certificates are asked for by the name that the connection is made for: it has to be the host.
-  yield 'http-request deny deny_status 403 unless { ssl_fc }';
-  yield 'http-request deny deny_status 421 unless { ssl_fc_sni,lower,strcmp(txn.host) eq 0 }';
-  if (clientVerify === 'on') yield 'http-request deny deny_status 403 unless { ssl_c_used } { ssl_c_verify 0 }';
-  else yield 'http-request deny deny_status 403 if { ssl_c_used } !{ ssl_c_verify 0 }';
+  yield* clientCertificateLines(clientCa, clientVerify === 'on', context);
   yield 'http-request set-header ssl-client-verify SUCCESS if { ssl_c_used } { ssl_c_verify 0 }';
   yield 'http-request set-header ssl-client-verify NONE unless { ssl_c_used }';
   yield 'http-request set-header ssl-client-subject-dn %[ssl_c_s_dn(,0,rfc2253)] if { ssl_c_used }';

@@ -1,6 +1,7 @@
 /** What the running proxy has to be told to go from one configuration to another that needs no new worker. Pure. */
 import { serverName } from './backend-section.ts';
-import { MAP_NAMES, type Configuration, type Entries, type MapName } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
+import { MAP_NAMES, type Entries, type MapName } from './maps.ts';
 import type { Slots } from './slots.ts';
 import { name } from './text.ts';
 

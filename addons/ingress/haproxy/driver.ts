@@ -6,16 +6,11 @@ import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { Model } from '../model/model.ts';
 import { changesBetween, type Changes } from './changes.ts';
-import {
-  configurationWithin,
-  newConfiguration,
-  render,
-  type Configuration,
-  type ProxySettings,
-} from './configuration.ts';
+import { configurationWithin, newConfiguration, render, type Configuration } from './configuration.ts';
 import type { HaproxyProcess } from './process.ts';
 import { ConfigurationRefusedError, findRefused } from './refused.ts';
 import { RuntimeApi, RuntimeApiError } from './runtime-api.ts';
+import type { ProxySettings } from './settings.ts';
 import { mapWord } from './text.ts';
 
 export interface DriverOptions {

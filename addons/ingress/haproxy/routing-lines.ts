@@ -58,13 +58,24 @@ export const ownHosts = ({ hosts }: Routing, ports: readonly number[]): readonly
   ),
 ];
 
-export const portLines = (ports: readonly PortModel[], addresses: readonly string[], at: FileAt): readonly string[] =>
-  ports.flatMap(({ port, tls }) =>
-    addresses.map((address) => {
+/** @param inner sockets by the ports whose connections are looked at first */
+export const portLines = (
+  ports: readonly PortModel[],
+  addresses: readonly string[],
+  inner: ReadonlyMap<number, string>,
+  at: FileAt,
+): readonly string[] =>
+  ports.flatMap(({ port, tls }) => {
+    const socket = inner.get(port);
+    if (socket !== undefined && tls)
+      return [
+        `  bind ${socket} accept-proxy mode 600 ssl crt-list ${at(`certificates-${port}.list`)} alpn h2,http/1.1`,
+      ];
+    return addresses.map((address) => {
       const where = address.includes(':') ? `[${address}]:${port} v6only` : `${address}:${port}`;
       return `  bind ${where}${tls ? ` ssl crt-list ${at(`certificates-${port}.list`)} alpn h2,http/1.1` : ''}`;
-    }),
-  );
+    });
+  });
 
 const UNDECIDED = '!{ var(txn.backend) -m found }';
 
@@ -136,20 +147,21 @@ function pathTest({ type, path }: Pick<RoutePath, 'type' | 'path'>): readonly [s
   }
 }
 
-/** Regular expressions are about the whole value. */
-const whole = (pattern: string): string => `^(?:${pattern})$`;
+/** Regular expressions are about the whole value, in which a line may end: `.` is for that, too. */
+const whole = (pattern: string): string => `^(?s:${pattern})$`;
 
 const valueTest = (fetch: string, { isPattern, value }: ValueMatch): readonly [string, string] =>
   isPattern ? [`${fetch} -m reg`, whole(value)] : [`${fetch} -m str`, value];
 
 /** Takes one of the parts of a split by their weights. */
-export function* splitLines({ name: split, parts }: SplitModel): Generator<string> {
+export function* splitLines({ name: split, isTcp, parts }: SplitModel): Generator<string> {
   const here = `{ var(txn.backend) -m str ${name(split)} }`;
   const total = parts.reduce((sum, { weight }) => sum + weight, 0);
-  yield `  http-request set-var(txn.share) rand(${total}) if ${here}`;
+  const set = isTcp ? 'tcp-request content set-var' : 'http-request set-var';
+  yield `  ${set}(txn.share) rand(${total}) if ${here}`;
   let end = 0;
   for (const { backend, weight } of parts) {
     end += weight;
-    yield `  http-request set-var(txn.backend) str(${name(backend)}) if ${here} { var(txn.share) -m int lt ${end} }`;
+    yield `  ${set}(txn.backend) str(${name(backend)}) if ${here} { var(txn.share) -m int lt ${end} }`;
   }
 }

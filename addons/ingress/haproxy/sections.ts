@@ -3,7 +3,10 @@
  * rules of its own gets a spare section, so that the proxy can be told at run time; with the next worker it gets its own. Pure.
  */
 import type { BackendModel } from '../model/model.ts';
-import { backendLines, isNamed, type SectionContext } from './backend-section.ts';
+import { NO_LIMITS } from '../model/routing.ts';
+import { backendLines, isNamed } from './backend-section.ts';
+import type { SectionContext } from './section-context.ts';
+import { SideRequests } from './side-requests.ts';
 import { assignSlots, capacityFor, newSlots, type Slots } from './slots.ts';
 
 export interface Sections {
@@ -22,18 +25,29 @@ const SPARE_ENDPOINTS = 6;
 const ORDINARY: BackendModel = {
   ...{ name: 'spare', ingress: { namespace: '', name: '' }, service: '', policy: {}, isClosed: false, endpoints: [] },
   ...{ redirectsToHttps: false, rewritten: undefined, users: undefined, headers: [], upstreamCa: undefined },
-  ...{ upstreamCertificate: undefined, canary: undefined, uid: '' },
+  ...{ upstreamCertificate: undefined, clientCa: undefined, canary: undefined, uid: '', authHeaders: [] },
 };
 const ORDINARY_ROUTE: BackendModel = {
   ...ORDINARY,
   route: {
-    ...{ isBroken: false, isGrpc: false, usesHttp2: false, requestHeaders: [], responseHeaders: [] },
-    ...{ rewriteHost: undefined, rewritePath: undefined, redirect: undefined, timeoutMs: undefined },
+    ...{
+      isBroken: false,
+      isGrpc: false,
+      isTcp: false,
+      usesHttp2: false,
+      requestHeaders: [],
+      responseHeaders: [],
+      mirrors: [],
+    },
+    ...{ isMirror: false, rewriteHost: undefined, rewritePath: undefined, redirect: undefined, cors: undefined },
+    ...{ limits: NO_LIMITS, session: undefined, upstreamTls: undefined, clientCa: undefined },
   },
 };
 /** What ordinary backends need nothing of. */
-const NOTHING: SectionContext = { httpsPort: 0, fileOf: () => '', userListOf: () => 'none' };
-const ordinaryLines = (backend: BackendModel): readonly string[] => backendLines(backend, NOTHING);
+const nothing = (): SectionContext => ({
+  ...{ httpsPort: 0, fileOf: () => '', mapOf: () => '', userListOf: () => 'none', side: new SideRequests('') },
+});
+const ordinaryLines = (backend: BackendModel): readonly string[] => backendLines(backend, nothing());
 
 interface Spare {
   readonly name: string;

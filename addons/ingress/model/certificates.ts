@@ -32,15 +32,14 @@ export class CertificateCollector {
   }
 
   /**
-   * Adds the CA that clients of the Ingress show certificates of; false, and a problem, when it cannot be read.
+   * Adds the CA that clients of the Ingress show certificates of. Returns its PEM; undefined, and a problem, when it cannot be read.
    * @param isTaken whether a host is another's
    */
-  addClientCa(ingress: ServedIngress, isTaken: (host: string) => boolean): boolean {
+  addClientCa(ingress: ServedIngress, isTaken: (host: string) => boolean): string | undefined {
     const name = ingress.policy.clientCa ?? '';
     const secret = this.#problems.secret(this.#view, ingress, name);
-    if (!secret) return false;
-    const pem = this.#attempt(ingress, name, () => caOf(secret));
-    if (pem === undefined) return false;
+    const pem = secret && this.#attempt(ingress, name, () => caOf(secret));
+    if (pem === undefined) return undefined;
     for (const host of hostsOf(ingress)) {
       if (isTaken(host)) continue;
       const other = this.#clientCas.get(host);
@@ -51,10 +50,10 @@ export class CertificateCollector {
           'PathConflict',
           `${host} has the client CA of Ingress ${other.from}, which is older`,
         );
-        return false;
+        return undefined;
       }
     }
-    return true;
+    return pem;
   }
 
   /**

@@ -233,16 +233,22 @@ class Compilation {
     const read = this.#reader(ingress);
     const users = policy.authSecret === undefined ? undefined : read.users(policy.authSecret, policy.authSecretType);
     const tls = policy.tlsSecret === undefined ? undefined : read.upstream(policy.tlsSecret, policy.tlsVerify === true);
-    const hasCa =
-      policy.clientCa === undefined ||
-      policy.clientVerify === 'off' ||
-      this.#certificates.addClientCa(ingress, this.#isTaken(ingress));
+    const { authRequestHeaders } = policy;
+    const authHeaders = authRequestHeaders === undefined ? [] : read.headers(authRequestHeaders, /\$/);
+    const asksClients = policy.clientCa !== undefined && policy.clientVerify !== 'off';
+    const clientCa = asksClients ? this.#certificates.addClientCa(ingress, this.#isTaken(ingress)) : undefined;
     return {
       users: users === 'unreadable' ? undefined : users,
       upstreamCa: tls === 'unreadable' ? undefined : tls?.ca,
       upstreamCertificate: tls === 'unreadable' ? undefined : tls?.certificate,
-      headers: policy.customHeaders === undefined ? [] : read.headers(policy.customHeaders),
-      isClosed: users === 'unreadable' || tls === 'unreadable' || !hasCa,
+      clientCa,
+      headers: policy.customHeaders === undefined ? [] : (read.headers(policy.customHeaders) ?? []),
+      authHeaders: authHeaders ?? [],
+      isClosed:
+        users === 'unreadable' ||
+        tls === 'unreadable' ||
+        (asksClients && clientCa === undefined) ||
+        authHeaders === undefined,
     };
   }
 
@@ -281,19 +287,23 @@ class Compilation {
           certificate: hasCertificate(secret) ? certificateOf(secret) : undefined,
         }));
       },
-      headers: (name: string) => {
+      /** Undefined while they cannot be read. */
+      headers: (name: string, refused?: RegExp) => {
         const map = this.#view.configMap(namespace, name);
-        if (map === 'unknown') return [];
+        if (map === 'unknown') return undefined;
         if (!map) {
           this.#problems.add(ingress, 'ConfigMapNotFound', `ConfigMap ${namespace}/${name} does not exist`);
-          return [];
+          return undefined;
         }
         try {
-          return headersOf(map);
+          const headers = headersOf(map);
+          if (refused && headers.some(([, value]) => refused.test(value)))
+            throw new ContentError('has a value with a $: there are no variables');
+          return headers;
         } catch (error) {
           if (!(error instanceof ContentError)) throw error;
           this.#problems.add(ingress, 'AnnotationRefused', `ConfigMap ${namespace}/${name} ${error.message}`);
-          return [];
+          return undefined;
         }
       },
     };
@@ -370,7 +380,7 @@ class Compilation {
   }
 }
 
-type Material = 'users' | 'upstreamCa' | 'upstreamCertificate' | 'headers' | 'isClosed';
+type Material = 'users' | 'upstreamCa' | 'upstreamCertificate' | 'clientCa' | 'headers' | 'authHeaders' | 'isClosed';
 const DEFAULT_TOTAL = 100;
 
 const canaryOf = (policy: Policy, backend: string): CanaryModel => ({

@@ -19,6 +19,8 @@ export interface Model {
   readonly certificates: readonly CertificateModel[];
   /** PEM: shown on the port of HTTPS for hosts that have none; the controller's own when undefined. */
   readonly fallbackCertificate?: string;
+  /** PEM: what clients' certificates are verified by that get the fallback certificate. */
+  readonly fallbackClientCa?: string | undefined;
   readonly problems: readonly Problem[];
   /** The Ingresses that are served here, as `namespace/name`. */
   readonly served: ReadonlySet<string>;
@@ -58,9 +60,13 @@ export interface BackendModel {
   readonly users: readonly User[] | undefined;
   /** Headers of answers. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** What a service that is asked about requests gets. */
+  readonly authHeaders: readonly (readonly [name: string, value: string])[];
   /** PEM. */
   readonly upstreamCa: string | undefined;
   readonly upstreamCertificate: string | undefined;
+  /** PEM: what certificates of clients have to be of, of an Ingress that asks for them. */
+  readonly clientCa: string | undefined;
   readonly canary: CanaryModel | undefined;
   /** Names what session cookies are derived from: the same on every node. */
   readonly uid: string;
@@ -87,6 +93,8 @@ export interface CertificateModel {
   readonly hosts: readonly string[];
   /** PEM: clients may show a certificate of it. */
   readonly clientCa: string | undefined;
+  /** A client without one is not served. */
+  readonly needsClientCertificate?: boolean;
 }
 
 export type ProblemReason =

@@ -1,5 +1,6 @@
 /** Paths that are regular expressions: which ones can be matched in bounded time. */
 import { compilePattern } from '../../../api/machinery/structural/pattern.ts';
+import { patternCost } from './pattern-cost.ts';
 
 /** Whether a path has characters that mean something in a regular expression and nothing in a path. */
 export const hasMetacharacters = (path: string): boolean => /[()[\]{}*+?|^$\\]/.test(path);
@@ -7,10 +8,19 @@ export const hasMetacharacters = (path: string): boolean => /[()[\]{}*+?|^$\\]/.
 /** Space, control characters and what is beyond ASCII would end a line of a map, or be matched byte by byte. */
 const PRINTABLE = /^[!-~]+$/;
 const MAX_PATTERN = 1_024;
+/**
+ * How much the engine keeps of a text in groups is bounded (PCRE2's 32 KiB of stack for compiled expressions): beyond that it says that nothing
+ * matches, and a request would be served by the rules of a wider path. So groups are repeated a number of times only.
+ */
+const MAX_GROUPS = 200;
+/** With one repetition that may end anywhere, time grows with a path; with two it would with its square, and a path may have 16 KiB. */
+const MAX_OPEN = 1;
+const MAX_WAYS_BESIDE_OPEN = 8;
+const MAX_WAYS = 4_096;
 
 /**
  * Why a regular expression is not used; undefined if it may be. The proxy backtracks, so that what is accepted is a subset: RE2's
- * syntax (no backreferences, no lookaround), and no repetition within a repetition.
+ * syntax (no backreferences, no lookaround), no repetition within a repetition, and few ways to match one text.
  */
 export function patternProblem(pattern: string): string | undefined {
   if (pattern.length > MAX_PATTERN) return `is longer than ${MAX_PATTERN} characters`;
@@ -18,7 +28,15 @@ export function patternProblem(pattern: string): string | undefined {
   // PCRE's verbs, comments and inline options; groups without capture are fine.
   if (/\(\*|\(\?(?!:)|\\[QEKCGRXgkpP]|\\x|\\N|\\c|\\0|\[\[/.test(pattern)) return 'uses syntax that is not supported';
   if (!compilePattern(pattern)) return 'is not a regular expression, or uses backreferences or lookaround';
-  return hasNestedRepetition(pattern) ? 'repeats what repeats itself: matching it may take forever' : undefined;
+  if (hasNestedRepetition(pattern)) return 'repeats what repeats itself: matching it may take forever';
+  const { open, ways, groups, isQuadratic } = patternCost(pattern);
+  if (groups > MAX_GROUPS)
+    return `repeats groups more than ${MAX_GROUPS} times: only characters and classes are repeated without bound`;
+  if (open > MAX_OPEN || isQuadratic)
+    return 'has several repetitions that may end anywhere, as .*a.*b: matching it may take very long';
+  return ways > (open > 0 ? MAX_WAYS_BESIDE_OPEN : MAX_WAYS)
+    ? 'has choices that may match the same in many ways: matching it may take very long'
+    : undefined;
 }
 
 interface Group {

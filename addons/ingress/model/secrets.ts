@@ -1,5 +1,6 @@
 /** What Secrets and ConfigMaps hold for Ingresses: certificates, passwords, headers. Pure; each throws ContentError. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { msUntil } from '../../../client/clock.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { validateHttpHeaderName } from '../../../api/machinery/names.ts';
 import type { ConfigMap, Secret } from '../../../api/types/core/v1.gen.ts';
@@ -34,24 +35,27 @@ function certificatesIn(text: string, what: string): X509Certificate[] {
 const written = (certificates: readonly X509Certificate[]): string =>
   certificates.map((each) => each.toString()).join('');
 
-/** What a version of a Secret has, so that it is parsed once. */
-const PARSED = new WeakMap<Secret, string | ContentError>();
+/** What a version of an object has is parsed once, and what is wrong with it is found once: many may refer to it. */
+function once<T extends object>(parse: (object: T) => string): (object: T) => string {
+  const parsed = new WeakMap<T, string | ContentError>();
+  return (object) => {
+    let known = parsed.get(object);
+    if (known === undefined) {
+      try {
+        known = parse(object);
+      } catch (error) {
+        if (!(error instanceof ContentError)) throw error;
+        known = error;
+      }
+      parsed.set(object, known);
+    }
+    if (known instanceof ContentError) throw known;
+    return known;
+  };
+}
 
 /** The chain and key of a Secret of type kubernetes.io/tls, written anew: nothing else of it gets into a file. */
-export function certificateOf(secret: Secret): string {
-  let parsed = PARSED.get(secret);
-  if (parsed === undefined) {
-    try {
-      parsed = parseCertificate(secret);
-    } catch (error) {
-      if (!(error instanceof ContentError)) throw error;
-      parsed = error;
-    }
-    PARSED.set(secret, parsed);
-  }
-  if (parsed instanceof ContentError) throw parsed;
-  return parsed;
-}
+export const certificateOf = once(parseCertificate);
 
 function parseCertificate(secret: Secret): string {
   const certificate = textOf(secret, 'tls.crt');
@@ -65,16 +69,20 @@ function parseCertificate(secret: Secret): string {
     throw new ContentError('tls.key cannot be read', { cause: error });
   }
   if (!chain[0]?.checkPrivateKey(privateKey)) throw new ContentError('tls.key is not the key of tls.crt');
-  if (Date.parse(chain[0].validTo) < Date.now()) throw new ContentError(`tls.crt expired on ${chain[0].validTo}`);
+  if (msUntil(Date.parse(chain[0].validTo)) < 0) throw new ContentError(`tls.crt expired on ${chain[0].validTo}`);
   return written(chain) + privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
-/** The CA certificates under `ca.crt`. */
-export function caOf(secret: Secret): string {
-  const text = textOf(secret, 'ca.crt');
+function parseCa(text: string | undefined): string {
   if (text === undefined) throw new ContentError('has no ca.crt');
   return written(certificatesIn(text, 'ca.crt'));
 }
+
+/** The CA certificates under `ca.crt`. */
+export const caOf = once((secret: Secret) => parseCa(textOf(secret, 'ca.crt')));
+
+/** The CA certificates under `ca.crt`. */
+export const caOfMap = once(({ data }: ConfigMap) => parseCa(own(data, 'ca.crt')));
 
 export const hasCertificate = ({ data }: Secret): boolean => own(data, 'tls.crt') !== undefined;
 

@@ -42,9 +42,18 @@ export interface DeviceAnswer {
   readonly cdiDevices: readonly { readonly name: string }[];
 }
 
+/** The NUMA nodes that devices are attached to. */
+export type DeviceNodes = ReadonlyMap<string, readonly number[]>;
+
+interface ListedDevice {
+  readonly id: string;
+  readonly health: string;
+  readonly topology: { readonly nodes: readonly { readonly id: number }[] } | null;
+}
+
 export interface DevicePluginEvents {
-  /** All of its devices, and whether they are healthy. */
-  readonly onDevices: (devices: ReadonlyMap<string, boolean>) => void;
+  /** All of its devices, with whether they are healthy, and the NUMA nodes of those of which it says that. */
+  readonly onDevices: (devices: ReadonlyMap<string, boolean>, nodes: DeviceNodes) => void;
   /** It lists its devices no longer; called once. */
   readonly onGone: (error: Error | undefined) => void;
 }
@@ -76,18 +85,20 @@ export class DevicePlugin implements Disposable {
   async list({ onDevices, onGone }: DevicePluginEvents): Promise<void> {
     const stream = this.#channel.stream(service, 'ListAndWatch', {});
     const { signal } = this.#disposed;
-    let latest: ReadonlyMap<string, boolean> | undefined;
+    let latest: readonly ListedDevice[] | undefined;
     let pause: NodeJS.Timeout | undefined;
     const handOn = (): void => {
       pause = undefined;
       if (latest === undefined || signal.aborted) return;
-      onDevices(latest);
+      const nodes = latest.flatMap(({ id, topology }): [string, number[]][] =>
+        topology && topology.nodes.length > 0 ? [[id, topology.nodes.map((node) => node.id)]] : [],
+      );
+      onDevices(new Map(latest.map(({ id, health }) => [id, health === HEALTHY])), new Map(nodes));
       latest = undefined;
       pause = setTimeout(handOn, LIST_PAUSE_MS);
     };
     const listed = (message: unknown): void => {
-      const { devices } = message as { devices: readonly { id: string; health: string }[] };
-      latest = new Map(devices.map(({ id, health }) => [id, health === HEALTHY]));
+      latest = (message as { devices: readonly ListedDevice[] }).devices;
       if (pause === undefined) handOn();
     };
     const error = await follow(stream, listed, () => undefined, signal);

@@ -6,9 +6,11 @@ import { isExtendedResource, type ResourceList } from '../../../api/domain/resou
 import type { Container, Pod, ResourceStatus } from '../../../api/types/core/v1.gen.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Logger } from '../../../client/logger.ts';
+import type { DeviceInventory } from '../../topology/device-assignment.ts';
+import type { PodPlacement } from '../../topology/pod-placement.ts';
 import { KeyedLocks } from '../keyed-locks.ts';
 import { candidates, choose } from './choose-devices.ts';
-import type { DeviceAnswer, DevicePlugin } from './device-plugin.ts';
+import type { DeviceAnswer, DeviceNodes, DevicePlugin } from './device-plugin.ts';
 import type { DeviceRecords, HeldDevices } from './device-records.ts';
 import { DeviceRefusal } from './device-refusal.ts';
 
@@ -23,13 +25,23 @@ export interface DeviceResourcesOptions {
   readonly onAmounts: () => void;
   /** Devices of these pods are healthy no more, or again. */
   readonly onHealth: (podUid: string) => void;
+  /** Where devices of a container are to be, and which others are promised; absent: anywhere. */
+  readonly placement?: () => Pick<PodPlacement, 'devicesOf' | 'haveDevices'> | undefined;
   readonly logger: Logger;
+}
+
+export interface KnownDevice {
+  readonly resource: string;
+  readonly id: string;
+  /** Of NUMA; none where the plugin does not say. */
+  readonly nodes: readonly number[];
 }
 
 interface Resource {
   plugin: DevicePlugin | undefined;
   /** With whether they are healthy. */
   devices: ReadonlyMap<string, boolean>;
+  nodes: DeviceNodes;
   expiry?: NodeJS.Timeout;
 }
 
@@ -59,7 +71,7 @@ export class DeviceResources implements Disposable {
     this.#options = options;
     this.#held = held;
     for (const resource of [...provided, ...[...held.values()].flat().map((one) => one.resource)])
-      this.#resources.set(resource, { plugin: undefined, devices: new Map() });
+      this.#resources.set(resource, { plugin: undefined, devices: new Map(), nodes: new Map() });
   }
 
   /** Knows what earlier agents have given to pods, and which resources they had plugins for. */
@@ -75,7 +87,8 @@ export class DeviceResources implements Disposable {
     const before = this.#resources.get(plugin.resource);
     before?.plugin?.[Symbol.dispose]();
     clearTimeout(before?.expiry);
-    this.#resources.set(plugin.resource, { plugin, devices: before?.devices ?? new Map() });
+    const { devices = new Map<string, boolean>(), nodes = new Map<string, number[]>() } = before ?? {};
+    this.#resources.set(plugin.resource, { plugin, devices, nodes });
   }
 
   async #remember(resource: string): Promise<void> {
@@ -83,13 +96,15 @@ export class DeviceResources implements Disposable {
     const all = [...this.#resources.keys(), resource];
     if (all.length > MAX_RESOURCES) throw new Error(`plugins have provided ${MAX_RESOURCES} resources already`);
     await this.#options.records.writeResources(all);
-    this.#resources.set(resource, { plugin: undefined, devices: new Map() });
+    this.#resources.set(resource, { plugin: undefined, devices: new Map(), nodes: new Map() });
   }
 
   /** What the plugin, which may have been replaced by now, says of its devices. */
-  listed(plugin: DevicePlugin, devices: ReadonlyMap<string, boolean>): void {
+  listed(plugin: DevicePlugin, devices: ReadonlyMap<string, boolean>, nodes: DeviceNodes = new Map()): void {
     const resource = this.#resources.get(plugin.resource);
-    if (resource?.plugin === plugin) this.#change(plugin.resource, resource, devices);
+    if (resource?.plugin !== plugin) return;
+    resource.nodes = nodes;
+    this.#change(plugin.resource, resource, devices);
   }
 
   /** Its devices count as unhealthy, and after a while not at all. */
@@ -120,6 +135,35 @@ export class DeviceResources implements Disposable {
     const counted = (of: (healthy: boolean) => boolean): ResourceList =>
       Object.fromEntries(all.map(([name, { devices }]) => [name, String([...devices.values()].filter(of).length)]));
     return { capacity: counted(() => true), allocatable: counted((isHealthy) => isHealthy) };
+  }
+
+  /** The devices of a container. */
+  heldBy(podUid: string, container: string): readonly KnownDevice[] {
+    const held = (this.#held.get(podUid) ?? []).filter((one) => one.container === container);
+    return held.flatMap(({ resource, ids }) => ids.map((id) => this.#known(resource, id)));
+  }
+
+  /** All healthy devices, whoever has them. */
+  healthy(): readonly KnownDevice[] {
+    return [...this.#resources].flatMap(([resource, { devices }]) =>
+      [...devices].flatMap(([id, isHealthy]) => (isHealthy ? [this.#known(resource, id)] : [])),
+    );
+  }
+
+  #known(resource: string, id: string): KnownDevice {
+    return { resource, id, nodes: this.#resources.get(resource)?.nodes.get(id) ?? [] };
+  }
+
+  /** For the topology policy. */
+  get inventory(): DeviceInventory {
+    return new Map(
+      [...this.#resources].map(([resource, { devices, nodes }]) => {
+        const held = [...this.#held].flatMap(([podUid, some]) =>
+          some.flatMap(({ container, ids, resource: of }) => (of === resource ? [{ podUid, container, ids }] : [])),
+        );
+        return [resource, { devices, nodes, held }];
+      }),
+    );
   }
 
   holds(podUid: string): boolean {
@@ -179,12 +223,20 @@ export class DeviceResources implements Disposable {
     if (before) return before;
     const { plugin, devices = new Map<string, boolean>() } = this.#resources.get(name) ?? {};
     const taken = new Set([...this.#held.values()].flat().flatMap((one) => (one.resource === name ? one.ids : [])));
-    const found = candidates({ needed, devices, taken, reusable: passedOn(pod, container, own, name) });
     if (!plugin) throw new DeviceRefusal(`the device plugin of ${name} is not registered`);
+    const placement = this.#options.placement?.();
+    const where = placement?.devicesOf(pod, container, name);
+    if (where && 'reason' in where) throw new DeviceRefusal(`${name}: ${where.message}`);
+    const found = candidates({
+      ...{ needed, devices, reusable: passedOn(pod, container, own, name), isNear: where?.isNear },
+      taken: taken.union(where?.promised ?? new Set()),
+    });
     if (found.available.length < needed)
       throw new DeviceRefusal(
         `requested number of devices unavailable for ${name}. Requested: ${needed}, Available: ${found.available.length}`,
       );
+    if (where?.isStrict && found.near < needed)
+      throw new DeviceRefusal(`not enough healthy devices of ${name} are on the NUMA nodes that the container has`);
     const preferred = await plugin.preferred(found.available, found.mustInclude, needed, signal);
     const ids = choose(needed, found, preferred);
     const answer = await plugin.allocate(ids, signal);
@@ -192,6 +244,7 @@ export class DeviceResources implements Disposable {
     const all = [...(this.#held.get(uidOf(pod)) ?? []), held];
     await this.#options.records.write(uidOf(pod), all);
     this.#held.set(uidOf(pod), all);
+    placement?.haveDevices(uidOf(pod), container.name, name);
     return held;
   }
 

@@ -120,7 +120,7 @@ export class PluginServer implements PluginHandler {
       throw error;
     }
     void plugin.list({
-      onDevices: (devices) => resources.listed(plugin, devices),
+      onDevices: (devices, nodes) => resources.listed(plugin, devices, nodes),
       onGone: (error) => {
         logger.warn({ resource, socket, err: error }, 'device plugin is gone');
         resources.detach(plugin);

@@ -30,7 +30,7 @@ import { AGENT_STOPPED, askAgent } from '../local-agent.ts';
 import { runtimeState, withRuntime } from '../runtime-pods.ts';
 import { publicRuntime } from './public-runtime.ts';
 import { publicObject, scrubber, secretValues } from './public-objects.ts';
-import { tarEnd, tarMember } from './tar.ts';
+import { tarEnd, tarMember } from '../../../daemon/tar/header.ts';
 import { publicText, tail } from './text.ts';
 import { HostError } from '../../host/host-error.ts';
 
@@ -58,7 +58,9 @@ interface Part {
 const PART_LIMIT_MS = 45_000;
 const API_LIMIT_MS = 5_000;
 /** Of one part. */
+const FILE_MODE = 0o600;
 const MAX_PART_CHARACTERS = 8 * 1024 * 1024;
+const MAX_NODE_NAME = 50;
 const PRIVATE_FILE = 0o600;
 
 /** Throws HostError when the file is there already, and what makes it impossible to write. */
@@ -75,16 +77,22 @@ export async function writeBundle(options: BundleOptions, signal: AbortSignal): 
     parts.push({ name: 'missing.txt', content: listed === '' ? 'nothing: all parts are there\n' : listed });
     const segments = await listSegments(recorderDirectory(config.dataDir));
     const wanted = segments.filter(({ modifiedAt }) => modifiedAt >= options.sinceMs);
-    const top = `kedge-bundle-${nodeNameOf(config)}`;
+    const top = topFolder(nodeNameOf(config));
     const now = Date.now();
     let bytes = 0;
     const members = async function* (): AsyncGenerator<Buffer> {
       for (const { name, content } of parts)
-        yield* tarMember(`${top}/${name}`, Buffer.from(scrub(tail(content, MAX_PART_CHARACTERS))), now);
+        yield* tarMember(
+          { name: `${top}/${name}`, mode: FILE_MODE, modifiedAt: now },
+          Buffer.from(scrub(tail(content, MAX_PART_CHARACTERS))),
+        );
       for (const { path, number, modifiedAt } of wanted) {
         // The agent may have dropped it meanwhile.
         const text = await readFile(path, 'utf8').catch(() => '');
-        yield* tarMember(`${top}/recorder/segment-${number}.jsonl`, Buffer.from(scrub(text)), modifiedAt);
+        yield* tarMember(
+          { name: `${top}/recorder/segment-${number}.jsonl`, mode: FILE_MODE, modifiedAt },
+          Buffer.from(scrub(text)),
+        );
       }
       yield tarEnd();
     };
@@ -104,6 +112,9 @@ export async function writeBundle(options: BundleOptions, signal: AbortSignal): 
     await handle.close();
   }
 }
+
+/** Names of nodes may be longer than those of an archive. */
+export const topFolder = (node: string): string => `kedge-bundle-${node.slice(0, MAX_NODE_NAME)}`;
 
 async function openNew(file: string): ReturnType<typeof open> {
   try {
@@ -130,7 +141,7 @@ async function nodeObject(config: AgentConfig, signal: AbortSignal): Promise<unk
   if (known) return known;
   await using client = await openNodeClient(config);
   if (!client) throw new HostError('this host has no identity in a cluster');
-  return client.get(nodes, '', nodeNameOf(config), { signal, timeoutMs: API_LIMIT_MS });
+  return await client.get(nodes, '', nodeNameOf(config), { signal, timeoutMs: API_LIMIT_MS });
 }
 
 function sources({ config, sinceMs }: BundleOptions): ReadonlyMap<string, Source> {
@@ -151,12 +162,14 @@ function sources({ config, sinceMs }: BundleOptions): ReadonlyMap<string, Source
       'runtime.json',
       (signal) =>
         withRuntime(config, async (cri) =>
-          json({
-            version: await cri.version({ signal }),
-            status: await cri.status({ signal }),
-            images: await cri.listImages({ signal }),
-            ...publicRuntime(await runtimeState(cri, signal)),
-          }),
+          json(
+            publicObject({
+              version: await cri.version({ signal }),
+              status: await cri.status({ signal }),
+              images: await cri.listImages({ signal }),
+              ...publicRuntime(await runtimeState(cri, signal)),
+            }),
+          ),
         ),
     ],
     ['rules/iptables-save.txt', text((signal) => savedRules('IPv4', signal))],

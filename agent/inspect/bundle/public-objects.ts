@@ -22,15 +22,24 @@ const isReference = (key: string): boolean => /name$/i.test(key);
 
 function publicList(items: readonly unknown[], key: string): unknown[] {
   // The program is kept, and how much it is told.
-  if (key === 'command') return items.length < 2 ? [...items] : [items[0], `(${items.length - 1} more removed)`];
+  if (key === 'command') return items.length === 0 ? [] : [programOf(items[0]), ...removed(items.length - 1)];
   if (key === 'args') return items.length === 0 ? [] : [`(${items.length} removed)`];
   return items.map((item) => publicObject(item, key));
+}
+
+const removed = (count: number): string[] => (count === 0 ? [] : [`(${count} more removed)`]);
+
+/** Some write a whole command where the program belongs. */
+function programOf(item: unknown): string {
+  const [program = '', ...rest] = String(item).split(/\s+/);
+  return [redact(program), ...(rest.length === 0 ? [] : ['(more removed)'])].join(' ');
 }
 
 function publicEntry(name: string, entry: unknown, within: string): unknown {
   if (within === 'annotations') return PUBLIC_ANNOTATION.test(name) ? entry : REMOVED;
   if (TABLES.has(within)) return REMOVED;
   if (name === 'value' && (within === 'env' || within === 'httpHeaders' || within === 'options')) return REMOVED;
+  if (name === 'path' && within === 'httpGet') return redact(String(entry)).replace(/\?.*$/s, `?${REMOVED}`);
   // The last words of a container.
   if (name === 'message' && within === 'terminated') return REMOVED;
   return publicObject(entry, name);

@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { request } from 'node:https';
 import { arch, release } from 'node:os';
 import { join, resolve } from 'node:path';
+import { msSince } from '../../../client/clock.ts';
 import { withDeadline } from '../../../client/deadline.ts';
 import { readCertificateFiles } from '../../../daemon/certificate-files.ts';
 import type { AgentConfig } from '../../config.ts';
@@ -157,13 +158,14 @@ interface ServerAnswer {
 async function askServer(server: string, ca: string | undefined, signal: AbortSignal): Promise<ServerAnswer> {
   if (server === '' || ca === undefined) return {};
   try {
-    const sentAt = Date.now();
+    const sentAt = performance.now();
     const date = await withDeadline({ what: `GET ${server}/livez`, limitMs: ASK_LIMIT_MS, signal }, (within) =>
       dateOf(new URL('/livez', server), ca, within),
     );
     const serverMs = Date.parse(date ?? '');
     // Its time is in whole seconds, and was written while the answer was under way.
-    return Number.isNaN(serverMs) ? {} : { aheadMs: (sentAt + Date.now()) / 2 - (serverMs + 500) };
+    // Half of what it took is the way back.
+    return Number.isNaN(serverMs) ? {} : { aheadMs: msSince(serverMs + 500) - (performance.now() - sentAt) / 2 };
   } catch (error) {
     if (signal.aborted) throw error;
     return { error: (error as Error).message };

@@ -9,10 +9,13 @@ const LATE_MS = 28 * 24 * 3600 * 1000;
 /** A CA is replaced by hand, in steps. */
 const CA_SOON_MS = 180 * 24 * 3600 * 1000;
 const RENEW = 'systemctl restart kedge-server renews it; journalctl -u kedge-server says why it was not';
-const REPLACE = 'kedge certs rotate --ca on the server (docs/security.md)';
+const REPLACE = 'kedge certs rotate --ca, --front-proxy-ca or --etcd-ca on the server (docs/host-life.md)';
 /** A CA of the past: what it has signed is renewed, and it is dropped by hand. */
-const PAST: ReadonlySet<string> = new Set(['ca-previous', 'ca-cross']);
-const AUTHORITIES: ReadonlySet<string> = new Set(['ca', 'front-proxy-ca']);
+const PAST: ReadonlySet<string> = new Set([
+  ...['ca-previous', 'ca-cross', 'front-proxy-ca-previous', 'front-proxy-ca-cross'],
+  ...['etcd-ca-previous', 'etcd-ca-cross'],
+]);
+const AUTHORITIES: ReadonlySet<string> = new Set(['ca', 'front-proxy-ca', 'etcd-ca']);
 
 /** Pure. @param files of the folder; empty on a host without a server */
 export function judgeServerCertificates(
@@ -45,7 +48,7 @@ export function judgeServerCertificates(
       warning(
         'the CA before the present one is still trusted',
         'one CA, when all nodes have certificates of it',
-        'kedge certs rotate --drop-ca on the server, when kedge certs list names the new issuer on each node',
+        'kedge certs rotate --drop-ca on the server: it says which nodes have not renewed their certificates',
       ),
     );
   // One line for all that are well.

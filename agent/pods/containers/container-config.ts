@@ -1,5 +1,6 @@
 /** The ContainerConfig of a container. Pure. */
-import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
+import type { ContainerPlacement } from '../../topology/pod-placement.ts';
+import type { ContainerConfig, Image, LinuxContainerResources, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
 import type { DevicesOfContainer } from '../../devices/pod-devices.ts';
 import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
@@ -26,6 +27,8 @@ export interface ContainerInput {
   /** What drivers and plugins of devices add; its own variables and mounts come after these, and win. */
   readonly extra?: DevicesOfContainer;
   readonly host: ResourceHost;
+  /** Where the node gives CPUs or memory away. */
+  readonly placement?: ContainerPlacement;
   readonly targetId?: string;
 }
 
@@ -82,7 +85,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     tty: container.tty ?? false,
     ...(container.lifecycle?.stopSignal && { stopSignal: criSignal(container.lifecycle.stopSignal) }),
     linux: {
-      resources: containerResources(pod, container, host),
+      resources: placed(containerResources(pod, container, host), input.placement),
       securityContext: containerSecurity(pod, container, image, targetId),
     },
   };
@@ -96,12 +99,30 @@ function expandWord(word: string, variables: ReadonlyMap<string, string>): strin
   return expanded;
 }
 
-const criMount = ({ containerPath, hostPath, readonly, propagation }: ContainerMount): Mount => ({
-  containerPath,
-  hostPath,
-  readonly,
-  propagation: PROPAGATION[propagation],
-});
+const criMount = (mount: ContainerMount): Mount => {
+  const { containerPath, hostPath, readonly, propagation, image, imageSubPath } = mount;
+  return {
+    ...{ containerPath, hostPath, readonly, propagation: PROPAGATION[propagation] },
+    ...(image && { image: { image: image.id, userSpecifiedImage: image.reference } }),
+    ...(imageSubPath !== undefined && { imageSubPath }),
+  };
+};
+
+/** A container that has its CPUs for itself has no quota: it would be held up for using what is its own. */
+function placed(
+  resources: LinuxContainerResources,
+  placement: ContainerPlacement | undefined,
+): LinuxContainerResources {
+  if (!placement) return resources;
+  const { cpus, isExclusive, memoryNodes } = placement;
+  const { cpuQuota, ...others } = resources;
+  return {
+    ...others,
+    ...(cpuQuota !== undefined && !isExclusive && { cpuQuota }),
+    ...(cpus !== undefined && { cpusetCpus: cpus }),
+    ...(memoryNodes !== undefined && { cpusetMems: memoryNodes }),
+  };
+}
 
 /** SIGRTMIN+3 is SIGRTMINPLUS3 in the CRI. */
 const criSignal = (signal: string): string => signal.replace('+', 'PLUS').replace(/-(?=\d)/, 'MINUS');

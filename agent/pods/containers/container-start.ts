@@ -5,7 +5,9 @@ import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../../api/kinds/core/contai
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { VolumeError } from '../../volumes/framework/volume-type.ts';
 import type { DevicesOfContainer } from '../../devices/pod-devices.ts';
-import type { ContainerDevice, ContainerMount } from '../../volumes/pod-volumes.ts';
+import { imageVolumesOf } from '../../images/volume-images.ts';
+import type { Image } from '../../cri/types.ts';
+import type { ContainerDevice, ContainerMount, VolumeImage } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
 import { LOG_DIRECTORY_MODE, containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
@@ -68,16 +70,23 @@ async function create(
   const { cri, images, cgroups, record, volumes } = dependencies;
   const { container, sandboxId, podIPs, restartCount, backOffSeconds } = action;
   const config = sandboxConfig(pod, 0, cgroups.parentOf(pod), undefined, dependencies.sandbox);
-  const image = await images.ensure(
-    {
-      podUid: pod.metadata?.uid ?? '',
-      container,
-      pullSecrets: (pullSignal) => pullSecrets(pod, dependencies, pullSignal),
-      sandboxConfig: config,
-      event: (type, reason, message) => record(pod, type, reason, message, container.name),
-    },
-    signal,
-  );
+  const ensure = (wanted: Pick<AnyContainer, 'image' | 'imagePullPolicy'>, of?: string): Promise<Image> =>
+    images.ensure(
+      {
+        podUid: pod.metadata?.uid ?? '',
+        container: wanted,
+        pullSecrets: (pullSignal) => pullSecrets(pod, dependencies, pullSignal),
+        sandboxConfig: config,
+        event: (type, reason, message) => record(pod, type, reason, message, of),
+      },
+      signal,
+    );
+  const ofVolumes = new Map<string, VolumeImage>();
+  for (const { name, reference, pullPolicy } of imageVolumesOf(pod, container)) {
+    const { id } = await ensure({ image: reference, imagePullPolicy: pullPolicy });
+    ofVolumes.set(name, { id, reference });
+  }
+  const image = await ensure(container, container.name);
   const environment = await containerEnvironment(pod, container, podIPs, dependencies.environment, signal);
   const binary = variablesWithoutText(environment);
   if (binary.length > 0) {
@@ -95,7 +104,7 @@ async function create(
   try {
     devices = volumes.devicesOf(pod, container);
     mounts = [
-      ...(await volumes.mountsOf(pod, container, signal, environmentText(environment))),
+      ...(await volumes.mountsOf(pod, container, signal, environmentText(environment), ofVolumes)),
       ...(await ownMounts(pod, container, restartCount, podIPs, dependencies)),
     ];
   } catch (error) {
@@ -112,6 +121,7 @@ async function create(
     environment,
     ...{ mounts, devices, extra },
     host: dependencies.resourceHost,
+    placement: await dependencies.placement?.prepare(pod, container, signal),
     targetId: target?.id,
   });
   await mkdir(path.join(podLogDirectory(dependencies.sandbox.logDirectory, pod), container.name), {
@@ -123,11 +133,33 @@ async function create(
     try {
       const containerId = await cri.createContainer(sandboxId, request, config);
       record(pod, 'Normal', 'Created', 'Container created', container.name);
+      if (request.stopSignal !== undefined) await checkStopSignal(pod, container, containerId, dependencies);
       return containerId;
     } catch (error) {
       throw new StartError('CreateContainerError', (error as Error).message);
     }
   });
+}
+
+const NO_SIGNAL = 'RUNTIME_DEFAULT';
+
+/** A runtime that does not know stop signals ignores the one that the container asks for: the pod's events say so. */
+async function checkStopSignal(
+  pod: Pod,
+  { name, lifecycle }: AnyContainer,
+  containerId: string,
+  { cri, record, logger }: PodDependencies,
+): Promise<void> {
+  try {
+    const { stopSignal = NO_SIGNAL } = await cri.containerStatus(containerId);
+    if (stopSignal !== NO_SIGNAL) return;
+    const signal = lifecycle?.stopSignal ?? '';
+    const message = `The container runtime does not know stop signals: instead of ${signal} the container is stopped with that of its image, or SIGTERM`;
+    record(pod, 'Warning', 'StopSignalIgnored', message, name);
+  } catch (error) {
+    // The container is there all the same.
+    logger.warn({ ...podFields(pod), container: name, err: error }, 'failed to read the stop signal of a container');
+  }
 }
 
 /** What drivers and plugins of devices give the container. Throws StartError when it would run without a part of it. */

@@ -22,9 +22,9 @@ export async function stopContainer(
 ): Promise<void> {
   const { observed, message } = action;
   dependencies.record(pod, 'Normal', 'Killing', message, observed.name);
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   await preStop(pod, runtime, action, dependencies, signal);
-  const usedSeconds = Math.floor((Date.now() - startedAt) / 1000);
+  const usedSeconds = Math.floor((performance.now() - startedAt) / 1000);
   const graceSeconds = graceLeft(action.graceSeconds, usedSeconds);
   const stopped = new AbortController();
   const watch = action.isLast

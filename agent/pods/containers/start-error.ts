@@ -2,12 +2,12 @@
 export class StartError extends Error {
   override readonly name = 'StartError';
   readonly reason: string;
-  /** When to retry, in milliseconds since the epoch; absent for the usual back-off. */
-  readonly retryAt: number | undefined;
-  constructor(reason: string, message: string, options: { retryAt?: number } = {}) {
+  /** In how many milliseconds to retry; absent for the usual back-off. */
+  readonly retryInMs: number | undefined;
+  constructor(reason: string, message: string, options: { retryInMs?: number } = {}) {
     super(message);
     this.reason = reason;
-    this.retryAt = options.retryAt;
+    this.retryInMs = options.retryInMs;
   }
 }
 

@@ -39,6 +39,11 @@ export class PodSizes {
     this.#notePending();
   }
 
+  /** As its spec says. */
+  get wanted(): Pod {
+    return this.#wanted;
+  }
+
   /** With what is allocated to it. */
   get pod(): Pod {
     return this.#allocated;

@@ -17,14 +17,19 @@ export async function resizePod(
   dependencies: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
+  const startedAt = performance.now();
+  let isSuccess = false;
   try {
     await resize(pod, action, sizes, dependencies, signal);
+    isSuccess = true;
   } catch (error) {
     signal.throwIfAborted();
     const { message } = error as Error;
     if (sizes.hasFailed(message))
       dependencies.record(pod, 'Warning', 'ResizeError', resizeMessage('error', pod, message));
     throw error;
+  } finally {
+    dependencies.resizes?.carriedOut(Math.round(performance.now() - startedAt), isSuccess);
   }
 }
 

@@ -8,7 +8,12 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 export interface ResizeRefusal {
   readonly reason: 'Infeasible' | 'Deferred';
   readonly message: string;
+  /** Of what is infeasible, for metrics. */
+  readonly detail?: string;
 }
+
+/** After what resizes that wait are looked at again. Upstream's words. */
+export type ResizeTrigger = 'pod_updated' | 'pods_added' | 'pods_removed';
 
 export interface PendingResize {
   /** As its spec says. */
@@ -40,7 +45,7 @@ export function resizeRefusal(
     const capacity = amountOf(name, own(allocatable, name) ?? '0');
     if (requested > capacity) {
       const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`;
-      return { reason: 'Infeasible', message };
+      return { reason: 'Infeasible', message, detail: 'insufficient_node_allocatable' };
     }
     const used = others.reduce((sum, { spec }) => sum + podRequest(spec, name), 0);
     if (requested + used <= capacity) continue;

@@ -100,5 +100,7 @@ export function widerLimits(a: CgroupLimits, b: CgroupLimits): CgroupLimits {
     cpuPeriod: a.cpuPeriod,
     ...(cpuQuota !== undefined && { cpuQuota }),
     ...(memoryBytes !== undefined && { memoryBytes }),
+    // They cannot change while a pod runs.
+    ...(b.hugePages && { hugePages: b.hugePages }),
   };
 }

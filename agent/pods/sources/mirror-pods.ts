@@ -83,7 +83,7 @@ export class MirrorPods {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#isDirty = false;
-      const now = Date.now();
+      const now = performance.now();
       let retryAt = Infinity;
       for (const key of new Set([...(this.#wanted?.keys() ?? []), ...this.#present.keys()])) {
         if (this.#busy.has(key)) continue;
@@ -152,7 +152,7 @@ export class MirrorPods {
     }
     this.#failures.set(key, {
       count,
-      retryAt: Date.now() + backoffMs(RETRY, count),
+      retryAt: performance.now() + backoffMs(RETRY, count),
       logged: isEarly ? before?.logged : error.message,
     });
   }

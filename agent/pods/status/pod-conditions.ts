@@ -4,6 +4,7 @@
  */
 import { isPodTerminal, isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
+import { isRestartingAll, mayRestartAll } from '../sync/restart-all.ts';
 import { liveSandbox } from '../sync/observed.ts';
 import type { StatusInput } from './status-input.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../../api/types/core/v1.gen.ts';
@@ -58,9 +59,32 @@ export function conditionsOf(
       observedGeneration: pod.metadata?.generation,
     };
   });
+  if (mayRestartAll(pod)) conditions.push(restartCondition(input, phase, now));
   if (!isFinished) conditions.push(...resizeConditions(input, now));
   const disruption = disruptionOf(input, now);
   return disruption ? [...conditions, disruption] : conditions;
+}
+
+/** Of pods of which a rule may restart all containers. */
+function restartCondition(
+  { pod, runtime, previous }: StatusInput,
+  phase: PodStatus['phase'],
+  now: number,
+): PodCondition {
+  const type = 'AllContainersRestarting';
+  const isFinished = isPodTerminal({ phase });
+  const status = !isFinished && isRestartingAll(pod, runtime) ? 'True' : 'False';
+  const known = previous?.conditions?.find((condition) => condition.type === type);
+  return {
+    ...{ type, status },
+    ...(isFinished && { reason: phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed' }),
+    ...(status === 'True' && {
+      reason: 'RestartAllContainersStarted',
+      message: 'container exited with restart policy rule',
+    }),
+    lastTransitionTime: known?.status === status ? known.lastTransitionTime : timeOf(now),
+    observedGeneration: pod.metadata?.generation,
+  };
 }
 
 /** They are there only while they hold. */

@@ -93,7 +93,9 @@ function hasInitialized({ pod, runtime, started }: StatusInput): boolean {
   const sandbox = runtime.sandboxes[0];
   const apps = pod.spec?.containers ?? [];
   const inSandbox = (name: string) =>
-    runtime.containers.find((observed) => observed.name === name && observed.sandboxId === sandbox?.id);
+    runtime.containers.find(
+      ({ name: found, sandboxId, former }) => found === name && sandboxId === sandbox?.id && former === undefined,
+    );
   if (apps.some(({ name }) => inSandbox(name))) return true;
   return (pod.spec?.initContainers ?? []).every((container) => {
     const observed = inSandbox(container.name);

@@ -89,6 +89,11 @@ export class StatusManager implements StatusSink {
     }
   }
 
+  /** Whether the last status of the pod is not in the API yet. */
+  isWriting(uid: string): boolean {
+    return this.#entries.get(uid)?.sending !== undefined;
+  }
+
   forget(uid: string): void {
     this.#entries.delete(uid);
   }

@@ -7,6 +7,7 @@ import { StartError } from '../containers/start-error.ts';
 
 interface Failure {
   readonly count: number;
+  /** By the monotonic clock: nobody waits longer, or less, because the other one is set. */
   readonly retryAt: number;
   readonly waiting?: WaitingReason;
   readonly outage: Outage;
@@ -32,13 +33,13 @@ export class ActionFailures {
     const outage = before?.outage ?? new Outage({ logger: this.#logger });
     const backOffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (count - 1));
     const known = error instanceof StartError;
-    const retryAt = (known ? error.retryAt : undefined) ?? Date.now() + backOffMs;
+    const retryInMs = (known ? error.retryInMs : undefined) ?? backOffMs;
     // A failed pull shows as ErrImagePull for a moment before it shows as ImagePullBackOff.
-    const shownAt = known && error.reason === 'ErrImagePull' ? Date.now() + RETRY_INITIAL_MS : retryAt;
+    const shownInMs = known && error.reason === 'ErrImagePull' ? RETRY_INITIAL_MS : retryInMs;
     this.#failures.set(key, {
       count,
       outage,
-      retryAt: shownAt,
+      retryAt: performance.now() + shownInMs,
       ...(action.kind === 'startContainer' && {
         waiting: { reason: known ? error.reason : 'CreateContainerError', message: error.message },
       }),
@@ -58,9 +59,9 @@ export class ActionFailures {
     this.#failures.clear();
   }
 
-  /** When the action may be tried again, in ms since the epoch; 0 when it has not failed. */
-  retryAt(action: PodAction): number {
-    return this.#failures.get(keyOf(action))?.retryAt ?? 0;
+  /** In how many ms the action may be tried again; 0 when now. */
+  waitMs(action: PodAction): number {
+    return Math.max(0, (this.#failures.get(keyOf(action))?.retryAt ?? 0) - performance.now());
   }
 
   /** Why containers are not started, by their names. */

@@ -109,9 +109,9 @@ export class ActionRunner {
     const due: PodAction[] = [];
     const later: number[] = [];
     for (const action of actions) {
-      const retryAt = this.#failures.retryAt(action);
-      if (retryAt <= now) due.push(action);
-      else later.push(retryAt);
+      const waitMs = this.#failures.waitMs(action);
+      if (waitMs === 0) due.push(action);
+      else later.push(now + waitMs);
     }
     if (due.length > 0) void this.#executeAll(pod, runtime, due, operation, stop);
     return later;
@@ -135,7 +135,7 @@ export class ActionRunner {
     dependencies.logger.debug({ ...podFields(pod), operation, actions: kinds }, 'executing pod actions');
     const about = podFields(pod);
     report({ kind: 'plan', operation, actions: plannedActions(actions, runtime) }, about);
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     this.#isBusy = true;
     this.#interrupt = new AbortController();
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
@@ -169,7 +169,7 @@ export class ActionRunner {
         return hook;
       }),
     );
-    metrics?.worked(operation, (Date.now() - startedAt) / 1000);
+    metrics?.worked(operation, (performance.now() - startedAt) / 1000);
     this.#isBusy = false;
     onDone();
   }

@@ -14,6 +14,8 @@ export interface NodeView {
   readonly allocatable: ResourceList;
   readonly pressures: readonly Pressure[];
   readonly features: NodeFeatures;
+  /** The host is being shut down. */
+  readonly isShuttingDown?: boolean;
 }
 
 /** Namespaced by the kernel, and of no consequence to the node and to other pods. */
@@ -39,6 +41,7 @@ const OS_LABEL = 'kubernetes.io/os';
 export function admission(sourced: SourcedPod, others: readonly Pod[], node: NodeView): Verdict | undefined {
   const { pod } = sourced;
   const refusal =
+    (node.isShuttingDown ? SHUTDOWN : undefined) ??
     underPressure(sourced, node.pressures) ??
     withSysctls(pod) ??
     ofAnotherSystem(pod) ??
@@ -51,6 +54,11 @@ interface Refusal {
   readonly reason: string;
   readonly message: string;
 }
+
+const SHUTDOWN: Refusal = {
+  reason: 'NodeShutdown',
+  message: 'Pod was rejected as the node is shutting down.',
+};
 
 function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Refusal | undefined {
   const { pod } = sourced;

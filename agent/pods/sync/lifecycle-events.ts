@@ -21,6 +21,8 @@ export interface LifecycleEventsOptions {
   readonly missed: () => void;
   /** The inventory has been read again. */
   readonly relisted: (signal: AbortSignal) => Promise<void>;
+  /** How long it took to read it. */
+  readonly measured?: ((seconds: number) => void) | undefined;
 }
 
 /** An event of a container or sandbox. */
@@ -49,7 +51,7 @@ export class LifecycleEvents {
     const outage = new Outage(this.#options);
     for (let failures = 1; !signal.aborted; failures++) {
       try {
-        await this.#options.inventory.list(signal);
+        await this.#list(signal);
         outage.ended({}, 'container runtime available');
         return;
       } catch (error) {
@@ -89,13 +91,21 @@ export class LifecycleEvents {
     }
   }
 
+  async #list(signal: AbortSignal): Promise<Iterable<string>> {
+    const { inventory, measured } = this.#options;
+    const startedAt = performance.now();
+    const podUids = await inventory.list(signal);
+    measured?.((performance.now() - startedAt) / 1000);
+    return podUids;
+  }
+
   async #relist(signal: AbortSignal): Promise<void> {
-    const { inventory, changed, relisted, logger } = this.#options;
+    const { changed, relisted, logger } = this.#options;
     while (!signal.aborted) {
       await sleep(RELIST_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
-        for (const podUid of await inventory.list(signal)) changed(podUid);
+        for (const podUid of await this.#list(signal)) changed(podUid);
         await relisted(signal);
       } catch (error) {
         if (signal.aborted) return;

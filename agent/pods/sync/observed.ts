@@ -37,6 +37,11 @@ export interface ObservedContainer {
   readonly backOffSeconds: number;
   /** It was stopped for another one to be started in its place: it has not ended by itself, whatever its exit code. */
   readonly isReplaced?: boolean;
+  /**
+   * Of before a restart of all of the pod's containers: the one that has asked for it, one that has asked for an earlier one, or another. See
+   * `restart-all.ts`.
+   */
+  readonly former?: 'source' | 'earlier source' | 'other';
   /** Of its spec when it was created; unknown of one that an older agent has created. */
   readonly resources?: ResourceRequirements;
 }

@@ -14,8 +14,9 @@ import {
   type ObservedSandbox,
   type PodRuntime,
 } from './observed.ts';
+import { isRestartingAll, ruleFor } from './restart-all.ts';
 import { areSameLimits } from '../resize/sizes.ts';
-import type { ContainerRestartRule, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Why a running container is to be replaced. */
 export interface RestartOrder {
@@ -28,8 +29,8 @@ export interface RestartOrder {
 /** The termination of a pod. */
 export interface Ending {
   readonly graceSeconds: number;
-  /** When the termination began, milliseconds since the epoch. */
-  readonly since: number;
+  /** For how long it has been terminating, in milliseconds. */
+  readonly elapsedMs: number;
   /** The pod is deleted and will be removed. Otherwise (evicted, past its deadline) its containers are kept for their logs. */
   readonly remove: boolean;
 }
@@ -85,9 +86,9 @@ const DEAD_CONTAINERS_KEPT = 1;
 
 export function planPod(view: PodView, now: number): PodPlan {
   const { pod, runtime, ending } = view;
-  if (ending) return planEnd(view, ending, now);
+  if (ending) return planEnd(view, ending);
   if (view.isFinished || hasFinished(pod, runtime)) {
-    return planEnd(view, { graceSeconds: graceOf(pod), since: now, remove: false }, now);
+    return planEnd(view, { graceSeconds: graceOf(pod), elapsedMs: 0, remove: false });
   }
   const draft = new Draft(view.applied && planResize(pod, runtime, view.applied));
   if (!view.isSetUp) draft.actions.push({ kind: 'setUp' });
@@ -102,6 +103,7 @@ export function planPod(view: PodView, now: number): PodPlan {
     });
     return draft.plan();
   }
+  if (stopFormer(pod, runtime, draft)) return draft.plan();
   // Volumes and sandbox are set up concurrently; containers follow.
   if (view.isSetUp) planContainers(view, sandbox, draft, now);
   if (view.applied) draft.resize(view.applied);
@@ -136,10 +138,26 @@ class Draft {
   }
 }
 
+/** Before any container starts again, all of before the restart end, without a grace period. Returns whether one still runs. */
+function stopFormer(pod: Pod, { containers }: PodRuntime, draft: Draft): boolean {
+  const alive = containers.filter((observed) => observed.former !== undefined && isAlive(observed));
+  for (const observed of alive) {
+    draft.actions.push({
+      ...{ kind: 'stopContainer', observed, container: containerOf(pod, observed.name), graceSeconds: 0 },
+      ...{ isLast: false, isReplaced: true },
+      message: `Container ${observed.name} will be restarted with all containers of the pod`,
+    });
+  }
+  return alive.length > 0;
+}
+
 function planContainers(view: PodView, sandbox: ObservedSandbox, draft: Draft, now: number): void {
   const { pod, runtime } = view;
   const containers = pod.spec?.containers ?? [];
-  const appsHaveRun = containers.some(({ name }) => newestContainer(runtime, name, sandbox.id) !== undefined);
+  const appsHaveRun = containers.some(({ name }) => {
+    const observed = newestContainer(runtime, name, sandbox.id);
+    return observed !== undefined && observed.former === undefined;
+  });
   for (const container of pod.spec?.initContainers ?? []) {
     const sidecar = isSidecar(container);
     const observed = newestContainer(runtime, container.name, sandbox.id);
@@ -177,7 +195,8 @@ function planContainer(
   }
   if (observed && !mayRunAgain(pod, container, role, observed, sandbox)) return;
   const backOff = nextBackOff(container, observed);
-  if (observed && now < observed.finishedAt + backOff.waitMs) {
+  // What has ended in the future ended before the clock was set back, by how much nobody knows: it has waited long enough.
+  if (observed && observed.finishedAt <= now && now < observed.finishedAt + backOff.waitMs) {
     draft.wake(observed.finishedAt + backOff.waitMs);
     draft.waiting.set(container.name, {
       reason: 'CrashLoopBackOff',
@@ -225,13 +244,15 @@ function planRunning(view: PodView, container: AnyContainer, observed: ObservedC
 }
 
 /** Dead containers beyond those kept for their logs, and sandboxes that are empty and replaced. */
-function planLeftovers({ runtime }: PodView, sandbox: ObservedSandbox, draft: Draft): void {
+function planLeftovers({ pod, runtime }: PodView, sandbox: ObservedSandbox, draft: Draft): void {
   const kept = new Map<string, number>();
+  const isRestarting = isRestartingAll(pod, runtime);
   const stays = new Set<string>();
   for (const observed of runtime.containers) {
     const count = kept.get(observed.name) ?? 0;
     kept.set(observed.name, count + 1);
-    if (observed.state === 'exited' && count > DEAD_CONTAINERS_KEPT) {
+    const isNeeded = isRestarting && observed.former === 'source';
+    if (observed.state === 'exited' && count > DEAD_CONTAINERS_KEPT && !isNeeded) {
       draft.actions.push({ kind: 'removeContainer', observed });
     } else {
       stays.add(observed.sandboxId);
@@ -244,7 +265,7 @@ function planLeftovers({ runtime }: PodView, sandbox: ObservedSandbox, draft: Dr
 }
 
 /** Containers first, then sidecars from the last to the first, then the sandbox, then everything else. */
-function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
+function planEnd(view: PodView, ending: Ending): PodPlan {
   const { pod, runtime } = view;
   const draft = new Draft();
   const alive = runtime.containers.filter(isAlive);
@@ -253,7 +274,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
     const others = alive.filter(({ name }) => !sidecars.includes(name));
     const last = sidecars.findLast((name) => alive.some((observed) => observed.name === name));
     const next = others.length > 0 ? others : alive.filter(({ name }) => name === last);
-    const elapsedSeconds = Math.max(0, Math.floor((now - ending.since) / 1000));
+    const elapsedSeconds = Math.floor(ending.elapsedMs / 1000);
     const graceSeconds = graceLeft(ending.graceSeconds, elapsedSeconds);
     for (const observed of next) {
       draft.actions.push({
@@ -300,7 +321,7 @@ function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
 
 /** Whether a container that ended with `exitCode` is started again: its rules decide, then its policy, then the pod's. */
 export function restarts(policy: string, container: AnyContainer, exitCode: number): boolean {
-  if (container.restartPolicyRules?.some((rule) => restartsOn(rule, exitCode))) return true;
+  if (ruleFor(container, exitCode)) return true;
   switch (container.restartPolicy ?? policy) {
     case 'Always':
       return true;
@@ -314,11 +335,6 @@ export function restarts(policy: string, container: AnyContainer, exitCode: numb
 /** Whether another one is started in the place of a container that has ended. */
 export const comesBack = (policy: string, container: AnyContainer, observed: ObservedContainer): boolean =>
   observed.isReplaced === true || restarts(policy, container, observed.exitCode);
-
-const restartsOn = ({ action, exitCodes }: ContainerRestartRule, exitCode: number): boolean =>
-  action === 'Restart' &&
-  exitCodes !== undefined &&
-  (exitCodes.operator === 'In') === (exitCodes.values ?? []).includes(exitCode);
 
 function mayRunAgain(
   pod: Pod,
@@ -355,6 +371,8 @@ function nextBackOff(
   observed: ObservedContainer | undefined,
 ): { waitMs: number; nextSeconds: number } {
   if (observed === undefined) return { waitMs: 0, nextSeconds: 0 };
+  // It did not crash: another one has asked for its restart.
+  if (observed.former === 'other') return { waitMs: 0, nextSeconds: INITIAL_BACK_OFF_SECONDS };
   const ranMs = observed.finishedAt - observed.createdAt;
   if (isChanged(container, observed) || observed.backOffSeconds === 0 || ranMs > BACK_OFF_RESET_MS) {
     return { waitMs: 0, nextSeconds: INITIAL_BACK_OFF_SECONDS };

@@ -7,12 +7,14 @@ import type { ResourceHost } from '../../resources/compute.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
 import type { PodProtection } from '../../network/policy/network-policies.ts';
 import type { PodDevices } from '../../devices/pod-devices.ts';
+import type { PodPlacement } from '../../topology/pod-placement.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';
 import type { ContainerLogLinks } from '../logs/container-log-links.ts';
 import type { ClusterDns } from '../sandbox/dns.ts';
 import type { EnvironmentSources } from '../containers/environment.ts';
 import type { RuntimeHandlers } from '../sandbox/runtime-handlers.ts';
 import type { SandboxSettings } from '../sandbox/sandbox-config.ts';
+import type { ResizeObserver } from '../resize/resize-observer.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** `container` is the one that the event is about. */
@@ -30,6 +32,8 @@ export interface PodDependencies {
   readonly images: ImageService;
   readonly volumes: PodVolumes;
   readonly devices: PodDevices;
+  /** Absent: pods share all CPUs. */
+  readonly placement?: PodPlacement;
   readonly cgroups: PodCgroups;
   readonly policies: PodProtection;
   readonly environment: EnvironmentSources;
@@ -44,5 +48,7 @@ export interface PodDependencies {
   /** Bounds how many sandboxes and containers are started at the same time. */
   readonly starts: Semaphore;
   readonly record: RecordEvent;
+  /** Absent: resizes are not counted. */
+  readonly resizes?: ResizeObserver;
   readonly logger: Logger;
 }

@@ -6,12 +6,14 @@ import type { ApiPods } from '../sources/api-pods.ts';
 import { isMirror, isMirrorOf, type MirrorPods } from '../sources/mirror-pods.ts';
 import { withSourceAnnotation, type PodSource } from '../sources/pod-source.ts';
 import type { StaticPods } from '../sources/static-pods.ts';
+import type { Verdict } from '../status/status-input.ts';
 import type { StatusManager } from '../status/status-manager.ts';
 import { admission, type NodeView } from './admission.ts';
 import type { HostInventory } from './host-inventory.ts';
 import { LifecycleEvents, type RuntimeEvent } from './lifecycle-events.ts';
 import { graceOf } from './plan.ts';
-import { inOrderOfResize, resizeRefusal } from '../resize/resize-review.ts';
+import { inOrderOfResize, resizeRefusal, type ResizeTrigger } from '../resize/resize-review.ts';
+import { swapResizeProblem } from '../../resources/swap.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -65,10 +67,17 @@ export class PodManager {
       missed: () => {
         for (const worker of options.workers) worker.wake();
       },
+      measured: (seconds) => options.metrics?.relisted(seconds),
       relisted: async () => {
         if (this.#sourcesReady) await this.#cleanUp();
       },
     });
+  }
+
+  /** Whether a pod has not ended, as far as is known. */
+  isActive(podUid: string): boolean {
+    const worker = this.#options.workers.get(podUid);
+    return !this.#sourcesReady || (worker !== undefined && !isPodTerminal(worker.status));
   }
 
   /** Resolves when the workers have observed what an earlier agent has started. */
@@ -102,7 +111,7 @@ export class PodManager {
     Promise.all([apiPods.hasSynced(), filesRead.promise])
       .then(() => {
         this.#sourcesReady = true;
-        this.#reviewResizes();
+        this.#reviewResizes('pods_added');
         this.#known.resolve(Promise.all([...workers].map(({ observed }) => observed)).then(() => undefined));
         return this.#cleanUp();
       })
@@ -116,11 +125,25 @@ export class PodManager {
 
   /** Evicts a pod with a reason in its status; does nothing when it terminates already. */
   evict(podUid: string, graceSeconds: number, message: string): void {
+    this.end(podUid, graceSeconds, { reason: 'Evicted', message, disrupts: true });
+  }
+
+  /** Terminates a pod that the API keeps, for a reason that its status says; does nothing when it terminates already. */
+  end(podUid: string, graceSeconds: number, verdict: Verdict): void {
     const { workers, dependencies } = this.#options;
     const worker = workers.get(podUid);
     if (!worker || worker.isEnding) return;
-    dependencies.record(worker.pod, 'Warning', 'Evicted', message);
-    worker.end(graceSeconds, false, { reason: 'Evicted', message, disrupts: true });
+    dependencies.record(worker.pod, 'Warning', verdict.reason, verdict.message);
+    worker.end(graceSeconds, false, verdict);
+  }
+
+  /** Whether these pods have ended, and the api-server has been told. */
+  haveEnded(podUids: readonly string[]): boolean {
+    const { workers, statuses } = this.#options;
+    return podUids.every((uid) => {
+      const worker = workers.get(uid);
+      return !worker || (isPodTerminal(worker.status) && !statuses.isWriting(uid));
+    });
   }
 
   #podSeen(seen: Pod): void {
@@ -141,7 +164,7 @@ export class PodManager {
       worker.update(pod);
       if (shown !== JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations])) worker.refreshVolumes();
       this.#endIfDeleted(worker, pod);
-      this.#reviewResizes();
+      this.#reviewResizes('pod_updated');
     } else {
       this.#endIfDeleted(this.#start(pod, 'api'), pod);
     }
@@ -200,6 +223,7 @@ export class PodManager {
     logger.debug({ ...podFields(pod), source, isNew }, 'pod added');
     this.#balanceSoon();
     if (isNew && source === 'api' && pod.spec?.containers.length) this.#admit(worker);
+    if (isNew && source === 'file') this.#place(worker);
     const life = worker
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
@@ -217,11 +241,19 @@ export class PodManager {
     const { node, dependencies, logger } = this.#options;
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isPodTerminal(status)) return;
-    const verdict = admission(worker, this.#othersThan(worker), node());
+    const refusal = admission(worker, this.#othersThan(worker), node()) ?? dependencies.placement?.admit(pod);
+    const verdict = refusal && { ...refusal, rejects: true };
     if (!verdict) return;
     logger.info({ ...podFields(pod), reason: verdict.reason, message: verdict.message }, 'pod rejected');
     dependencies.record(pod, 'Warning', verdict.reason, verdict.message);
     worker.end(0, false, verdict);
+  }
+
+  /** Static pods run in any case: on shared CPUs where the node cannot give them their own. */
+  #place({ pod }: PodWorker): void {
+    const { placement, record } = this.#options.dependencies;
+    const refusal = placement?.admit(pod);
+    if (refusal) record(pod, 'Warning', refusal.reason, refusal.message);
   }
 
   /** The node's other pods that have not finished. The scheduler does not count pods that are deleted from the API, so neither does the node. */
@@ -236,15 +268,19 @@ export class PodManager {
   }
 
   /** Allocates to pods what they are to be resized to, as far as the node has it: after whatever may have given it room. */
-  #reviewResizes(): void {
+  #reviewResizes(trigger: ResizeTrigger): void {
     if (!this.#sourcesReady) return;
-    const { workers, node } = this.#options;
+    const { workers, node, dependencies } = this.#options;
     const pending = [...workers].flatMap((worker) => {
       const resize = worker.pendingResize;
       return resize ? [{ worker, ...resize }] : [];
     });
     for (const { worker, ...resize } of pending.sort(inOrderOfResize)) {
-      worker.answerResize(resizeRefusal(resize, this.#othersThan(worker), node().allocatable));
+      const { swap } = dependencies.resourceHost;
+      const problem = dependencies.placement?.resizeProblem(resize) ?? (swap && swapResizeProblem(resize, swap));
+      const refusal = problem && ({ reason: 'Infeasible', ...problem } as const);
+      const review = refusal ?? resizeRefusal(resize, this.#othersThan(worker), node().allocatable);
+      worker.answerResize(review, trigger);
       this.#balanceSoon();
     }
   }
@@ -274,7 +310,7 @@ export class PodManager {
     workers.delete(uid);
     this.#lifecycle.forget(uid);
     this.#balanceSoon();
-    this.#reviewResizes();
+    this.#reviewResizes('pods_removed');
     if (source === 'file') this.#setStatic(this.#staticPods);
   }
 

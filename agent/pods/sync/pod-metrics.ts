@@ -10,6 +10,8 @@ export interface PodMetrics {
   /** A worker has executed a plan. */
   worked(operation: PodOperation, seconds: number): void;
   probed(pod: Pod, container: string, probe: 'Liveness' | 'Readiness' | 'Startup', outcome: ProbeOutcome): void;
+  /** Sandboxes and containers have been listed, all of them. */
+  relisted(seconds: number): void;
   /** The pod has been removed. */
   forgotten(podUid: string): void;
 }

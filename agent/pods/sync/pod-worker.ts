@@ -2,6 +2,7 @@
  * Owns the state of one pod: observes what runs, plans, reports the status, executes the plan, and observes again. It is
  * level-triggered: a wake-up says that something may have changed, never what.
  */
+import { timeIn } from '../../../client/clock.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
@@ -12,9 +13,11 @@ import { PendingEvents } from './pending-events.ts';
 import type { LifecycleEvents, RuntimeEvent } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan } from './plan.ts';
+import { withFormer } from './restart-all.ts';
 import { PodObserver } from './pod-observer.ts';
-import { PodSizes } from '../resize/pod-sizes.ts';
-import { resizeMessage, type PendingResize, type ResizeRefusal } from '../resize/resize-review.ts';
+import { PodSizes, type ResizeState } from '../resize/pod-sizes.ts';
+import { resizeOperations } from '../resize/resize-observer.ts';
+import { resizeMessage, type PendingResize, type ResizeRefusal, type ResizeTrigger } from '../resize/resize-review.ts';
 import type { PodSource, SourcedPod } from '../sources/pod-source.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { Verdict } from '../status/status-input.ts';
@@ -50,7 +53,8 @@ export class PodWorker implements SourcedPod {
   readonly #sizes: PodSizes;
   #runtime: PodRuntime = NOTHING_RUNS;
   #status: PodStatus | undefined;
-  #ending: Ending | undefined;
+  /** `since`: when the termination began, by the monotonic clock. */
+  #ending: (Omit<Ending, 'elapsedMs'> & { readonly since: number }) | undefined;
   #verdict: Verdict | undefined;
   readonly #pending = new PendingEvents();
   /** By container name, the id of the ended container whose back-off has been recorded. */
@@ -76,7 +80,7 @@ export class PodWorker implements SourcedPod {
     this.#wakeUp = new WakeUp(() => this.#actions.isBusy);
     this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid), hostIPs[0]?.includes(':') ? 'IPv6' : 'IPv4');
     this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
-    this.#seenAtMs = options.isNew ? Date.now() : undefined;
+    this.#seenAtMs = options.isNew ? performance.now() : undefined;
     if (options.isNew) this.#observed.resolve();
     this.#status = pod.status;
   }
@@ -113,7 +117,7 @@ export class PodWorker implements SourcedPod {
     return this.#options.source;
   }
 
-  /** When it began to observe and plan, while it does. */
+  /** When it began to observe and plan, while it does, by the monotonic clock. */
   get observingSince(): number | undefined {
     return this.#observingSince;
   }
@@ -124,22 +128,30 @@ export class PodWorker implements SourcedPod {
 
   /** Replaces the pod's spec and metadata. */
   update(pod: Pod): void {
+    const { resizes } = this.#options.dependencies;
+    for (const operation of resizes ? resizeOperations(this.#sizes.wanted, pod) : []) resizes?.requested(operation);
     this.#sizes.update(pod);
     this.wake();
   }
 
-  /** Answers the pending resize: it is allocated, unless it is refused. */
-  answerResize(refusal: ResizeRefusal | undefined): void {
-    const { record } = this.#options.dependencies;
+  get resizeState(): ResizeState {
+    return this.#sizes.state;
+  }
+
+  /** Answers the pending resize: it is allocated, unless it is refused. `trigger`: why it is looked at. */
+  answerResize(refusal: ResizeRefusal | undefined, trigger: ResizeTrigger): void {
+    const { record, resizes } = this.#options.dependencies;
     const wanted = this.#sizes.pending?.wanted;
     if (!wanted) return;
     if (!refusal) {
+      if (this.#sizes.state.pending?.reason === 'Deferred') resizes?.acceptedLate(trigger);
       this.#sizes.allocate();
       // The downward API shows requests and limits.
       this.#actions.markStale();
       record(wanted, 'Normal', 'ResizeStarted', resizeMessage('started', wanted));
     } else if (this.#sizes.refuse(refusal)) {
-      const { reason, message } = refusal;
+      const { reason, message, detail } = refusal;
+      if (detail !== undefined) resizes?.infeasible(detail);
       record(wanted, 'Warning', `Resize${reason}`, resizeMessage(reason, wanted, message));
     }
     this.wake();
@@ -158,7 +170,7 @@ export class PodWorker implements SourcedPod {
     if (before && before.graceSeconds <= graceSeconds && (before.remove || !remove)) return;
     this.#ending = {
       graceSeconds: Math.min(graceSeconds, before?.graceSeconds ?? graceSeconds),
-      since: before?.since ?? Date.now(),
+      since: before?.since ?? performance.now(),
       remove: remove || (before?.remove ?? false),
     };
     this.#verdict ??= verdict;
@@ -212,7 +224,7 @@ export class PodWorker implements SourcedPod {
       this.#wakeUp.begin();
       let nextAt: number | undefined;
       try {
-        this.#observingSince = Date.now();
+        this.#observingSince = performance.now();
         for (const id of this.#pending.killedByKernel()) this.#observer.askAgain(id);
         const before = this.#runtime;
         if (observes) this.#runtime = await this.#observer.observe(signal);
@@ -226,7 +238,7 @@ export class PodWorker implements SourcedPod {
       } catch (error) {
         if (signal.aborted) return;
         outage.failed(error, podFields(this.#pod), 'failed to sync pod');
-        nextAt = Date.now() + RETRY_MAX_MS;
+        nextAt = timeIn(RETRY_MAX_MS);
       }
       this.#observingSince = undefined;
       await this.#wakeUp.sleep(nextAt, signal);
@@ -252,7 +264,7 @@ export class PodWorker implements SourcedPod {
     for (const event of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(event);
     const holdsDevices = this.#options.dependencies.devices.holds(this.#pod.metadata?.uid ?? '');
     const isEnding = this.#ending !== undefined || this.#isFinished();
-    const runtime = actions.shown(this.#runtime);
+    const runtime = withFormer(this.#pod, actions.shown(this.#runtime));
     probes.follow(this.#pod, runtime, isEnding);
     this.#enforceDeadline(now);
     const plan = planPod(
@@ -263,7 +275,7 @@ export class PodWorker implements SourcedPod {
         ...{ holdsDevices, isStale: actions.isStale },
         isTornDown: actions.isTornDown,
         isFinished: this.#isFinished(),
-        ending: this.#ending,
+        ...(this.#ending && { ending: { ...this.#ending, elapsedMs: performance.now() - this.#ending.since } }),
         restartOrders: probes.restartOrders,
         started: probes.started,
         applied: this.#sizes.applied(runtime),
@@ -297,7 +309,7 @@ export class PodWorker implements SourcedPod {
 
   #countStart({ phase }: PodStatus): void {
     if (this.#seenAtMs === undefined || phase !== 'Running') return;
-    this.#options.metrics?.started((Date.now() - this.#seenAtMs) / 1000);
+    this.#options.metrics?.started((performance.now() - this.#seenAtMs) / 1000);
     this.#seenAtMs = undefined;
   }
 

@@ -58,9 +58,16 @@ export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
     }
   }
 
+  /** The containers that run. */
+  *running(): Iterable<{ readonly podUid: string; readonly name: string; readonly id: string }> {
+    for (const { pod, runtime } of this)
+      for (const { id, name, state } of runtime.containers)
+        if (state === 'running') yield { podUid: pod.metadata?.uid ?? '', name, id };
+  }
+
   /** Pods, as NAMESPACE/NAME, whose workers have been observing for too long. */
   stuck(): string[] {
-    const latest = Date.now() - LOOK_LIMIT_MS;
+    const latest = performance.now() - LOOK_LIMIT_MS;
     return [...this]
       .filter(({ observingSince }) => (observingSince ?? Infinity) < latest)
       .map(({ pod: { metadata } }) => `${metadata?.namespace}/${metadata?.name}`);

@@ -1,3 +1,4 @@
+import { msUntil } from '../../../client/clock.ts';
 import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 
 /** While actions are executed, the worker observes this often at most; at their end it observes at once. */
@@ -27,11 +28,11 @@ export class WakeUp {
   async sleep(until: number | undefined, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const wasBusy = this.#isBusy();
-    const busyLook = Date.now() + LOOK_WHILE_BUSY_MS;
+    const busyLook = performance.now() + LOOK_WHILE_BUSY_MS;
     let timer: NodeJS.Timeout | undefined;
     const arm = (at: number | undefined): void => {
       clearTimeout(timer);
-      if (at !== undefined) timer = setTimeout(resolve, Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now())));
+      if (at !== undefined) timer = setTimeout(resolve, Math.min(MAX_TIMER_MS, Math.max(0, at - performance.now())));
     };
     this.#wake = () => {
       if (wasBusy && this.#isBusy()) arm(busyLook);
@@ -39,7 +40,7 @@ export class WakeUp {
     };
     const stop = () => resolve();
     signal.addEventListener('abort', stop, { once: true });
-    arm(until);
+    arm(until === undefined ? undefined : performance.now() + msUntil(until));
     if (this.#isCalled) this.#wake();
     await promise;
     clearTimeout(timer);

@@ -27,7 +27,14 @@ export interface VolumeRunnerOptions extends MountRecordsOptions {
   readonly types: readonly VolumeType[];
   /** How long one step may take; the kubelet's limit for calls of CSI drivers when absent. */
   readonly stepLimitMs?: number;
+  /** Called at the end of every step, for metrics. */
+  readonly measured?: MeasureStep | undefined;
 }
+
+export type MeasureStep = (plugin: string, step: string, seconds: number, failed: boolean) => void;
+
+/** Upstream's name of the plugin, as `kubernetes.io/empty-dir`. */
+const pluginOf = ({ directory }: Pick<VolumeType, 'directory'>): string => directory.replace('~', '/');
 
 /** What several steps that run at the same time share. */
 export interface StepContext {
@@ -104,10 +111,26 @@ export class VolumeRunner {
     if (type.unpublish && !isKnown) await this.#records.writePublished(record);
     await this.#stage(type, record, at);
     await mkdir(dirname(target.path), { recursive: true, mode: DIRECTORY_MODE });
-    await this.#step('MountVolume.SetUp', volume.name, at.signal, (signal) =>
+    await this.#step(type, 'MountVolume.SetUp', volume.name, at.signal, (signal) =>
       type.publish({ ...target, pod, volume, signal }),
     );
     return this.#expand(type, await this.#published(type, record, target), { ...target, pod, volume });
+  }
+
+  /**
+   * Mounts the image of an image volume, for which containers of a pod that start at the same time take turns. Resolves to false where the
+   * runtime mounts it by itself.
+   */
+  async mountImage(pod: Pod, volume: Volume, record: PublishRecord, id: string, at: StepContext): Promise<boolean> {
+    const type = this.typeOf(volume);
+    const target = this.#target(type, record, at);
+    let isMounted = false;
+    await this.#inTurn(`image/${pod.metadata?.uid}/${volume.name}`, at.signal, async () => {
+      isMounted = await this.#step(type, 'MountVolume.SetUp', volume.name, at.signal, async (signal) => {
+        return (await type.mountImage?.({ ...target, signal }, id)) ?? false;
+      });
+    });
+    return isMounted;
   }
 
   /** Where the volume of a record is mounted; undefined when the mount table does not show that. */
@@ -140,7 +163,7 @@ export class VolumeRunner {
     const target = { ...this.#target(type, record, at), pod, volume };
     const grown = await this.#expand(type, record, target);
     if (type.refresh)
-      await this.#step('MountVolume.SetUp', volume.name, at.signal, async (signal) =>
+      await this.#step(type, 'MountVolume.SetUp', volume.name, at.signal, async (signal) =>
         type.refresh?.({ ...target, signal }),
       );
     return grown;
@@ -152,11 +175,11 @@ export class VolumeRunner {
     if (!expansion || held === undefined) return record;
     const { pod, volume } = target;
     const step = 'NodeExpand.NodeExpandVolume';
-    const capacityBytes = await this.#step(step, volume.name, target.signal, (signal) =>
+    const capacityBytes = await this.#step(type, step, volume.name, target.signal, (signal) =>
       expansion.wanted(volume, pod, signal),
     );
     if (capacityBytes <= held) return record;
-    const isGrown = await this.#step(step, volume.name, target.signal, (signal) =>
+    const isGrown = await this.#step(type, step, volume.name, target.signal, (signal) =>
       expansion.grow({ ...target, signal }, capacityBytes),
     );
     if (!isGrown) return record;
@@ -169,7 +192,7 @@ export class VolumeRunner {
   async stats(volume: Volume, record: PublishRecord, at: StepContext): Promise<VolumeUsage | undefined> {
     const type = this.typeOf(volume);
     const target = this.#target(type, record, at);
-    return this.#step('NodeGetVolumeStats', volume.name, at.signal, async (signal) =>
+    return this.#step(type, 'NodeGetVolumeStats', volume.name, at.signal, async (signal) =>
       type.stats?.({ ...target, signal }),
     );
   }
@@ -194,7 +217,7 @@ export class VolumeRunner {
       this.#options.logger.warn({ volume, podUID, type: record.type }, 'mount record is of an unknown type of volume');
       return;
     }
-    await this.#step('UnmountVolume.TearDown', record.volume, at.signal, async (signal) =>
+    await this.#step(type, 'UnmountVolume.TearDown', record.volume, at.signal, async (signal) =>
       type.unpublish?.({ ...this.#target(type, record, at), signal }),
     );
     // Other records go with the pod's directory.
@@ -204,7 +227,7 @@ export class VolumeRunner {
   }
 
   async #resolve(pod: Pod, volume: Volume, type: VolumeType, signal: AbortSignal): Promise<PublishRecord> {
-    const resolved = await this.#step('MountVolume.SetUp', volume.name, signal, async (step) =>
+    const resolved = await this.#step(type, 'MountVolume.SetUp', volume.name, signal, async (step) =>
       type.resolve(volume, pod, step),
     );
     return { type: type.source, podUID: pod.metadata?.uid ?? '', volume: volume.name, ...resolved };
@@ -218,7 +241,7 @@ export class VolumeRunner {
     await this.#inTurn(id, signal, async () => {
       await this.#records.writeStaged({ type: staging.kind, key: stageKey, attributes });
       const target = await this.#stagingTarget(id, attributes, helper, signal);
-      await this.#step('MountVolume.MountDevice', record.volume, signal, (step) =>
+      await this.#step(type, 'MountVolume.MountDevice', record.volume, signal, (step) =>
         staging.stage({ ...target, signal: step }),
       );
     });
@@ -271,7 +294,8 @@ export class VolumeRunner {
       const staging = record && this.#stagings.get(record.type);
       if (staging) {
         const target = await this.#stagingTarget(id, record.attributes, helper, signal);
-        await this.#step('UnmountVolume.UnmountDevice', record.key, signal, (step) =>
+        const type = { directory: `kubernetes.io~${record.type}` };
+        await this.#step(type, 'UnmountVolume.UnmountDevice', record.key, signal, (step) =>
           staging.unstage({ ...target, signal: step }),
         );
       }
@@ -330,6 +354,7 @@ export class VolumeRunner {
 
   /** `operation` is what upstream calls the step in its events. */
   async #step<T>(
+    type: Pick<VolumeType, 'directory'>,
     operation: string,
     volume: string,
     signal: AbortSignal,
@@ -340,10 +365,14 @@ export class VolumeRunner {
     const told = { kind: 'volume', step: operation, volume } as const;
     try {
       const result = await withDeadline({ what: operation, limitMs: stepLimitMs, signal }, run);
-      report({ ...told, ms: since(startedAt) });
+      const ms = since(startedAt);
+      report({ ...told, ms });
+      this.#options.measured?.(pluginOf(type), operation, ms / 1000, false);
       return result;
     } catch (error) {
-      report({ ...told, ms: since(startedAt), error: reasonOf(error) });
+      const ms = since(startedAt);
+      report({ ...told, ms, error: reasonOf(error) });
+      this.#options.measured?.(pluginOf(type), operation, ms / 1000, true);
       signal.throwIfAborted();
       throw new VolumeError(`${operation} failed for volume "${volume}" : ${reasonOf(error)}`, { cause: error });
     }

@@ -106,7 +106,12 @@ export interface VolumeType {
   readonly staging?: Staging;
   /** Makes the volume ready for the pod. */
   publish(volume: PodVolume): Promise<void>;
-  /** Undoes `publish`. Absent for types that leave nothing but files in the pod's directory: these have no record. */
+  /**
+   * Mounts the image of that id at `path`, for types whose content is an image's: when a container that mounts the volume starts, and the
+   * image is on this host. Does nothing when one is mounted there. Resolves to false where the runtime mounts it into the container by itself.
+   */
+  mountImage?(target: PublishTarget, id: string): Promise<boolean>;
+  /** Undoes `publish` and `mountImage`. Absent for types that leave nothing but files in the pod's directory: these have no record. */
   unpublish?(target: PublishTarget): Promise<void>;
   /** Brings a published volume up to date with the objects that it shows. */
   refresh?(volume: PodVolume): Promise<void>;

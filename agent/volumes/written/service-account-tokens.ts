@@ -1,4 +1,5 @@
 /** Tokens of service accounts for pods: requested once, used until 80 % of their lifetime is over, bound to the pod. */
+import { msSince, msUntil } from '../../../client/clock.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { serviceAccounts } from '../../../client/resources.gen.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
@@ -16,8 +17,9 @@ export interface TokenParameters {
 
 export interface Token {
   readonly text: string;
+  /** In ms since the epoch, by the api-server's clock. */
   readonly expiresAtMs: number;
-  /** When a new one is requested. */
+  /** When a new one is requested, in ms of the monotonic clock: this host's may be off by more than a token lives, or be set. */
   readonly dueAtMs: number;
 }
 
@@ -30,31 +32,43 @@ const RETRY_MS = 30_000;
 const keyOf = (wanted: TokenParameters): string =>
   [wanted.podUid, wanted.serviceAccount, wanted.audience, wanted.expirationSeconds].join('/');
 
-const dueAt = (issuedAtMs: number, expiresAtMs: number): number =>
-  issuedAtMs + Math.min((expiresAtMs - issuedAtMs) * LIFE_BEFORE_REFRESH, MAX_AGE_MS);
+const ageAtRefreshMs = (lifeMs: number): number => Math.min(lifeMs * LIFE_BEFORE_REFRESH, MAX_AGE_MS);
+
+interface Lifetime {
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
 
 /** The lifetime in a token's claims; undefined when it is not a JWT. Its signature is not verified. */
-export function readToken(text: string): Token | undefined {
+function lifetimeOf(text: string): Lifetime | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString());
     if (typeof claims !== 'object' || claims === null || !('exp' in claims) || !('iat' in claims)) return undefined;
     const [expiresAtMs, issuedAtMs] = [Number(claims.exp) * 1000, Number(claims.iat) * 1000];
     if (!Number.isFinite(expiresAtMs) || !Number.isFinite(issuedAtMs)) return undefined;
-    return { text, expiresAtMs, dueAtMs: dueAt(issuedAtMs, expiresAtMs) };
+    return { issuedAtMs, expiresAtMs };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
+/** A token that an agent before this one has requested. How old it is only the clocks say: one from the future is due at once. */
+function existingToken(text: string): Token | undefined {
+  const lifetime = lifetimeOf(text);
+  if (!lifetime) return undefined;
+  const { issuedAtMs, expiresAtMs } = lifetime;
+  const ageMs = msSince(issuedAtMs);
+  const leftMs = ageMs < 0 ? 0 : ageAtRefreshMs(expiresAtMs - issuedAtMs) - ageMs;
+  return { text, expiresAtMs, dueAtMs: performance.now() + leftMs };
+}
+
 export class ServiceAccountTokens {
   readonly #client: Pick<ApiClient, 'createSubresource'>;
-  readonly #now: () => number;
   readonly #tokens = new Map<string, Token>();
 
-  constructor(client: Pick<ApiClient, 'createSubresource'>, now: () => number = Date.now) {
+  constructor(client: Pick<ApiClient, 'createSubresource'>) {
     this.#client = client;
-    this.#now = now;
   }
 
   /**
@@ -76,8 +90,8 @@ export class ServiceAccountTokens {
     signal: AbortSignal,
   ): Promise<Token> {
     const key = keyOf(wanted);
-    const now = this.#now();
-    const known = this.#tokens.get(key) ?? readToken((await existing()) ?? '');
+    const known = this.#tokens.get(key) ?? existingToken((await existing()) ?? '');
+    const now = performance.now();
     if (known && now < known.dueAtMs) {
       this.#tokens.set(key, known);
       return known;
@@ -87,7 +101,7 @@ export class ServiceAccountTokens {
       this.#tokens.set(key, fresh);
       return fresh;
     } catch (error) {
-      if (signal.aborted || !known || now >= known.expiresAtMs) throw error;
+      if (signal.aborted || !known || msUntil(known.expiresAtMs) <= 0) throw error;
       this.#tokens.set(key, { ...known, dueAtMs: now + RETRY_MS });
       return known;
     }
@@ -104,7 +118,7 @@ export class ServiceAccountTokens {
         boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: podName, uid: podUid },
       },
     };
-    const issuedAtMs = this.#now();
+    const requestedAt = performance.now();
     const { status } = await this.#client.createSubresource<TokenRequest>(
       serviceAccounts,
       namespace,
@@ -114,11 +128,14 @@ export class ServiceAccountTokens {
       { signal },
     );
     if (!status?.token) throw new Error(`api-server returned no token for service account ${serviceAccount}`);
-    const expiresAtMs = Date.parse(status.expirationTimestamp ?? '') || issuedAtMs + expirationSeconds * 1000;
-    return { text: status.token, expiresAtMs, dueAtMs: dueAt(issuedAtMs, expiresAtMs) };
+    const { token: text, expirationTimestamp } = status;
+    // Its claims may let it live longer than was asked for: clients that never read it again are borne with.
+    const issuedAtMs = lifetimeOf(text)?.issuedAtMs ?? Date.now();
+    const expiresAtMs = Date.parse(expirationTimestamp ?? '') || issuedAtMs + expirationSeconds * 1000;
+    return { text, expiresAtMs, dueAtMs: requestedAt + ageAtRefreshMs(expiresAtMs - issuedAtMs) };
   }
 
-  /** When the pod's next token is due, in ms since the epoch; undefined when it has none. */
+  /** When the pod's next token is due, in ms of the monotonic clock; undefined when it has none. */
   nextDueAt(podUid: string): number | undefined {
     let next: number | undefined;
     for (const [key, { dueAtMs }] of this.#tokens)

@@ -68,12 +68,12 @@ function validateStrategy(strategy: DaemonSetUpdateStrategy): FieldError[] {
   }
 }
 
-function validate({ spec }: DaemonSet): FieldError[] {
+function validate({ spec }: DaemonSet, old?: DaemonSet): FieldError[] {
   const { selector, template, updateStrategy = {} } = spec ?? {};
   const errors = selector ? validateLabelSelector(selector, 'spec.selector') : [];
   if (errors.length === 0) addErrors(errors, validateMatch(selector, template));
   if (selector) addErrors(errors, validateNotEmpty(selector, 'daemonset'));
-  addErrors(errors, validateLastingTemplate(template, 'DaemonSet'));
+  addErrors(errors, validateLastingTemplate(template, 'DaemonSet', old?.spec?.template));
   addErrors(errors, validateStrategy(updateStrategy));
   return errors;
 }

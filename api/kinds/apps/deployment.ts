@@ -59,10 +59,10 @@ function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldErr
   }
 }
 
-function validate({ spec }: Deployment): FieldError[] {
+function validate({ spec }: Deployment, old?: Deployment): FieldError[] {
   const errors = [
     ...validateSelector(spec?.selector, spec?.template, 'deployment'),
-    ...validateLastingTemplate(spec?.template, 'ReplicaSet'),
+    ...validateLastingTemplate(spec?.template, 'ReplicaSet', old?.spec?.template),
     ...validateStrategy(spec?.strategy ?? {}),
   ];
   const deadline = spec?.progressDeadlineSeconds;

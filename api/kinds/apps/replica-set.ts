@@ -44,9 +44,10 @@ export const replicaSets = defineKind<ReplicaSet>({
   prepareForUpdate: (set, old) => {
     if (old.status) set.status = old.status;
   },
-  validate: ({ spec }) => [
-    ...validateSelector(spec?.selector, spec?.template, 'replicaset'),
-    ...validateLastingTemplate(spec?.template, 'ReplicaSet'),
+  validate: ({ spec }, old) => [
+    // In upstream's words.
+    ...validateSelector(spec?.selector, spec?.template, 'deployment'),
+    ...validateLastingTemplate(spec?.template, 'ReplicaSet', old?.spec?.template),
   ],
   warnings: (set, old) => [
     ...nameWarnings(set, old),

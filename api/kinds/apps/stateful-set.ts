@@ -100,10 +100,10 @@ function podTemplateOf(statefulSet: StatefulSetSpec): PodTemplateSpec {
   return { ...template, spec: { ...spec, hostname: '', subdomain: '', volumes: [...claims, ...others] } };
 }
 
-function validateTemplate(spec: StatefulSetSpec): FieldError[] {
+function validateTemplate(spec: StatefulSetSpec, old: PodTemplateSpec | undefined): FieldError[] {
   const { labels, annotations } = spec.template.metadata ?? {};
   return [
-    ...validateLastingTemplate(podTemplateOf(spec), 'StatefulSet'),
+    ...validateLastingTemplate(podTemplateOf(spec), 'StatefulSet', old),
     ...validateVolumeNames(claimNamesOf(spec), 'spec.template.spec.volumes'),
     ...validateLabels(labels, 'spec.template.labels'),
     ...validateAnnotations(annotations, 'spec.template.annotations'),
@@ -131,10 +131,12 @@ function validateSpec(spec: StatefulSetSpec, isNew: boolean): FieldError[] {
 function validate({ spec }: StatefulSet, old?: StatefulSet): FieldError[] {
   if (!spec) return validateSelector(undefined, undefined, 'statefulset');
   const errors = validateSpec(spec, !old);
-  const problems = validateTemplate(spec);
+  const problems = validateTemplate(spec, old?.spec?.template);
   // What was accepted once by older rules does not hinder other changes.
   const isTolerated =
-    problems.length > 0 && old?.spec && [...validateSpec(old.spec, false), ...validateTemplate(old.spec)].length > 0;
+    problems.length > 0 &&
+    old?.spec &&
+    [...validateSpec(old.spec, false), ...validateTemplate(old.spec, old.spec.template)].length > 0;
   return isTolerated ? errors : [...errors, ...problems];
 }
 
@@ -165,7 +167,7 @@ function validateStatus({ status = { replicas: 0 } }: StatefulSet, old: Stateful
 function warnings(set: StatefulSet, old?: StatefulSet): string[] {
   const found = templateWarnings(set.spec?.template, 'spec.template', set, old);
   for (const [index, claim] of (set.spec?.volumeClaimTemplates ?? []).entries()) {
-    const at = `spec.volumeClaimTemplates[${index}].${old ? 'Spec' : 'spec'}`;
+    const at = `spec.volumeClaimTemplates[${index}]${old ? '.Spec' : ''}`;
     for (const warning of claimWarnings(claim.spec ?? {}, at)) found.push(warning);
   }
   if ((set.spec?.revisionHistoryLimit ?? 0) < 0) {

@@ -39,11 +39,15 @@ export function validateMatch(
   return [invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`')];
 }
 
-/** The template of pods that are always restarted. `kind` is as messages name it. */
-export function validateLastingTemplate(template: PodTemplateSpec | undefined, kind: string): FieldError[] {
+/** The template of pods that are always restarted. `kind` is as messages name it. @param old absent for a new one */
+export function validateLastingTemplate(
+  template: PodTemplateSpec | undefined,
+  kind: string,
+  old: PodTemplateSpec | undefined,
+): FieldError[] {
   const path = 'spec.template';
   if (!template) return [required(path)];
-  const errors = validatePodTemplate(template, path);
+  const errors = validatePodTemplate(template, path, old);
   const { restartPolicy, activeDeadlineSeconds } = template.spec ?? {};
   if (restartPolicy && restartPolicy !== 'Always') {
     errors.push(notSupported(`${path}.spec.restartPolicy`, restartPolicy, ['Always']));

@@ -47,8 +47,8 @@ function validateSchedule({ schedule, timeZone }: CronJobSpec, old?: CronJobSpec
 }
 
 /** Its selector is generated for each Job. */
-function validateTemplate(spec: JobSpec): FieldError[] {
-  const errors = validateJobSpec(spec, TEMPLATE);
+function validateTemplate(spec: JobSpec, old: JobSpec | undefined): FieldError[] {
+  const errors = validateJobSpec(spec, TEMPLATE, old);
   if (spec.selector) {
     errors.push(invalid(`${TEMPLATE}.selector`, spec.selector, '`selector` will be auto-generated'));
   }
@@ -61,7 +61,7 @@ function validate({ metadata, spec }: CronJob, old?: CronJob): FieldError[] {
   if (!old || old.spec?.timeZone !== spec?.timeZone) {
     addErrors(errors, validateTimeZone(spec?.timeZone, 'spec.timeZone'));
   }
-  addErrors(errors, validateTemplate(spec?.jobTemplate.spec ?? { template: {} }));
+  addErrors(errors, validateTemplate(spec?.jobTemplate.spec ?? { template: {} }, old?.spec?.jobTemplate.spec));
   if (!old && (metadata?.name?.length ?? 0) > MAX_NAME) {
     errors.push(invalid('metadata.name', metadata?.name, `must be no more than ${MAX_NAME} characters`));
   }

@@ -90,8 +90,8 @@ function validatePolicies(spec: JobSpec, path: string): FieldError[] {
   return errors;
 }
 
-function validateTemplate({ template, podFailurePolicy }: JobSpec, path: string): FieldError[] {
-  const errors = validatePodTemplate(template, path);
+function validateTemplate({ template, podFailurePolicy }: JobSpec, path: string, old?: JobSpec): FieldError[] {
+  const errors = validatePodTemplate(template, path, old?.template);
   const at = `${path}.spec.restartPolicy`;
   const policy = template.spec?.restartPolicy ?? '';
   if (policy === '' || policy === 'Always') errors.push(required(at, 'valid values: "OnFailure", "Never"'));
@@ -103,8 +103,8 @@ function validateTemplate({ template, podFailurePolicy }: JobSpec, path: string)
   return errors;
 }
 
-/** All but the selector, which only a Job has. Ranges and words are among the constraints of the schema. */
-export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
+/** All but the selector, which only a Job has. Ranges and words are among the constraints of the schema. @param old absent for a new one */
+export function validateJobSpec(spec: JobSpec, path: string, old?: JobSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
     errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
@@ -115,7 +115,7 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     addErrors(errors, validateNotIndexed(spec, path));
   }
   addErrors(errors, validatePolicies(spec, path));
-  addErrors(errors, validateTemplate(spec, `${path}.template`));
+  addErrors(errors, validateTemplate(spec, `${path}.template`, old));
   return errors;
 }
 

@@ -69,7 +69,7 @@ function validate(job: Job, old?: Job): FieldError[] {
   const { metadata, spec } = job;
   if (!spec) return [required('spec.selector')];
   const errors = validateGenerated(job, old);
-  addErrors(errors, validateJobSpec(spec, 'spec'));
+  addErrors(errors, validateJobSpec(spec, 'spec', old?.spec));
   const { selector, completions = 0, completionMode } = spec;
   const problems = selector ? validateLabelSelector(selector, 'spec.selector') : [required('spec.selector')];
   addErrors(errors, problems);
@@ -78,7 +78,7 @@ function validate(job: Job, old?: Job): FieldError[] {
     const last = `${metadata?.name ?? ''}-${completions - 1}`;
     if (validateLabelName(last).length > 0) {
       const problem = `will not able to create pod with invalid DNS label: ${last}`;
-      errors.push(invalid('metadata.name', metadata?.name, problem));
+      errors.push(invalid('metadata.name', metadata?.name ?? '', problem));
     }
   }
   return errors;

@@ -196,15 +196,18 @@ function validatePodAffinity(affinity: PodAffinity, path: string, errors: FieldE
   }
 }
 
+/** @param checksValues whether what nodes are required to have are values that a label can have: what is stored may have been accepted before */
 export function validateAffinity(
   { nodeAffinity, podAffinity, podAntiAffinity }: Affinity,
   path: string,
   errors: FieldError[],
+  checksValues: boolean,
 ): void {
   if (nodeAffinity) {
     const at = `${path}.nodeAffinity`;
     const wanted = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution;
-    if (wanted) validateNodeSelector(wanted, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, errors);
+    if (wanted)
+      validateNodeSelector(wanted, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, errors, checksValues);
     const preferred = `${at}.preferredDuringSchedulingIgnoredDuringExecution`;
     const weighted = limited(nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution, preferred, errors);
     for (const [index, term] of weighted.entries()) {

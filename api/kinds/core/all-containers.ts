@@ -3,11 +3,27 @@ import type { Container, EphemeralContainer, PodSpec } from '../../types/core/v1
 
 export type AnyContainer = Container | EphemeralContainer;
 
+const FIELDS = ['initContainers', 'containers', 'ephemeralContainers'] as const;
+const NONE: readonly AnyContainer[] = [];
+
+/** None of the lists has to be there: a pod that is not valid gets here, too. */
+export function allContainers(spec: Partial<PodSpec>): readonly AnyContainer[] {
+  const { initContainers, containers, ephemeralContainers } = spec;
+  // Most pods have no others.
+  if (!initContainers?.length && !ephemeralContainers?.length) return containers ?? NONE;
+  return [...(initContainers ?? NONE), ...(containers ?? NONE), ...(ephemeralContainers ?? NONE)];
+}
+
 /**
- * Each with its path. None of the lists has to be there: a pod that is not valid gets here, too.
- * @param path of the pod spec
+ * The path of one of them, made once there is something to say about it.
+ * @param place its index in `allContainers` @param path of the pod spec
  */
-export const allContainers = (spec: Partial<PodSpec>, path = 'spec'): (readonly [AnyContainer, string])[] =>
-  (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((field) =>
-    (spec[field] ?? []).map((container: AnyContainer, index) => [container, `${path}.${field}[${index}]`] as const),
-  );
+export function containerPath(spec: Partial<PodSpec>, place: number, path = 'spec'): string {
+  let index = place;
+  for (const field of FIELDS) {
+    const { length } = spec[field] ?? NONE;
+    if (index < length) return `${path}.${field}[${index}]`;
+    index -= length;
+  }
+  throw new RangeError(`the pod has no container ${place}`);
+}

@@ -26,7 +26,7 @@ export const appArmorDeprecation = (annotationsAt: string, container: string): s
 export function adoptAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: string) => void): void {
   const annotations = metadata?.annotations;
   if (!annotations || !spec || spec.os?.name === 'windows') return;
-  for (const [container] of allContainers(spec)) {
+  for (const container of allContainers(spec)) {
     const annotation = own(annotations, `${APP_ARMOR_ANNOTATION}${container.name}`);
     if (annotation === undefined || container.securityContext?.appArmorProfile) continue;
     const profile = profileOf(annotation);

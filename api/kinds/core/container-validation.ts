@@ -8,6 +8,7 @@ import {
   notSupported,
   required,
 } from '../../machinery/field-error.ts';
+import { lazy } from '../../machinery/lazy.ts';
 import { validatePortName } from '../../machinery/names.ts';
 import { validateEnv, validateEnvFrom } from './env-validation.ts';
 import { validateContainerLife } from './probe-validation.ts';
@@ -29,8 +30,8 @@ interface Surroundings {
   readonly spec: PodSpec;
   /** The valid ones, which can be mounted. */
   readonly volumes: ReadonlyMap<string, Volume>;
-  /** Of several of one name, the last. */
-  readonly allVolumes: ReadonlyMap<string, Volume>;
+  /** Of several of one name, the last. Asked for by variables that come from files. */
+  readonly allVolumes: () => ReadonlyMap<string, Volume>;
   readonly claims: ReadonlySet<string>;
 }
 
@@ -42,8 +43,10 @@ export function validateContainers(
   errors: FieldError[],
 ): void {
   const around: Surroundings = {
-    ...{ spec, volumes, claims: claimNames(spec) },
-    allVolumes: new Map(spec.volumes?.map((volume) => [volume.name, volume])),
+    spec,
+    volumes,
+    claims: claimNames(spec),
+    allVolumes: lazy(() => new Map(spec.volumes?.map((volume) => [volume.name, volume]))),
   };
   const containers = spec.containers ?? [];
   const at = `${path}.containers`;
@@ -153,7 +156,7 @@ function validateContainer(
   if (image !== image.trim()) {
     errors.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
   }
-  if (container.ports) validatePorts(container.ports, around.spec, `${path}.ports`, errors);
+  if (container.ports) validatePorts(container.ports, `${path}.ports`, errors);
   if (container.env) validateEnv(container.env, around.allVolumes, `${path}.env`, errors);
   if (container.envFrom) validateEnvFrom(container.envFrom, `${path}.envFrom`, errors);
   if (container.volumeMounts) validateMounts(container, around, `${path}.volumeMounts`, errors);
@@ -194,7 +197,7 @@ function validateResizePolicy(
   }
 }
 
-function validatePorts(ports: readonly ContainerPort[], spec: PodSpec, path: string, errors: FieldError[]): void {
+function validatePorts(ports: readonly ContainerPort[], path: string, errors: FieldError[]): void {
   const names = new Set<string>();
   for (const [index, port] of ports.entries()) {
     const at = `${path}[${index}]`;
@@ -203,20 +206,31 @@ function validatePorts(ports: readonly ContainerPort[], spec: PodSpec, path: str
       if (isValid && names.has(port.name)) errors.push(duplicate(`${at}.name`, port.name));
       names.add(port.name);
     }
-    if (spec.hostNetwork && (port.hostPort ?? 0) !== port.containerPort) {
-      errors.push(
-        invalid(`${at}.hostPort`, port.hostPort ?? 0, 'must match `containerPort` when `hostNetwork` is true'),
-      );
+  }
+}
+
+/**
+ * A container in the host's network listens at the host's port itself. Templates may leave that unsaid, because it is the default of
+ * the pods that are made of them.
+ */
+export function validateHostNetworkPorts(spec: PodSpec, isPod: boolean, path: string, errors: FieldError[]): void {
+  if (!spec.hostNetwork) return;
+  for (const [index, { ports }] of (spec.containers ?? []).entries()) {
+    for (const [place, { hostPort = 0, containerPort }] of (ports ?? []).entries()) {
+      if (hostPort === containerPort || (!isPod && hostPort === 0)) continue;
+      const at = `${path}.containers[${index}].ports[${place}].hostPort`;
+      errors.push(invalid(at, hostPort, 'must match `containerPort` when `hostNetwork` is true'));
     }
   }
 }
 
 /** No two containers may use the same host port. */
 function validateHostPorts(containers: readonly Container[], path: string, errors: FieldError[]): void {
-  const taken = new Set<string>();
+  let taken: Set<string> | undefined;
   for (const [index, { ports }] of containers.entries()) {
     for (const [place, { hostPort, protocol, hostIP }] of (ports ?? []).entries()) {
       if (!hostPort) continue;
+      taken ??= new Set();
       const port = `${protocol}/${hostIP ?? ''}/${hostPort}`;
       if (taken.has(port)) errors.push(duplicate(`${path}[${index}].ports[${place}].hostPort`, port));
       taken.add(port);
@@ -231,15 +245,16 @@ function validateMounts(
   errors: FieldError[],
 ): void {
   const paths = new Set<string>();
-  const devices = new Set(container.volumeDevices?.map((device) => device.devicePath));
-  const names = new Set(container.volumeDevices?.map((device) => device.name));
+  const { volumeDevices } = container;
+  const devices = volumeDevices && new Set(volumeDevices.map((device) => device.devicePath));
+  const names = volumeDevices && new Set(volumeDevices.map((device) => device.name));
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const at = `${path}[${index}]`;
     if (!volumes.has(mount.name)) errors.push(notFound(`${at}.name`, mount.name));
-    if (names.has(mount.name))
+    if (names?.has(mount.name))
       errors.push(invalid(`${at}.name`, mount.name, 'must not already exist in volumeDevices'));
     if (paths.has(mount.mountPath)) errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must be unique'));
-    if (devices.has(mount.mountPath)) {
+    if (devices?.has(mount.mountPath)) {
       errors.push(invalid(`${at}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'));
     }
     paths.add(mount.mountPath);

@@ -51,18 +51,18 @@ const ONE_OF_ENV =
 /** @param volumes of the pod: variables may come from files in them */
 export function validateEnv(
   env: readonly EnvVar[],
-  volumes: ReadonlyMap<string, Volume>,
+  volumes: () => ReadonlyMap<string, Volume>,
   path: string,
   errors: FieldError[],
 ): void {
   for (const [index, variable] of env.entries()) {
-    const at = `${path}[${index}].valueFrom`;
     if (!variable.valueFrom) continue;
+    const at = `${path}[${index}].valueFrom`;
     validateValueFrom(variable, variable.valueFrom, at, errors);
     const { fileKeyRef } = variable.valueFrom;
     if (!fileKeyRef) continue;
     validateFileKeyRef(fileKeyRef, `${at}.fileKeyRef`, errors);
-    validateFileVolume(fileKeyRef, volumes, `${at}.fileKeyRef.volumeName`, errors);
+    validateFileVolume(fileKeyRef, volumes(), `${at}.fileKeyRef.volumeName`, errors);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Validation of what a pod states for one operating system only: `spec.os` and the options for Windows. */
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
-import { allContainers } from './all-containers.ts';
+import { allContainers, containerPath } from './all-containers.ts';
 import type {
   PodSecurityContext,
   PodSpec,
@@ -71,13 +71,14 @@ function validateHostProcess(spec: PodSpec, path: string, errors: FieldError[]):
   const ofPod = spec.securityContext?.windowsOptions?.hostProcess;
   let count = 0;
   let all = 0;
-  for (const [{ securityContext }, at] of allContainers(spec, path)) {
+  for (const [place, { securityContext }] of allContainers(spec).entries()) {
     const own = securityContext?.windowsOptions?.hostProcess;
     all++;
     if (own ?? ofPod) count++;
     if (ofPod === undefined || own === undefined || own === ofPod) continue;
     const why = `pod hostProcess value must be identical if both are specified, was ${ofPod}`;
-    errors.push(invalid(`${at}.securityContext.windowsOptions.hostProcess`, own, why));
+    const at = `${containerPath(spec, place, path)}.securityContext.windowsOptions.hostProcess`;
+    errors.push(invalid(at, own, why));
   }
   if (count === 0) return;
   if (count !== all) {
@@ -140,8 +141,9 @@ function refuseSet<T extends object>(
 function validateWindows(spec: PodSpec, path: string, errors: FieldError[]): void {
   refuseSet(spec, ONLY_LINUX_POD, path, errors);
   refuseSet(spec.securityContext, ONLY_LINUX_POD_CONTEXT, `${path}.securityContext`, errors);
-  for (const [{ securityContext }, at] of allContainers(spec, path)) {
-    refuseSet(securityContext, ONLY_LINUX_CONTEXT, `${at}.securityContext`, errors);
+  for (const [place, { securityContext }] of allContainers(spec).entries()) {
+    const at = `${containerPath(spec, place, path)}.securityContext`;
+    refuseSet(securityContext, ONLY_LINUX_CONTEXT, at, errors);
   }
 }
 
@@ -151,7 +153,8 @@ function validateLinux(spec: PodSpec, path: string, errors: FieldError[]): void 
     errors.push(forbidden(`${at}.securityContext.windowsOptions`, 'windows options cannot be set for a linux pod'));
   };
   refuse(spec.securityContext, path);
-  for (const [{ securityContext }, at] of allContainers(spec, path)) refuse(securityContext, at);
+  for (const [place, { securityContext }] of allContainers(spec).entries())
+    refuse(securityContext, containerPath(spec, place, path));
 }
 
 /**

@@ -32,7 +32,8 @@ export function validatePodAnnotations(
   old?: Annotations,
 ): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [key, value] of Object.entries(annotations ?? {})) {
+  for (const key in annotations) {
+    const value = annotations[key] ?? '';
     if (old && own(old, key) === value) continue;
     if (key === DELETION_COST_ANNOTATION && !isInt32(value))
       errors.push(invalid(`${path}[${key}]`, value, 'must be a 32bit integer'));

@@ -1,8 +1,9 @@
 /** Warnings about ports of a pod that are declared twice, overlap or are ambiguous, across its containers. */
-import type { ContainerPort } from '../../types/core/v1.gen.ts';
+import type { ContainerPort, PodSpec } from '../../types/core/v1.gen.ts';
+import { allContainers, containerPath } from './all-containers.ts';
 import type { WarningList } from './warning-list.ts';
 
-export interface PlacedPort {
+interface PlacedPort {
   readonly port: ContainerPort;
   readonly path: string;
 }
@@ -14,6 +15,12 @@ interface Declared {
 
 /** The ports of one number and protocol, by what makes them conflict: comparing all with all would be quadratic. */
 class Declarations {
+  static of({ port, path }: PlacedPort): Declarations {
+    const declarations = new Declarations();
+    declarations.add(port, path);
+    return declarations;
+  }
+
   readonly #all: Declared[] = [];
   readonly #withoutHostPort: Declared[] = [];
   readonly #byHostPort = new Map<number, Declared[]>();
@@ -58,13 +65,41 @@ function append<K>(lists: Map<K, Declared[]>, key: K, declared: Declared): void 
 const shown = ({ name = '', hostPort = 0, containerPort, protocol, hostIP = '' }: ContainerPort): string =>
   `{Name:${name} HostPort:${hostPort} ContainerPort:${containerPort} Protocol:${protocol ?? ''} HostIP:${hostIP}}`;
 
-export function addPortWarnings(ports: readonly PlacedPort[], warnings: WarningList): void {
-  const declared = new Map<string, Declarations>();
-  for (const { port, path } of ports) {
+/** Of a port that is the only one nothing is said, unless it has an address of the host. */
+function isWorthALook(spec: PodSpec): boolean {
+  let count = 0;
+  for (const { ports } of allContainers(spec))
+    for (const { hostIP } of ports ?? []) if (++count > 1 || hostIP) return true;
+  return false;
+}
+
+/** @param path of the pod spec */
+function placedPorts(spec: PodSpec, path: string): PlacedPort[] {
+  return allContainers(spec).flatMap(({ ports }, place) => {
+    const at = containerPath(spec, place, path);
+    return (ports ?? []).map((port, index) => ({ port, path: `${at}.ports[${index}]` }));
+  });
+}
+
+/** @param path of the pod spec */
+export function addPortWarnings(spec: PodSpec, path: string, warnings: WarningList): void {
+  if (isWorthALook(spec)) addWarnings(placedPorts(spec, path), warnings);
+}
+
+function addWarnings(ports: readonly PlacedPort[], warnings: WarningList): void {
+  // Nearly all are the only ones of their number and protocol.
+  const declared = new Map<string, PlacedPort | Declarations>();
+  for (const placed of ports) {
+    const { port, path } = placed;
     if (warnings.isFull) return;
     if (port.hostIP && !port.hostPort) warnings.add(`${path}: hostIP set without hostPort: ${shown(port)}`);
     const key = `${port.containerPort}/${port.protocol}`;
-    const earlier = declared.get(key) ?? new Declarations();
+    const known = declared.get(key);
+    if (!known) {
+      declared.set(key, placed);
+      continue;
+    }
+    const earlier = known instanceof Declarations ? known : Declarations.of(known);
     declared.set(key, earlier);
     for (const { kind, other } of earlier.conflicts(port))
       warnings.add(`${path}: ${kind} port definition with ${other.path}`);

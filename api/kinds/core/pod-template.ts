@@ -37,7 +37,7 @@ export const podTemplates = defineKind<PodTemplate>({
   prepareForUpdate: ({ metadata, template }, old) => {
     if (metadata && !deepEqual(template, old.template)) metadata.generation = (old.metadata?.generation ?? 0) + 1;
   },
-  validate: ({ template = {} }) => validatePodTemplate(template, 'template'),
+  validate: ({ template = {} }, old) => validatePodTemplate(template, 'template', old?.template),
   warnings: ({ metadata, template }, old) =>
     old && old.metadata?.generation === metadata?.generation ? [] : podTemplateWarnings(template, 'template'),
 });

@@ -166,8 +166,12 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   if (old.status?.qosClass && pod.status?.qosClass !== old.status.qosClass) {
     errors.push(immutableField('status.qosClass', pod.status?.qosClass ?? ''));
   }
-  const { restartPolicy } = old.spec ?? {};
-  const restarts = old.spec?.containers?.some((container) => container.restartPolicy ?? container.restartPolicyRules);
+  const { restartPolicy, containers, initContainers } = old.spec ?? {};
+  const restarts =
+    (containers ?? []).some((container) => container.restartPolicy ?? container.restartPolicyRules) ||
+    (initContainers ?? []).some(({ restartPolicyRules }) =>
+      (restartPolicyRules ?? []).some(({ action }) => action === 'RestartAllContainers'),
+    );
   if (restartPolicy === 'Never' && !restarts) {
     validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
   }

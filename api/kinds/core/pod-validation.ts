@@ -11,7 +11,7 @@ import {
 } from '../../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { isSidecar } from '../../domain/pod-lifecycle.ts';
-import { validateContainers } from './container-validation.ts';
+import { validateContainers, validateHostNetworkPorts } from './container-validation.ts';
 import { validateOperatingSystem } from './operating-system-validation.ts';
 import { validatePodAnnotations } from './pod-annotation-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
@@ -110,18 +110,28 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
   validateOperatingSystem(spec, path, errors);
 }
 
-/**
- * Validation that pods and templates share.
- * @param name of the pod, '' for a template
- */
-function validatePodSpec(spec: PodSpec, name: string, path: string, errors: FieldError[]): void {
-  const volumes = validateVolumes(spec.volumes ?? [], name, `${path}.volumes`, errors);
+interface SpecOwner {
+  /** Undefined for a template. */
+  readonly name?: string;
+  /** Whether what nodes are required to have must be values that a label can have. */
+  readonly checksNodeValues: boolean;
+}
+
+/** Validation that pods and templates share. */
+function validatePodSpec(
+  spec: PodSpec,
+  { name, checksNodeValues }: SpecOwner,
+  path: string,
+  errors: FieldError[],
+): void {
+  const volumes = validateVolumes(spec.volumes ?? [], name ?? '', `${path}.volumes`, errors);
   if (spec.resourceClaims) validateResourceClaims(spec.resourceClaims, `${path}.resourceClaims`, errors);
   validateContainers(spec, volumes, path, errors);
+  validateHostNetworkPorts(spec, name !== undefined, path, errors);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
   validatePodSecurityContext(spec, path, errors);
-  if (spec.affinity) validateAffinity(spec.affinity, `${path}.affinity`, errors);
+  if (spec.affinity) validateAffinity(spec.affinity, `${path}.affinity`, errors, checksNodeValues);
   if (spec.topologySpreadConstraints) {
     validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`, errors);
   }
@@ -133,7 +143,9 @@ function validatePodSpec(spec: PodSpec, name: string, path: string, errors: Fiel
 export function validatePod(pod: Pod, old?: Pod): FieldError[] {
   const errors: FieldError[] = [];
   const spec = pod.spec ?? { containers: [] };
-  validatePodSpec(spec, pod.metadata?.name ?? '', 'spec', errors);
+  // Without a resourceVersion it is being created.
+  const isNew = !pod.metadata?.resourceVersion;
+  validatePodSpec(spec, { name: pod.metadata?.name ?? '', checksNodeValues: isNew }, 'spec', errors);
   if (spec.nodeName && spec.schedulingGates?.length) {
     errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
@@ -144,8 +156,7 @@ export function validatePod(pod: Pod, old?: Pod): FieldError[] {
     const why = 'must set spec.nodeName if mirror pod annotation is set';
     errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
   }
-  // Without a resourceVersion it is being created.
-  if (!pod.metadata?.resourceVersion) validateNewSpec(spec, errors);
+  if (isNew) validateNewSpec(spec, errors);
   return errors;
 }
 
@@ -163,8 +174,15 @@ function validateNewSpec({ initContainers, ephemeralContainers }: PodSpec, error
   }
 }
 
-/** The template of a workload. Of its metadata, only labels and annotations are validated. */
-export function validatePodTemplate(template: PodTemplateSpec, path: string): FieldError[] {
+/** What was accepted once, by older rules, does not hinder other changes. */
+function hasOddNodeValues({ spec }: PodTemplateSpec): boolean {
+  const errors: FieldError[] = [];
+  if (spec?.affinity?.nodeAffinity) validateAffinity({ nodeAffinity: spec.affinity.nodeAffinity }, '', errors, true);
+  return errors.length > 0;
+}
+
+/** The template of a workload. Of its metadata, only labels and annotations are validated. @param old absent for a new one */
+export function validatePodTemplate(template: PodTemplateSpec, path: string, old?: PodTemplateSpec): FieldError[] {
   const errors: FieldError[] = [
     // As upstream, their paths are not quite those of the template's metadata.
     ...validateLabels(template.metadata?.labels, `${path}.labels`),
@@ -172,7 +190,7 @@ export function validatePodTemplate(template: PodTemplateSpec, path: string): Fi
     ...validatePodAnnotations(template.metadata?.annotations, `${path}.annotations`),
   ];
   const spec = template.spec ?? { containers: [] };
-  validatePodSpec(spec, '', `${path}.spec`, errors);
+  validatePodSpec(spec, { checksNodeValues: !old || !hasOddNodeValues(old) }, `${path}.spec`, errors);
   if (spec.ephemeralContainers?.length) {
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
   }

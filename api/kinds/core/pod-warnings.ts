@@ -2,10 +2,19 @@
 import { ipWarnings } from '../../domain/address-warnings.ts';
 import { validateLabelName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
-import { canonicalQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
-import type { EnvVar, Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import { canonicalQuantity, isWholeQuantity } from '../../machinery/quantity.ts';
+import { hasRepeats } from '../../machinery/repeats.ts';
+import type {
+  EnvVar,
+  NodeAffinity,
+  Pod,
+  PodAffinity,
+  PodAntiAffinity,
+  PodSpec,
+  PodTemplateSpec,
+} from '../../types/core/v1.gen.ts';
 import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
-import { allContainers, type AnyContainer } from './all-containers.ts';
+import { allContainers, containerPath, type AnyContainer } from './all-containers.ts';
 import { APP_ARMOR_ANNOTATION, appArmorDeprecation, isProfileOf } from './app-armor.ts';
 import { claimWarnings } from './claim-validation.ts';
 import { deprecatedNodeLabel, nodeSelectorTermWarnings } from './node-label-warnings.ts';
@@ -16,21 +25,27 @@ import { WarningList } from './warning-list.ts';
 
 /** Sources of volumes, what upstream calls them in the warning, and since when they are deprecated. */
 const DEPRECATED_SOURCES = [
-  ['photonPersistentDisk', 'photonPersistentDisk', 'v1.11, non-functional in v1.16+'],
-  ['gitRepo', 'gitRepo', 'v1.11, and disabled by default in v1.33+'],
-  ['scaleIO', 'scaleIO', 'v1.16, non-functional in v1.22+'],
-  ['flocker', 'flocker', 'v1.22, non-functional in v1.25+'],
-  ['storageos', 'storageOS', 'v1.22, non-functional in v1.25+'],
-  ['quobyte', 'quobyte', 'v1.22, non-functional in v1.25+'],
-  ['glusterfs', 'glusterfs', 'v1.25, non-functional in v1.26+'],
-  ['cephfs', 'cephfs', 'v1.28, non-functional in v1.31+'],
-  ['rbd', 'rbd', 'v1.28, non-functional in v1.31+'],
+  { source: 'photonPersistentDisk', shown: 'photonPersistentDisk', since: 'v1.11, non-functional in v1.16+' },
+  { source: 'gitRepo', shown: 'gitRepo', since: 'v1.11, and disabled by default in v1.33+' },
+  { source: 'scaleIO', shown: 'scaleIO', since: 'v1.16, non-functional in v1.22+' },
+  { source: 'flocker', shown: 'flocker', since: 'v1.22, non-functional in v1.25+' },
+  { source: 'storageos', shown: 'storageOS', since: 'v1.22, non-functional in v1.25+' },
+  { source: 'quobyte', shown: 'quobyte', since: 'v1.22, non-functional in v1.25+' },
+  { source: 'glusterfs', shown: 'glusterfs', since: 'v1.25, non-functional in v1.26+' },
+  { source: 'cephfs', shown: 'cephfs', since: 'v1.28, non-functional in v1.31+' },
+  { source: 'rbd', shown: 'rbd', since: 'v1.28, non-functional in v1.31+' },
 ] as const;
 
 const DEPRECATED_ANNOTATIONS = [
-  ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
-  ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
-  ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
+  {
+    key: 'scheduler.alpha.kubernetes.io/critical-pod',
+    why: 'non-functional in v1.16+; use the "priorityClassName" field instead',
+  },
+  { key: 'security.alpha.kubernetes.io/sysctls', why: 'non-functional in v1.11+; use the "sysctls" field instead' },
+  {
+    key: 'security.alpha.kubernetes.io/unsafe-sysctls',
+    why: 'non-functional in v1.11+; use the "sysctls" field instead',
+  },
 ] as const;
 const SECCOMP_GONE = 'non-functional in v1.27+; use the "seccompProfile" field instead';
 const NULL_SELECTOR = 'a null labelSelector results in matching no pod';
@@ -82,41 +97,28 @@ function warningsOf(
   const annotationsAt = `${prefix}metadata.annotations`;
   const subject: Subject = { spec, annotations, path: `${prefix}spec`, annotationsAt, isTemplate, warnings };
   addNodeWarnings(subject);
-  for (const [key, why] of DEPRECATED_ANNOTATIONS)
+  for (const { key, why } of DEPRECATED_ANNOTATIONS)
     if (own(annotations, key) !== undefined) warnings.add(`${annotationsAt}[${key}]: ${why}`);
   addVolumeWarnings(subject);
   addListWarnings(subject);
-  addOverheadWarnings(subject);
+  for (const resource of spec.overhead ? BYTES : [])
+    addFractionWarning(spec.overhead, resource, () => `${subject.path}.overhead`, warnings);
   if (!spec.securityContext?.seccompProfile && own(annotations, SECCOMP_ANNOTATION) !== undefined)
     warnings.add(`${annotationsAt}[${SECCOMP_ANNOTATION}]: ${SECCOMP_GONE}`);
-  const containers = allContainers(spec, subject.path);
-  for (const [container, at] of containers) addContainerWarnings(container, at, subject);
-  const ports = containers.flatMap(([container, at]) =>
-    (container.ports ?? []).map((port, index) => ({ port, path: `${at}.ports[${index}]` })),
-  );
-  addPortWarnings(ports, warnings);
+  for (const [place, container] of allContainers(spec).entries()) addContainerWarnings(container, place, subject);
+  addPortWarnings(spec, subject.path, warnings);
   addPodAffinityWarnings(subject);
   addAddressWarnings(subject);
   return warnings.texts;
 }
 
 function addNodeWarnings({ spec, path, warnings }: Subject): void {
-  for (const key of Object.keys(spec.nodeSelector ?? {})) {
+  for (const key in spec.nodeSelector) {
     const why = deprecatedNodeLabel(key);
     if (why !== undefined) warnings.add(`${path}.nodeSelector[${key}]: ${why}`);
   }
-  const affinity = spec.affinity?.nodeAffinity;
-  const at = `${path}.affinity.nodeAffinity`;
-  const required = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
-  for (const [index, term] of required.entries()) {
-    const here = `${at}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${index}]`;
-    warnings.addAll(nodeSelectorTermWarnings(term, here));
-  }
-  const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-  for (const [index, { preference }] of preferred.entries()) {
-    const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].preference`;
-    warnings.addAll(nodeSelectorTermWarnings(preference, here, true));
-  }
+  const { nodeAffinity } = spec.affinity ?? {};
+  if (nodeAffinity) addNodeAffinityWarnings(nodeAffinity, `${path}.affinity.nodeAffinity`, warnings);
   for (const [index, { topologyKey, labelSelector }] of (spec.topologySpreadConstraints ?? []).entries()) {
     const here = `${path}.topologySpreadConstraints[${index}]`;
     const why = deprecatedNodeLabel(topologyKey);
@@ -125,25 +127,41 @@ function addNodeWarnings({ spec, path, warnings }: Subject): void {
   }
 }
 
+function addNodeAffinityWarnings(affinity: NodeAffinity, at: string, warnings: WarningList): void {
+  const required = affinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  for (const [index, term] of required.entries()) {
+    const here = `${at}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${index}]`;
+    warnings.addAll(nodeSelectorTermWarnings(term, here));
+  }
+  const preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  for (const [index, { preference }] of preferred.entries()) {
+    const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].preference`;
+    warnings.addAll(nodeSelectorTermWarnings(preference, here, true));
+  }
+}
+
 function addVolumeWarnings({ spec, path, warnings }: Subject): void {
   for (const [index, volume] of (spec.volumes ?? []).entries()) {
-    const at = `${path}.volumes[${index}]`;
-    for (const [source, shown, since] of DEPRECATED_SOURCES)
-      if (volume[source]) warnings.add(`${at}.${shown}: deprecated in ${since}`);
+    for (const { source, shown, since } of DEPRECATED_SOURCES)
+      if (volume[source]) warnings.add(`${path}.volumes[${index}].${shown}: deprecated in ${since}`);
     const template = volume.ephemeral?.volumeClaimTemplate;
-    if (template) warnings.addAll(claimWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`));
+    const at = 'ephemeral.volumeClaimTemplate.spec';
+    if (template) warnings.addAll(claimWarnings(template.spec, `${path}.volumes[${index}].${at}`));
   }
   addPathWarnings(spec.volumes, warnings);
 }
 
 /** Host aliases and secrets that are named twice, or not at all. */
 function addListWarnings({ spec, path, warnings }: Subject): void {
-  const addresses = new Set<string>();
-  for (const [index, { ip }] of (spec.hostAliases ?? []).entries()) {
-    if (addresses.has(ip)) warnings.add(`${path}.hostAliases[${index}].ip: duplicate ip ${JSON.stringify(ip)}`);
-    addresses.add(ip);
+  if (spec.hostAliases) {
+    const addresses = new Set<string>();
+    for (const [index, { ip }] of spec.hostAliases.entries()) {
+      if (addresses.has(ip)) warnings.add(`${path}.hostAliases[${index}].ip: duplicate ip ${JSON.stringify(ip)}`);
+      addresses.add(ip);
+    }
   }
-  const secrets = spec.imagePullSecrets ?? [];
+  const secrets = spec.imagePullSecrets;
+  if (!secrets) return;
   const names = new Set<string>();
   for (const [index, { name = '' }] of secrets.entries()) {
     if (names.has(name))
@@ -154,17 +172,21 @@ function addListWarnings({ spec, path, warnings }: Subject): void {
     if (name === '') warnings.add(`${path}.imagePullSecrets[${index}].name: invalid empty name ""`);
 }
 
-function addOverheadWarnings({ spec, path, warnings }: Subject): void {
-  for (const resource of BYTES) addFraction(own(spec.overhead, resource), `${path}.overhead[${resource}]`, warnings);
-}
-
-function addFraction(amount: string | undefined, path: string, warnings: WarningList): void {
-  if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) return;
+/** @param path of the amounts, asked for when there is something to say */
+function addFractionWarning(
+  amounts: Readonly<Record<string, string>> | undefined,
+  resource: string,
+  path: () => string,
+  warnings: WarningList,
+): void {
+  const amount = own(amounts, resource);
+  if (amount === undefined || isWholeQuantity(amount)) return;
   const shown = JSON.stringify(canonicalQuantity(amount));
-  warnings.add(`${path}: fractional byte value ${shown} is invalid, must be an integer`);
+  warnings.add(`${path()}[${resource}]: fractional byte value ${shown} is invalid, must be an integer`);
 }
 
-function addContainerWarnings(container: AnyContainer, at: string, subject: Subject): void {
+/** @param place of the container among all */
+function addContainerWarnings(container: AnyContainer, place: number, subject: Subject): void {
   const { annotations, annotationsAt, spec, isTemplate, warnings } = subject;
   const { name, securityContext, resources, env } = container;
   const seccomp = `${CONTAINER_SECCOMP_ANNOTATION}${name}`;
@@ -176,18 +198,22 @@ function addContainerWarnings(container: AnyContainer, at: string, subject: Subj
     if (profile !== undefined && !isProfileOf(profile, spec.securityContext?.appArmorProfile))
       warnings.add(appArmorDeprecation(annotationsAt, name));
   }
-  for (const resource of BYTES)
-    for (const side of ['limits', 'requests'] as const)
-      addFraction(own(resources?.[side], resource), `${at}.resources.${side}[${resource}]`, warnings);
-  addEnvironmentWarnings(env, at, warnings);
+  const at = (): string => containerPath(spec, place, subject.path);
+  for (const resource of resources ? BYTES : []) {
+    addFractionWarning(resources?.limits, resource, () => `${at()}.resources.limits`, warnings);
+    addFractionWarning(resources?.requests, resource, () => `${at()}.resources.requests`, warnings);
+  }
+  if (env && hasRepeats(env, ({ name: variable }) => variable)) addEnvironmentWarnings(env, at(), warnings);
 }
 
-/** A variable may be extended: `PATH=$(PATH):/more`. */
-function addEnvironmentWarnings(env: readonly EnvVar[] | undefined, at: string, warnings: WarningList): void {
+/** As in `PATH=$(PATH):/more`. */
+const isExtended = (name: string, value: string): boolean => value !== `$(${name})` && value.includes(`$(${name})`);
+
+/** A variable may be extended. */
+function addEnvironmentWarnings(env: readonly EnvVar[], at: string, warnings: WarningList): void {
   const names = new Set<string>();
-  for (const [index, { name, value = '', valueFrom }] of (env ?? []).entries()) {
-    const reference = `$(${name})`;
-    if (names.has(name) && (valueFrom !== undefined || value === reference || !value.includes(reference)))
+  for (const [index, { name, value = '', valueFrom }] of env.entries()) {
+    if (names.has(name) && (valueFrom !== undefined || !isExtended(name, value)))
       warnings.add(
         `${at}.env[${index}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
       );
@@ -201,18 +227,21 @@ function addPodAffinityWarnings({ spec, path, warnings }: Subject): void {
     const why = 'must be >= 0; negative values are invalid and will be treated as 1';
     warnings.add(`${path}.terminationGracePeriodSeconds: ${why}`);
   }
-  for (const field of ['podAffinity', 'podAntiAffinity'] as const) {
-    const { requiredDuringSchedulingIgnoredDuringExecution: required = [] } = affinity?.[field] ?? {};
-    const { preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } = affinity?.[field] ?? {};
-    const at = `${path}.affinity.${field}`;
-    for (const [index, { labelSelector }] of required.entries())
-      if (!labelSelector)
-        warnings.add(`${at}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${NULL_SELECTOR}`);
-    for (const [index, { podAffinityTerm }] of preferred.entries()) {
-      if (podAffinityTerm.labelSelector) continue;
-      const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].podAffinityTerm.labelSelector`;
-      warnings.add(`${here}: ${NULL_SELECTOR}`);
-    }
+  const { podAffinity, podAntiAffinity } = affinity ?? {};
+  if (podAffinity) addTermWarnings(podAffinity, `${path}.affinity.podAffinity`, warnings);
+  if (podAntiAffinity) addTermWarnings(podAntiAffinity, `${path}.affinity.podAntiAffinity`, warnings);
+}
+
+function addTermWarnings(affinity: PodAffinity | PodAntiAffinity, at: string, warnings: WarningList): void {
+  const { requiredDuringSchedulingIgnoredDuringExecution: required = [] } = affinity;
+  const { preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } = affinity;
+  for (const [index, { labelSelector }] of required.entries())
+    if (!labelSelector)
+      warnings.add(`${at}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${NULL_SELECTOR}`);
+  for (const [index, { podAffinityTerm }] of preferred.entries()) {
+    if (podAffinityTerm.labelSelector) continue;
+    const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].podAffinityTerm.labelSelector`;
+    warnings.add(`${here}: ${NULL_SELECTOR}`);
   }
 }
 

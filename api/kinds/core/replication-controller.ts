@@ -33,12 +33,12 @@ function applyDefaults({ metadata, spec }: ReplicationController): void {
   if (metadata && isEmpty(metadata.labels)) metadata.labels = { ...labels };
 }
 
-function validate(controller: ReplicationController): FieldError[] {
+function validate(controller: ReplicationController, old?: ReplicationController): FieldError[] {
   const template = controller.spec?.template;
   const errors: FieldError[] = [];
   if (isEmpty(controller.spec?.selector)) errors.push(required('spec.selector'));
   else if (template) addErrors(errors, validateMatch(selectorOf(controller), template));
-  addErrors(errors, validateLastingTemplate(template, 'ReplicationController'));
+  addErrors(errors, validateLastingTemplate(template, 'ReplicationController', old?.spec?.template));
   return errors;
 }
 

@@ -1,6 +1,6 @@
 /** Validation of security contexts of containers and pods. */
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { allContainers } from './all-containers.ts';
+import { allContainers, containerPath } from './all-containers.ts';
 import { validateWindowsOptions } from './operating-system-validation.ts';
 import { validateDescendingPath } from './volume-file-validation.ts';
 import type {
@@ -20,7 +20,7 @@ function validateSeccomp(profile: SeccompProfile, path: string, errors: FieldErr
   if (!type) errors.push(required(`${path}.type`, 'type is required when seccompProfile is set'));
   else if (!PROFILE_TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, PROFILE_TYPES));
   if (type === 'Localhost') {
-    if (!localhostProfile) {
+    if (localhostProfile === undefined) {
       errors.push(required(`${path}.localhostProfile`, 'must be set when seccomp type is Localhost'));
     } else {
       validateDescendingPath(localhostProfile, `${path}.localhostProfile`, errors);
@@ -104,8 +104,10 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
     for (const field of ['hostNetwork', 'hostPID', 'hostIPC'] as const) {
       if (spec[field]) errors.push(forbidden(`${path}.${field}`, `when \`hostUsers\` is false`));
     }
-    for (const [{ volumeDevices }, where] of allContainers(spec, path)) {
-      if (volumeDevices?.length) errors.push(forbidden(`${where}.volumeDevices`, 'when `hostUsers` is false'));
+    for (const [place, { volumeDevices }] of allContainers(spec).entries()) {
+      if (!volumeDevices?.length) continue;
+      const where = containerPath(spec, place, path);
+      errors.push(forbidden(`${where}.volumeDevices`, 'when `hostUsers` is false'));
     }
   }
   if (!context) return;
@@ -122,9 +124,11 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
  */
 export function validateUnprivileged(spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [{ securityContext }, at] of allContainers(spec, path)) {
+  for (const [place, { securityContext }] of allContainers(spec).entries()) {
     if (!securityContext?.privileged) continue;
-    errors.push(forbidden(`${at}.securityContext.privileged`, 'disallowed by cluster policy'));
+    errors.push(
+      forbidden(`${containerPath(spec, place, path)}.securityContext.privileged`, 'disallowed by cluster policy'),
+    );
   }
   return errors;
 }

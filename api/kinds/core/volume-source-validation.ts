@@ -248,11 +248,16 @@ export type SourceTable = ReadonlyMap<string, Validator<unknown>>;
 export const sourceTable = <T>(validators: SourceValidators<T>): SourceTable =>
   new Map(Object.entries(validators)) as SourceTable;
 
+/** In the order of the table: mostly one. */
+function sourcesOf(holder: object, table: SourceTable): string[] {
+  const given: string[] = [];
+  for (const field in holder) if (table.has(field)) given.push(field);
+  return given.length < 2 ? given : [...table.keys()].filter((source) => given.includes(source));
+}
+
 /** Validates the one source that `holder` should have: a volume of a pod, or the spec of a PersistentVolume. */
 export function validateOneSource(holder: object, table: SourceTable, path: string, errors: FieldError[]): void {
-  const given = Object.keys(holder).filter((field) => table.has(field));
-  const ordered = given.length < 2 ? given : [...table.keys()].filter((source) => given.includes(source));
-  const [first, ...others] = ordered;
+  const [first, ...others] = sourcesOf(holder, table);
   if (first === undefined) {
     errors.push(required(path, 'must specify a volume type'));
     return;

@@ -135,8 +135,9 @@ export function validateVolumes(
   errors: FieldError[],
 ): ReadonlyMap<string, Volume> {
   const valid = new Map<string, Volume>();
-  const created = new Set<string>();
-  for (const { name, ephemeral } of pod ? volumes : []) if (ephemeral) created.add(ephemeralClaimName(pod, name));
+  let created: Set<string> | undefined;
+  for (const { name, ephemeral } of pod ? volumes : [])
+    if (ephemeral) (created ??= new Set()).add(ephemeralClaimName(pod, name));
   for (const [index, volume] of volumes.entries()) {
     const at = `${path}[${index}]`;
     const before = errors.length;
@@ -147,7 +148,7 @@ export function validateVolumes(
     if (volume.name && valid.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
     if (errors.length === before && !constraints()?.(volume).length) valid.set(volume.name, volume);
     const claim = volume.persistentVolumeClaim?.claimName;
-    if (claim === undefined || !created.has(claim)) continue;
+    if (claim === undefined || !created?.has(claim)) continue;
     const why = 'must not reference a PVC that gets created for an ephemeral volume';
     errors.push(invalid(`${at}.persistentVolumeClaim.claimName`, claim, why));
   }

@@ -1,5 +1,6 @@
 /** The fields of a new object as `FieldsV1` text in upstream's order, in one walk: what `compare` finds against an empty object, without the set. */
 import { deepEqual } from '../deep-equal.ts';
+import { flatString } from '../flat-string.ts';
 import { isJsonObject, own } from '../own.ts';
 import type { FieldSet } from './field-set.ts';
 import { formOf, isEmptyValue, typeOfKey, type FieldType, type ListType } from './field-type.ts';
@@ -28,26 +29,37 @@ export function addedFieldsText(type: FieldType, before: unknown, after: unknown
     const not = excluded?.children.get(`f:${key}`);
     if (value === undefined || not?.member) continue;
     const inner = addedFieldsText(typeOfKey(type.map, key), own(old, key), value, not);
-    if (inner) text += `${text ? ',' : ''}${fieldKey(key)}:${inner}`;
+    if (inner) text += (text ? `,${fieldTexts(key).key}` : fieldTexts(key).key) + inner;
   }
   return wrapped(text);
 }
 
 const wrapped = (text: string): string => (text ? `{${text}}` : '');
 
-/** The names of fields that were written lately: mostly a schema's. */
-const fieldKeys = new Map<string, string>();
-const MAX_FIELD_KEYS = 4096;
+/** What is written of a field: most have nothing below them. */
+interface FieldTexts {
+  /** `"f:name":` */
+  readonly key: string;
+  /** `,"f:name":` */
+  readonly next: string;
+  /** `,"f:name":{}` */
+  readonly leaf: string;
+}
+
+/** Of the names of fields that were written lately: mostly a schema's. */
+const knownTexts = new Map<string, FieldTexts>();
+const MAX_KNOWN_TEXTS = 4096;
 const MAX_KEPT_CHARS = 64;
 
-function fieldKey(name: string): string {
-  const known = fieldKeys.get(name);
-  if (known !== undefined) return known;
-  const key = JSON.stringify(`f:${name}`);
-  if (name.length > MAX_KEPT_CHARS) return key;
-  if (fieldKeys.size >= MAX_FIELD_KEYS) fieldKeys.clear();
-  fieldKeys.set(name, key);
-  return key;
+function fieldTexts(name: string): FieldTexts {
+  const known = knownTexts.get(name);
+  if (known) return known;
+  const key = `${JSON.stringify(`f:${name}`)}:`;
+  const texts: FieldTexts = { key, next: flatString(`,${key}`), leaf: flatString(`,${key}${LEAF}`) };
+  if (name.length > MAX_KEPT_CHARS) return texts;
+  if (knownTexts.size >= MAX_KNOWN_TEXTS) knownTexts.clear();
+  knownTexts.set(name, texts);
+  return texts;
 }
 
 function allText(type: FieldType, value: unknown): string {
@@ -58,7 +70,10 @@ function allText(type: FieldType, value: unknown): string {
     const map = value as Readonly<Record<string, unknown>>;
     for (const key of namesInOrder(Object.keys(map))) {
       const inner = own(map, key);
-      if (inner !== undefined) text += `,${fieldKey(key)}:${allText(typeOfKey(type.map, key), inner)}`;
+      if (inner === undefined) continue;
+      const { next, leaf } = fieldTexts(key);
+      const all = allText(typeOfKey(type.map, key), inner);
+      text += all === LEAF ? leaf : next + all;
     }
   } else if (form === 'list' && type.list && !type.list.atomic) {
     const items = itemsText(type.list, value);

@@ -50,7 +50,8 @@ class Differences {
   }
 
   result(): Difference | undefined {
-    const [changed, removed] = [this.#changed.result(), this.#removed.result()];
+    const changed = this.#changed.result();
+    const removed = this.#removed.result();
     return changed || removed ? { changed, removed } : undefined;
   }
 }

@@ -124,7 +124,8 @@ const parseSet = (text: string): FieldSet => fieldSetOf(JSON.parse(text));
 /** The JSON text of `metadata.managedFields`; '' when there are none. */
 export function ownersText(owners: Owners): string {
   if (owners.size === 0) return '';
-  const sorted = [...owners.values()].sort(compareOwners);
+  const sorted = [...owners.values()];
+  if (!areInOrder(sorted)) sorted.sort(compareOwners);
   return `[${sorted.map(({ entry }) => entry).join(',')}]`;
 }
 
@@ -143,6 +144,13 @@ const compareOwners = (one: Owner, other: Owner): number =>
   compareText(one.manager, other.manager) ||
   compareText(one.apiVersion, other.apiVersion) ||
   compareText(one.subresource, other.subresource);
+
+/** They are, unless one that was not the last has written last. */
+function areInOrder(owners: readonly Owner[]): boolean {
+  for (let index = 1; index < owners.length; index++)
+    if (compareOwners(owners[index - 1]!, owners[index]!) > 0) return false;
+  return true;
+}
 
 /** An entry of `metadata.managedFields`, as a client sends it. */
 export interface ManagedFieldsEntry {

@@ -143,29 +143,35 @@ export function disown(
   except?: string,
   onConflicts?: (conflicts: Conflicts) => void,
 ): void {
-  const conflicts: Conflicts = new Map();
-  const left: Owners = new Map();
-  const byVersion = new Map<string, Changes | undefined>([[apiVersion, changes]]);
+  const conflicts: Conflicts | undefined = onConflicts && new Map();
+  // Mostly nobody else has what one changes, and all have written in the same version.
+  let left: Owners | undefined;
+  let inOthers: Map<string, Changes | undefined> | undefined;
   for (const [id, owner] of owners) {
     if (id === except) continue;
-    if (!byVersion.has(owner.apiVersion)) {
-      const [old, current] = [before, after].map((object) => ownable.inVersion(owner.apiVersion, object));
-      if (!old || !current) {
-        owners.delete(id);
-        continue;
+    let found = changes;
+    if (owner.apiVersion !== apiVersion) {
+      inOthers ??= new Map();
+      if (!inOthers.has(owner.apiVersion)) {
+        const [old, current] = [before, after].map((object) => ownable.inVersion(owner.apiVersion, object));
+        if (!old || !current) {
+          owners.delete(id);
+          continue;
+        }
+        inOthers.set(owner.apiVersion, compare(current.type, old.object, current.object));
       }
-      const found = compare(current.type, old.object, current.object);
-      byVersion.set(owner.apiVersion, found);
+      found = inOthers.get(owner.apiVersion);
     }
-    const { changed = EMPTY, removed = EMPTY } = byVersion.get(owner.apiVersion) ?? {};
-    if (!owner.mayHave(changed) && !owner.mayHave(removed)) continue;
-    const lost = intersection(owner.fields, changed);
-    if (!lost.isEmpty) conflicts.set(id, lost);
-    const fields = difference(difference(owner.fields, changed), removed);
-    if (fields !== owner.fields) left.set(id, owner.with(fields));
+    if (!found || (!owner.mayHave(found.changed) && !owner.mayHave(found.removed))) continue;
+    if (conflicts) {
+      const lost = intersection(owner.fields, found.changed);
+      if (!lost.isEmpty) conflicts.set(id, lost);
+    }
+    const fields = difference(difference(owner.fields, found.changed), found.removed);
+    if (fields !== owner.fields) (left ??= new Map()).set(id, owner.with(fields));
   }
-  onConflicts?.(conflicts);
-  for (const [id, owner] of left) {
+  if (conflicts) onConflicts?.(conflicts);
+  for (const [id, owner] of left ?? []) {
     if (owner.fields.isEmpty) owners.delete(id);
     else owners.set(id, owner);
   }
@@ -195,6 +201,7 @@ export function reconcileOwners(ownable: Ownable, owners: Owners): void {
 
 /** Upstream's `capManagersManager`: merges the oldest managers that update, per version. */
 function capUpdateManagers(owners: Owners): Owners {
+  if (owners.size <= MAX_UPDATE_MANAGERS) return owners;
   const updaters = [...owners].filter(([, { operation }]) => operation === 'Update');
   let count = updaters.length;
   if (count <= MAX_UPDATE_MANAGERS) return owners;

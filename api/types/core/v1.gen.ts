@@ -431,7 +431,7 @@ export type ContainerResizePolicy = {
 };
 
 export const ContainerRestartRule = struct('io.k8s.api.core.v1.ContainerRestartRule', () => ({
-  action: required(1, string, { supported: ['Restart'], goType: 'v1.ContainerRestartRuleAction' }),
+  action: required(1, string, { supported: ['Restart', 'RestartAllContainers'], goType: 'v1.ContainerRestartRuleAction' }),
   exitCodes: optional(2, ContainerRestartRuleOnExitCodes),
 }));
 export type ContainerRestartRule = {

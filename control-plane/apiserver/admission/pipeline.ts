@@ -12,11 +12,15 @@
 import type { ConnectSubresource, Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { MAX_MANAGER_BYTES } from '../../../api/machinery/metadata.ts';
 import { badRequest, invalidObject, StatusError } from '../../../api/machinery/status-error.ts';
+import { spanning } from '../../../daemon/tracing/span.ts';
+import type { Tracer } from '../../../daemon/tracing/tracer.ts';
+import type { AccessMetrics } from '../access/metrics.ts';
 import type { Auditor } from '../audit/auditor.ts';
 import type { ConnectionCredentials } from '../access/credentials.ts';
 import { authenticate, authorize, type Gate } from '../access/gate.ts';
 import { impersonatedUser } from '../access/impersonation.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { beginTrace } from '../http/request-trace.ts';
 import type { RequestFairness } from '../fairness/request-fairness.ts';
 import type { User } from '../http/user.ts';
 import {
@@ -111,6 +115,9 @@ export interface PipelineOptions {
   readonly admission: AdmissionChain;
   /** Absent: nothing is recorded. */
   readonly auditor?: Pick<Auditor, 'received' | 'refused'> | undefined;
+  readonly metrics?: AccessMetrics;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 export class Pipeline {
@@ -125,22 +132,26 @@ export class Pipeline {
    * event loop. Throws or rejects with a StatusError: 401 or 403.
    */
   run(exchange: Exchange, serve: (request: AuthorizedRequest) => void | Promise<void>): void | Promise<void> {
-    const user = this.#userOf(exchange);
-    if (user instanceof Promise) return user.then((known) => this.#runAs(known, exchange, serve));
-    return this.#runAs(user, exchange, serve);
+    const startedAt = performance.now();
+    const user = this.#userOf(exchange, startedAt);
+    if (user instanceof Promise) return user.then((known) => this.#runAs(known, exchange, startedAt, serve));
+    return this.#runAs(user, exchange, startedAt, serve);
   }
 
-  #userOf(exchange: Exchange): User | Promise<User> {
+  #userOf(exchange: Exchange, startedAt: number): User | Promise<User> {
     const { gate, credentials } = this.#options;
     try {
       const user = authenticate(gate, credentials.of(exchange.request, exchange.info.path));
-      return user instanceof Promise ? user.catch((error: unknown) => this.#refuse(exchange, error)) : user;
+      if (!(user instanceof Promise)) return user;
+      return exchange.awaited.during(user).catch((error: unknown) => this.#refuse(exchange, error, startedAt));
     } catch (error) {
-      return this.#refuse(exchange, error);
+      return this.#refuse(exchange, error, startedAt);
     }
   }
 
-  #refuse(exchange: Exchange, error: unknown): never {
+  #refuse(exchange: Exchange, error: unknown, startedAt: number): never {
+    const isRefused = error instanceof StatusError && error.code === 401;
+    this.#options.metrics?.notAuthenticated(isRefused ? 'failure' : 'error', startedAt);
     if (error instanceof StatusError) this.#options.auditor?.refused(exchange, error.code);
     throw error;
   }
@@ -148,9 +159,12 @@ export class Pipeline {
   #runAs(
     user: User,
     exchange: Exchange,
+    startedAt: number,
     serve: (request: AuthorizedRequest) => void | Promise<void>,
   ): void | Promise<void> {
-    const { gate, auditor } = this.#options;
+    const { gate, auditor, metrics, tracer } = this.#options;
+    metrics?.authenticated(user, startedAt);
+    if (tracer) beginTrace(tracer, exchange, user, startedAt);
     auditor?.received(exchange, user);
     const acting = impersonatedUser(gate.authorizer, user, exchange.request);
     if (acting instanceof Promise) return acting.then((known) => this.#runAuthorized(known, exchange, serve, true));
@@ -163,14 +177,35 @@ export class Pipeline {
     serve: (request: AuthorizedRequest) => void | Promise<void>,
     isImpersonated: boolean,
   ): void | Promise<void> {
-    const { gate, fairness } = this.#options;
+    const { fairness } = this.#options;
     exchange.user = user;
     if (isImpersonated) exchange.audit?.impersonated(user);
     return fairness.run(exchange, () => {
-      const pending = authorize(gate, user, exchange.info, exchange.audit);
+      const pending = spanning(exchange.span, 'Authorization', () => this.#authorize(user, exchange));
       if (pending) return pending.then(() => serve(exchange as AuthorizedRequest));
       return serve(exchange as AuthorizedRequest);
     });
+  }
+
+  /** For what takes one right more than the verb of its request. Throws, or rejects with, a 403 StatusError. */
+  authorizeAlso({ user, info }: AuthorizedRequest, verb: string): void | Promise<void> {
+    return authorize(this.#options.gate, user, { ...info, verb });
+  }
+
+  #authorize(user: User, exchange: Exchange): void | Promise<void> {
+    const { gate, metrics } = this.#options;
+    const startedAt = performance.now();
+    const refused = (error: unknown): never => {
+      metrics?.authorized(error instanceof StatusError && error.code === 403 ? 'denied' : 'error', startedAt);
+      throw error;
+    };
+    try {
+      const pending = authorize(gate, user, exchange.info, exchange.audit);
+      if (!pending) return metrics?.authorized('allowed', startedAt);
+      return exchange.awaited.during(pending).then(() => metrics?.authorized('allowed', startedAt), refused);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   /** For a write of the object that the request names. */

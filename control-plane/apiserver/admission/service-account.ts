@@ -2,6 +2,7 @@ import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { podReferences } from '../../../api/domain/pod-references.ts';
 import { DEFAULT_ACCOUNT, ROOT_CA_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
 import { DEFAULT_FILE_MODE } from '../../../api/kinds/core/volume-defaults.ts';
+import { validatePathSegmentName } from '../../../api/machinery/names.ts';
 import { forbidden, unclassified } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
 import { POD_TOKEN_SECONDS } from '../access/authentication/service-account-issuer.ts';
@@ -143,7 +144,10 @@ export function serviceAccount(accounts: ServiceAccountIndex): AdmissionPlugin {
     if (known) return use(known);
     return find(namespace, name).then((account) => {
       if (account) return use(account);
-      const missing = `serviceaccount ${JSON.stringify(name)} not found`;
+      const problems = validatePathSegmentName(name);
+      const missing = problems.length
+        ? `invalid resource name ${JSON.stringify(name)}: [${problems.join(' ')}]`
+        : `serviceaccount ${JSON.stringify(name)} not found`;
       const reason = `error looking up service account ${namespace}/${name}: ${missing}`;
       throw forbidden(kind, request.name, reason);
     });

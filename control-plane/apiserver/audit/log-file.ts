@@ -16,6 +16,8 @@ import type { AuditSink } from './sink.ts';
 const GATHER_MS = 10;
 /** Characters of lines that wait for a slow disk. Further ones are lost. */
 const MAX_WAITING = 64 * 1024 * 1024;
+/** A rotation that has failed is tried again after so long. Until then the file grows. */
+const ROTATE_AGAIN_MS = 10_000;
 const MODE = 0o600;
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -53,12 +55,15 @@ export class AuditLog implements AuditSink {
   /** A write has broken off within a line: the next begins with a new one. */
   #isTorn = false;
   #rotatedAt = 0;
+  readonly #rotation: Outage;
+  #rotateAgainAt = 0;
   /** What is being done about rotated files. */
   #tidying: Promise<void> = Promise.resolve();
 
   private constructor(options: AuditLogOptions) {
     this.#options = options;
     this.#outage = new Outage({ logger: options.logger, level: 'error' });
+    this.#rotation = new Outage({ logger: options.logger, level: 'error' });
     this.#now = options.now ?? Date.now;
   }
 
@@ -130,14 +135,17 @@ export class AuditLog implements AuditSink {
   }
 
   async #append(bytes: Buffer): Promise<void> {
-    const { maxBytes, path: file } = this.#options;
     this.#file ??= await this.#open();
-    if (this.#isRegular && file !== '-' && maxBytes > 0 && this.#size > 0 && this.#size + bytes.length > maxBytes)
-      await this.#rotate();
-    this.#file ??= await this.#open();
+    if (this.#mustRotate(bytes.length)) await this.#rotate();
     if (this.#isTorn) await this.#writeAll(this.#file, Buffer.from('\n'));
     this.#isTorn = false;
     await this.#writeAll(this.#file, bytes);
+  }
+
+  #mustRotate(more: number): boolean {
+    const { maxBytes, path: file } = this.#options;
+    const isFull = maxBytes > 0 && this.#size > 0 && this.#size + more > maxBytes;
+    return isFull && this.#isRegular && file !== '-' && this.#now() >= this.#rotateAgainAt;
   }
 
   async #writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
@@ -160,15 +168,24 @@ export class AuditLog implements AuditSink {
 
   async #rotate(): Promise<void> {
     const { path: file, compress, logger } = this.#options;
-    await this.#file?.close();
-    this.#file = undefined;
     const { dir, name, ext } = path.parse(file);
     // Two in one millisecond must not have the same name.
     this.#rotatedAt = Math.max(this.#now(), this.#rotatedAt + 1);
     const stamp = new Date(this.#rotatedAt).toISOString().replaceAll(':', '-').slice(0, -1);
     const backup = path.join(dir, `${name}-${stamp}${ext}`);
-    await rename(file, backup);
-    await this.#open();
+    const before = this.#file;
+    try {
+      await rename(file, backup);
+      await this.#open();
+    } catch (error) {
+      // What cannot be renamed can be written: no event is lost for it. A file that somebody has moved away is one that is not there.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return this.#reopen(before);
+      this.#rotateAgainAt = this.#now() + ROTATE_AGAIN_MS;
+      this.#rotation.failed(error, { path: file }, 'audit log cannot be rotated, and grows');
+      return;
+    }
+    this.#rotation.ended({ path: file }, 'audit log is rotated again');
+    await before?.close();
     // Neither has to be done for the next line to be written.
     const tidy = async (): Promise<void> => {
       if (compress) await compressFile(backup);
@@ -177,6 +194,11 @@ export class AuditLog implements AuditSink {
     this.#tidying = this.#tidying.then(tidy).catch((error: unknown) => {
       logger.error({ err: error, path: backup }, 'failed to look after rotated audit logs');
     });
+  }
+
+  async #reopen(before: FileHandle | undefined): Promise<void> {
+    await this.#open();
+    await before?.close();
   }
 
   async #removeOld(): Promise<void> {

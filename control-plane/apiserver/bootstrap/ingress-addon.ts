@@ -3,11 +3,13 @@ import {
   INGRESS_CONTROLLER,
   INGRESS_IMAGE,
   INGRESS_NAMESPACE,
+  INGRESS_REPOSITORY,
   INGRESS_UID,
 } from '../../../api/domain/ingress-addon.ts';
 import { CLUSTER_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { daemonSets } from '../../../api/kinds/apps/daemon-set.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import { ingressClasses, isDefaultIngressClass } from '../../../api/kinds/networking/ingress-class.ts';
 import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
@@ -15,6 +17,7 @@ import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { own } from '../../../api/machinery/own.ts';
 import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
 import type { DaemonSet } from '../../../api/types/apps/v1.gen.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
@@ -38,7 +41,7 @@ const PORTS = [
 export const offerIngress = (api: Api): Promise<void> =>
   makeOnce(api, 'kedge.io/ingress', async () => {
     const metadata = { name: NAME, labels: LABELS };
-    const own = { ...metadata, namespace: NAME };
+    const inNamespace = { ...metadata, namespace: NAME };
     const make = async <T extends KubeObject>(kind: Kind<T>, object: T): Promise<void> => {
       try {
         await api.create(kind, object);
@@ -50,7 +53,7 @@ export const offerIngress = (api: Api): Promise<void> =>
       // Host network and ports below 1024.
       metadata: { ...metadata, labels: { ...LABELS, 'pod-security.kubernetes.io/enforce': 'privileged' } },
     });
-    await make(serviceAccounts, { metadata: own });
+    await make(serviceAccounts, { metadata: inNamespace });
     await make(clusterRoles, {
       metadata,
       rules: [
@@ -69,14 +72,14 @@ export const offerIngress = (api: Api): Promise<void> =>
       subjects: SUBJECTS,
     });
     await make(roles, {
-      metadata: own,
+      metadata: inNamespace,
       rules: [
         { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
         { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update', 'patch'] },
       ],
     });
     await make(roleBindings, {
-      metadata: own,
+      metadata: inNamespace,
       roleRef: { apiGroup: RBAC, kind: 'Role', name: NAME },
       subjects: SUBJECTS,
     });
@@ -90,8 +93,40 @@ export const offerIngress = (api: Api): Promise<void> =>
       },
       spec: { controller: INGRESS_CONTROLLER },
     });
-    await make(daemonSets, daemonSet(own));
+    await make(daemonSets, daemonSet(inNamespace));
   });
+
+/** A node lists this many of its images at most: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ (nodeStatusMaxImages) */
+const MAX_LISTED_IMAGES = 50;
+
+/** Tags of images that another one has taken the place of, latest first: two servers of different packages would take turns otherwise. */
+const REPLACED_IMAGES = 'kedge.io/replaced-images';
+const MAX_REPLACED = 10;
+
+/**
+ * Has the DaemonSet run the image that this server's package carries, once every node has it: agents are upgraded after servers. An image of
+ * somebody else's is left alone, and one that has been replaced does not come back by itself. Throws StatusError.
+ */
+export async function followIngressImage(api: Api, image: string = INGRESS_IMAGE): Promise<void> {
+  const present = api.get(daemonSets, NAME, NAME);
+  const pod = present?.spec?.template.spec;
+  const isOld = (running: string | undefined): boolean =>
+    running !== undefined && running.startsWith(`${INGRESS_REPOSITORY}:`) && running !== image;
+  if (!present?.spec || !pod?.containers?.some((container) => isOld(container.image))) return;
+  const tagOf = (name: string): string => name.slice(INGRESS_REPOSITORY.length + 1);
+  const { annotations } = present.metadata ?? {};
+  const replaced = (own(annotations, REPLACED_IMAGES) ?? '').split(',').filter((tag) => tag !== '');
+  if (replaced.includes(tagOf(image))) return;
+  const mayHave = (images: readonly { readonly names?: readonly string[] | null | undefined }[]): boolean =>
+    images.length >= MAX_LISTED_IMAGES || images.some(({ names }) => names?.includes(image) === true);
+  if (!api.list(nodes).every(({ status }) => mayHave(status?.images ?? []))) return;
+  const containers = pod.containers.map((each) => (isOld(each.image) ? { ...each, image } : each));
+  const template = { ...present.spec.template, spec: { ...pod, containers } };
+  const old = pod.containers.flatMap((each) => (isOld(each.image) ? [tagOf(each.image ?? '')] : []));
+  const tags = [...new Set([...old, ...replaced])].slice(0, MAX_REPLACED);
+  const metadata = { ...present.metadata, annotations: { ...annotations, [REPLACED_IMAGES]: tags.join(',') } };
+  await api.update(daemonSets, { ...present, metadata, spec: { ...present.spec, template } });
+}
 
 const probe = (periodSeconds: number) => ({
   httpGet: { path: '/healthz', port: STATUS_PORT },

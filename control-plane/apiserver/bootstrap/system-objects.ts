@@ -9,31 +9,37 @@ import { endpointSlices, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '../../../
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { clusterRanges, kubernetesServiceIp } from '../../../api/domain/cluster-ranges.ts';
+import { CLUSTER_INFO } from '../../../api/domain/bootstrap-token.ts';
 import { CLUSTER_DNS } from '../../../api/domain/cluster-dns.ts';
 import { offerClusterDns } from './cluster-dns-service.ts';
 import { INGRESS_NAMESPACE } from '../../../api/domain/ingress-addon.ts';
 import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
 import { LOCAL_PATH_CLASS } from '../../../api/domain/local-path.ts';
+import { serverUrl } from '../../../api/domain/server-url.ts';
 import { TOKEN_TRACKING_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
 import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
-import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
+import { isAlreadyExists, isConflict, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
 import { publishTokenTracking } from './legacy-token-tracking.ts';
-import { offerIngress } from './ingress-addon.ts';
+import { followIngressImage, offerIngress } from './ingress-addon.ts';
 import { offerLocalPathClass } from './local-path-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 import { serviceCIDRs } from '../../../api/kinds/networking/service-cidr.ts';
 import { DEFAULT_SERVICE_CIDR } from '../storage/allocation/service-ranges.ts';
+import { keepClusterInfo } from './cluster-info.ts';
+import { markOwnNode } from './control-plane-node.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
 const RECONCILE_INTERVAL_MS = 60_000;
 /** The same for the Service by which pods reach this server. */
 const RECONCILE_SERVICE_INTERVAL_MS = 10_000;
+/** A node that has just joined waits for its label with its serving certificate, and so do logs of its pods. */
+const RECONCILE_MARK_INTERVAL_MS = 2_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', NODE_LEASE_NAMESPACE];
 
 export interface BootstrapOptions {
@@ -55,6 +61,8 @@ export interface BootstrapOptions {
   readonly clusterDns: boolean;
   /** Whether they start with the controller of Ingresses on every node. */
   readonly ingress: boolean;
+  /** Whether this server's own Node is tainted as one of the control plane. */
+  readonly taintControlPlane: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -83,6 +91,9 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
   await ensureService(options);
   reconcile(ensureObjects, RECONCILE_INTERVAL_MS);
   reconcile(ensureService, RECONCILE_SERVICE_INTERVAL_MS);
+  if (!isReachable(options.advertiseAddress)) return;
+  await ensureMark(options);
+  reconcile(ensureMark, RECONCILE_MARK_INTERVAL_MS);
 }
 
 /** @throws what is no Status */
@@ -91,7 +102,10 @@ async function attempt(logger: Logger, work: Promise<void>, kind: string, name: 
     await work;
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    logger.warn({ err: error, kind, name }, 'failed to reconcile bootstrap object');
+    // Several servers keep the same objects: what another one has just written is looked at the next time.
+    if (isConflict(error) || isAlreadyExists(error))
+      logger.debug({ kind, name }, 'bootstrap object written by another server');
+    else logger.warn({ err: error, kind, name }, 'failed to reconcile bootstrap object');
   }
 }
 
@@ -122,7 +136,10 @@ async function ensureObjects(options: BootstrapOptions): Promise<void> {
   });
   if (localPathClass) await attempt(logger, offerLocalPathClass(api), 'StorageClass', LOCAL_PATH_CLASS);
   if (clusterDns) await attempt(logger, offerClusterDns(api, serviceCIDR), 'Service', CLUSTER_DNS.name);
-  if (ingress) await attempt(logger, offerIngress(api), 'DaemonSet', INGRESS_NAMESPACE);
+  if (ingress) {
+    await attempt(logger, offerIngress(api), 'DaemonSet', INGRESS_NAMESPACE);
+    await attempt(logger, followIngressImage(api), 'DaemonSet', INGRESS_NAMESPACE);
+  }
   await attempt(logger, keepServiceCIDR(api, serviceCIDR), serviceCIDRs.kind, DEFAULT_SERVICE_CIDR);
 }
 
@@ -138,14 +155,22 @@ async function keepServiceCIDR(api: LocalApi, serviceCIDR: string): Promise<void
 }
 
 async function ensureService(options: BootstrapOptions): Promise<void> {
-  const { advertiseAddress, port, serviceCIDR } = options;
+  const { advertiseAddress, port, serviceCIDR, clientCa } = options;
   const keep = keeping(options);
   await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;
   const addresses = (await options.addresses()).filter(isReachable);
+  const servers = {
+    alive: addresses.map((address) => serverUrl(address, port)),
+    own: serverUrl(advertiseAddress, port),
+  };
+  await attempt(options.logger, keepClusterInfo(options.api, servers, clientCa), 'ConfigMap', CLUSTER_INFO.name);
   await keep(endpoints, kubernetesEndpoints(addresses, port), ({ subsets }) => subsets);
   await keep(endpointSlices, kubernetesEndpointSlice(addresses, port), (slice) => [slice.endpoints, slice.ports]);
 }
+
+const ensureMark = ({ api, advertiseAddress, taintControlPlane: taint, logger }: BootstrapOptions): Promise<void> =>
+  attempt(logger, markOwnNode(api, advertiseAddress, { taint }), 'Node', advertiseAddress);
 
 /** Whether an endpoint may have the address: not where it means another host to everybody, as a loopback address does. */
 const isReachable = (address: string): boolean => validateEndpointIP(address).length === 0;

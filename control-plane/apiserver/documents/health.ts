@@ -2,6 +2,8 @@
  * `/healthz`, `/livez` and `/readyz`, with `?verbose`, `?exclude=` and a path per check:
  * https://kubernetes.io/docs/reference/using-api/health-checks/
  */
+import { EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.ts';
+import { HealthMetrics } from '../../../daemon/metrics/health-metrics.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
@@ -12,6 +14,8 @@ export interface Check {
   failure(): string | undefined;
 }
 
+/** Each scrape makes the checks, as a probe would. */
+const SLIS = '/metrics/slis';
 const ROOTS = ['/healthz', '/livez', '/readyz'] as const;
 
 /** @param more checks of all three */
@@ -31,11 +35,23 @@ export function healthHandler(
   ];
   const readiness: Check[] = [
     ...alive,
+    { name: 'etcd-readiness', failure: () => registry.lag },
     { name: 'poststarthook/bootstrap', failure: () => (ready() ? undefined : 'not finished') },
     { name: 'shutdown', failure: () => (stopping.aborted ? 'process is shutting down' : undefined) },
   ];
+  const metrics = new HealthMetrics();
   return (exchange) => {
     const { path } = exchange.info;
+    if (path === SLIS) {
+      for (const [type, checks] of [
+        ['healthz', alive],
+        ['livez', alive],
+        ['readyz', readiness],
+      ] as const)
+        for (const check of checks) metrics.checked(type, check.name, check.failure() === undefined);
+      exchange.write(200, EXPOSITION_TYPE, metrics.text());
+      return true;
+    }
     const root = ROOTS.find((known) => path === known || path.startsWith(`${known}/`));
     if (!root) return false;
     const checks = root === '/readyz' ? readiness : alive;

@@ -4,11 +4,13 @@
  * is deleted before: each is good for one server. The response is in no audit log, at no level.
  */
 import {
+  BOOTSTRAP_TOKEN,
   BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_USER_PREFIX,
   bootstrapSecretName,
   JOINING_SERVERS_GROUP,
 } from '../../../api/domain/bootstrap-token.ts';
+import { msUntil } from '../../../client/clock.ts';
 import { SERVER_JOIN_PATH, type ServerBundle } from '../../../api/domain/server-join.ts';
 import { secrets } from '../../../api/kinds/core/secret.ts';
 import { own } from '../../../api/machinery/own.ts';
@@ -20,6 +22,8 @@ import {
   unauthorized,
 } from '../../../api/machinery/status-error.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { isSecretOf } from '../access/authentication/bootstrap-tokens.ts';
+import { bearerToken } from '../access/authentication/request-authenticator.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
@@ -40,7 +44,7 @@ export const serverJoinHandler =
     const { path, method } = exchange.info;
     if (path !== SERVER_JOIN_PATH) return false;
     if (method !== 'POST' && method !== 'GET') throw methodNotAllowed();
-    const id = tokenOf(exchange);
+    const { id, given } = tokenOf(exchange);
     if (!bundle)
       throw badRequest(
         'the objects of this cluster are in the embedded store of its server, which no other server can use: it takes etcd as the store to have several (docs/high-availability.md)',
@@ -50,7 +54,7 @@ export const serverJoinHandler =
       exchange.write(200, 'application/json', JSON.stringify({ settings: whole.settings, files: {}, pki: {} }));
       return true;
     }
-    await consume(api, id);
+    await consume(api, id, given);
     logger.info(
       { token: id, client: exchange.request.socket?.remoteAddress },
       'keys of the cluster given to a server that joins',
@@ -59,23 +63,27 @@ export const serverJoinHandler =
     return true;
   };
 
-/** The ID of the token that the request came with. An administrator who speaks for a token has none. */
-function tokenOf(exchange: Exchange): string {
+/**
+ * The token that the request came with. Who speaks for one has none: an administrator, a proxy in front, or who has talked somebody into
+ * signing a certificate for the user that a token is.
+ */
+function tokenOf(exchange: Exchange): { readonly id: string; readonly given: string } {
   const { name, groups } = exchange.user;
-  const isToken = name.startsWith(BOOTSTRAP_USER_PREFIX) && groups.includes(JOINING_SERVERS_GROUP);
-  if (!isToken || exchange.header('impersonate-user') !== undefined)
+  const [, id, given] = BOOTSTRAP_TOKEN.exec(bearerToken(exchange.request) ?? '') ?? [];
+  const isToken = id !== undefined && name === BOOTSTRAP_USER_PREFIX + id && groups.includes(JOINING_SERVERS_GROUP);
+  if (!isToken || given === undefined || exchange.header('impersonate-user') !== undefined)
     throw forbiddenRequest('joining as a server takes a token for servers (kedge token create --server)');
-  return name.slice(BOOTSTRAP_USER_PREFIX.length);
+  return { id, given };
 }
 
-/** Deletes the token. Throws a 401 StatusError when another request was faster, 403 for one that lives too long. */
-async function consume(api: ServerJoinOptions['api'], id: string): Promise<void> {
+/** Deletes the token. Throws a 401 StatusError when another request was faster, or it is another one, 403 for one that lives too long. */
+async function consume(api: ServerJoinOptions['api'], id: string, given: string): Promise<void> {
   await api.fresh();
   const name = bootstrapSecretName(id);
   const secret = api.get(secrets, BOOTSTRAP_TOKEN_NAMESPACE, name);
-  if (!secret) throw unauthorized();
+  if (!secret || !isSecretOf(secret, given)) throw unauthorized();
   const expiration = Buffer.from(own(secret.data, 'expiration') ?? '', 'base64').toString();
-  if (!(Date.parse(expiration) - Date.now() <= LONGEST_LIFE_MS))
+  if (!(msUntil(Date.parse(expiration)) <= LONGEST_LIFE_MS))
     throw forbiddenRequest('a token for servers has to expire within a day');
   try {
     await api.delete(secrets, BOOTSTRAP_TOKEN_NAMESPACE, name, { preconditions: { uid: secret.metadata?.uid } });

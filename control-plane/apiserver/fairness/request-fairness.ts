@@ -159,6 +159,7 @@ export class RequestFairness implements Disposable {
     const secondsSince = (then: number): number => (performance.now() - then) / 1000;
     const stopWaiting = (execute: boolean): void => {
       clearTimeout(timer);
+      exchange.awaited.end();
       exchange.response.off('close', leave);
       counts.waiting--;
       counts.seatsWaiting -= seats;
@@ -186,6 +187,7 @@ export class RequestFairness implements Disposable {
     };
     const timer = setTimeout(leave, waitLimitMs(exchange));
     exchange.response.once('close', leave);
+    exchange.awaited.begin();
     counts.waiting++;
     counts.seatsWaiting += seats;
     this.#scheduleAdjustment();
@@ -200,7 +202,7 @@ export class RequestFairness implements Disposable {
 
   #reject(exchange: Exchange, flow: Flow, reason: RejectReason): void {
     this.#metrics.rejected(flow, reason);
-    tooManyRequests(exchange, flow.level.retryAfter.rejected(Date.now()));
+    tooManyRequests(exchange, flow.level.retryAfter.rejected(performance.now()));
   }
 
   /** Seats are divided anew for as long as there are requests that take longer than a turn. */

@@ -11,7 +11,7 @@ export class RetryAfter {
   #raisedAt = 0;
   #seconds = 1;
 
-  /** Notes a rejected request. Returns the seconds after which its client should try again. */
+  /** Notes a rejected request. Returns the seconds after which its client should try again. `nowMs` is of the monotonic clock. */
   rejected(nowMs: number): number {
     const second = Math.floor(nowMs / 1000);
     if (second === this.#second) this.#requests++;

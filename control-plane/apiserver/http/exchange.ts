@@ -4,11 +4,13 @@ import type { ServerResponse } from 'node:http';
 import type { Body } from '../../../api/machinery/body.ts';
 import { badRequest, tooLarge, tooManyRequests, type StatusError } from '../../../api/machinery/status-error.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
+import type { Span } from '../../../daemon/tracing/span.ts';
 import { JSON_OBJECT, PROTOBUF_TYPE, type Accepted } from './negotiate.ts';
 import type { ProtobufBodies } from './protobuf-bodies.ts';
 import { ANONYMOUS, type User } from './user.ts';
 import type { RequestInfo } from './request-info.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
+import { AwaitedOthers } from './awaited-others.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError, ended } from './back-pressure.ts';
 import {
@@ -60,6 +62,9 @@ export class Exchange {
   initialized: (() => void) | undefined;
   /** Where the audit policy wants the request recorded (`audit/`). */
   audit: RequestAudit | undefined;
+  readonly awaited = new AwaitedOthers();
+  /** Where the request is traced. */
+  span: Span | undefined;
   /** Pending until the client has received all of a long response. */
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;

@@ -1,6 +1,6 @@
 /** The api-server's listener: TLS, HTTP/1.1 and HTTP/2. */
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { ServerResponse, type IncomingMessage } from 'node:http';
 import http2, { type Http2ServerResponse } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -46,6 +46,14 @@ export interface Listener {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { tls, logger } = options;
   const requests = new RequestQueue();
+  let isClosing = false;
+  /** Of HTTP/1.1, whose connections clients keep: one that is sent its next request while it is closed has that fail. */
+  class ClosingResponse extends ServerResponse {
+    override writeHead(...head: readonly unknown[]): this {
+      if (isClosing) this.shouldKeepAlive = false;
+      return (super.writeHead as (...head: readonly unknown[]) => this)(...head);
+    }
+  }
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
   const onRequest = (request: Request, response: Response, upgrade?: Upgrade): void => {
     // An emitter without an error listener throws its errors. A client that disconnects is noticed by 'close'.
@@ -79,6 +87,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 
   const server = http2.createSecureServer({
     allowHTTP1: true,
+    Http1ServerResponse: ClosingResponse,
     cert: tls.cert,
     key: tls.key,
     ca: tls.clientCA,
@@ -124,7 +133,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   return {
     port: (server.address() as AddressInfo).port,
     setCertificate: (cert, key) => server.setSecureContext({ cert, key, ca: tls.clientCA }),
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      isClosing = true;
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
     destroyConnections: () => {
       for (const socket of sockets) socket.destroy();
     },

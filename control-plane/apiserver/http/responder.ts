@@ -10,6 +10,7 @@ import { Exchange } from './exchange.ts';
 import type { Request, Response } from './message.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
+import { endTrace } from './request-trace.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
 import { sendStatus, statusOf, unexpectedError } from './status-responses.ts';
 import { UnreadResponses } from './unread-responses.ts';
@@ -36,7 +37,8 @@ export class Responder {
   readonly #bodies: BodyParser;
   readonly #memory = new BodyMemory();
   readonly #compressor = new Compressor();
-  readonly #answering = new Set<Response>();
+  /** Requests in flight for longer than a turn of the event loop, without upgraded connections. */
+  #answering = 0;
   readonly #unread = new UnreadResponses();
   /** Never throws or rejects. */
   readonly respond: (request: Request, response: Response, upgrade?: Upgrade) => void;
@@ -53,7 +55,7 @@ export class Responder {
   /** Resolves when no request is in flight, at the latest after `limitMs`. Upgraded connections are not waited for. */
   async settled(limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
-    while (this.#answering.size > 0 && performance.now() < deadline) {
+    while (this.#answering > 0 && performance.now() < deadline) {
       await new Promise((resume) => setTimeout(resume, 10));
     }
   }
@@ -98,6 +100,7 @@ export class Responder {
   #finish(exchange: Exchange, seconds: number | undefined): void {
     const { request, response, upgrade } = exchange;
     this.#options.metrics.answered(exchange, seconds);
+    if (exchange.span) endTrace(exchange.span, response.statusCode);
     exchange.audit?.completed(response.headersSent || upgrade?.taken ? response.statusCode : 0);
     this.#unread.add(request, response);
   }
@@ -109,14 +112,9 @@ export class Responder {
     startedAt: number,
     timeoutMs: number | undefined,
   ): Promise<void> {
-    const { request, response } = exchange;
-    if (!exchange.upgrade) this.#answering.add(response);
+    if (!exchange.upgrade) this.#answering++;
     const longRunning = timeoutMs === undefined;
-    const late = guarded(
-      () => this.#expire(exchange),
-      (error) => this.#abandon(error, request, response),
-    );
-    const timer = longRunning ? undefined : setTimeout(late, timeoutMs);
+    const timer = longRunning ? undefined : setTimeout(this.#late, timeoutMs, exchange);
     const uncount = longRunning ? this.#options.metrics.longRunning(exchange) : undefined;
     try {
       await done;
@@ -126,10 +124,15 @@ export class Responder {
       clearTimeout(timer);
       uncount?.();
       exchange.forgetBody();
-      this.#answering.delete(response);
+      if (!exchange.upgrade) this.#answering--;
       this.#finish(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
     }
   }
+
+  readonly #late = guarded(
+    (exchange: Exchange) => this.#expire(exchange),
+    (error, { request, response }) => this.#abandon(error, request, response),
+  );
 
   #expire(exchange: Exchange): void {
     this.#fail(exchange, requestTimeout());

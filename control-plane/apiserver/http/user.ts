@@ -29,6 +29,7 @@ export interface Credentials {
 export const AUTHENTICATED_GROUP = 'system:authenticated';
 export const UNAUTHENTICATED_GROUP = 'system:unauthenticated';
 export const PRIVILEGED_GROUP = 'system:masters';
+export const MONITORING_GROUP = 'system:monitoring';
 export const BOOTSTRAPPERS_GROUP = 'system:bootstrappers';
 export const SERVICE_ACCOUNTS_GROUP = 'system:serviceaccounts';
 

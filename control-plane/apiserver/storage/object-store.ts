@@ -1,7 +1,9 @@
 /** The last step of a write: one compare-and-write, with what is reserved for it. */
+import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { tooLarge } from '../../../api/machinery/status-error.ts';
+import { spanning, type Span } from '../../../daemon/tracing/span.ts';
 import { StoreTimeoutError } from '../../store/store.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
@@ -15,6 +17,12 @@ export interface Written {
   /** The current object, as served. */
   readonly bytes: Buffer;
   readonly outcome: 'created' | 'updated' | 'unchanged' | 'deleted';
+}
+
+/** Of the request that writes. */
+export interface WriteMode {
+  readonly dryRun: boolean;
+  readonly origin?: { readonly span: Span | undefined } | undefined;
 }
 
 export class ObjectStore {
@@ -35,7 +43,7 @@ export class ObjectStore {
     namespace: string,
     object: Stored,
     owners: string,
-    dryRun: boolean,
+    { dryRun, origin }: WriteMode,
   ): Promise<Written> {
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, undefined, dryRun));
@@ -44,8 +52,8 @@ export class ObjectStore {
     if (dryRun) return { bytes: ownBytes(resource, object, owners, encoded), outcome: 'created' };
     const name = object.metadata.name ?? '';
     const bytes = reservation
-      ? await this.#putReserved(resource, namespace, name, encoded, 0, reservation)
-      : await this.#put(resource, namespace, name, encoded, 0);
+      ? await this.#putReserved(resource, namespace, name, encoded, 0, reservation, origin?.span)
+      : await this.#put(resource, namespace, name, encoded, 0, origin?.span);
     return { bytes, outcome: 'created' };
   }
 
@@ -56,9 +64,10 @@ export class ObjectStore {
     old: Stored,
     object: Stored,
     owners: string,
-    dryRun: boolean,
+    mode: WriteMode,
   ): Promise<Written> {
-    if (isDeletedBy(resource.kind, object)) return this.remove(resource, current, old, object, owners, dryRun);
+    const { dryRun, origin } = mode;
+    if (isDeletedBy(resource.kind, object)) return this.remove(resource, current, old, object, owners, mode);
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
     const encoding = encodeOwned(resource, object, owners);
@@ -73,8 +82,8 @@ export class ObjectStore {
       return { bytes, outcome: 'updated' };
     }
     const bytes = reservation
-      ? await this.#putReserved(resource, namespace, name, encoded, revision, reservation)
-      : await this.#put(resource, namespace, name, encoded, revision);
+      ? await this.#putReserved(resource, namespace, name, encoded, revision, reservation, origin?.span)
+      : await this.#put(resource, namespace, name, encoded, revision, origin?.span);
     return { bytes, outcome: 'updated' };
   }
 
@@ -85,9 +94,10 @@ export class ObjectStore {
     encoded: EncodedObject,
     base: number,
     reservation: Reservation,
+    span: Span | undefined,
   ): Promise<Buffer> {
     try {
-      const bytes = await this.#put(resource, namespace, name, encoded, base);
+      const bytes = await this.#put(resource, namespace, name, encoded, base, span);
       await reservation.commit();
       return bytes;
     } catch (error) {
@@ -103,12 +113,15 @@ export class ObjectStore {
     name: string,
     { bytes: stored, written: note }: EncodedObject,
     base: number,
+    span: Span | undefined,
   ): Promise<Buffer> {
     if (isTooLarge(stored)) throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const key = resource.storeKey(namespace, name);
     const ttlMs = this.#ttls.get(cachedKind(resource.kind));
     const ttl = ttlMs !== undefined && { ttlMs };
-    const revision = await this.#registry.store.put(key, stored, { revision: base, note, ...ttl });
+    const revision = await storing(span, resource, base === 0 ? 'create' : 'update', (traceparent) =>
+      this.#registry.store.put(key, stored, { revision: base, note, traceparent, ...ttl }),
+    );
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;
     const entry = resource.cache.get(namespace, name);
@@ -127,11 +140,14 @@ export class ObjectStore {
     old: Stored,
     object: Stored,
     owners: string,
-    dryRun: boolean,
+    { dryRun, origin }: WriteMode,
   ): Promise<Written> {
     const { namespace, name, revision } = current;
     if (dryRun) return { bytes: resource.serve(current.bytes), outcome: 'deleted' };
-    const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
+    const key = resource.storeKey(namespace, name);
+    const deletedAt = await storing(origin?.span, resource, 'delete', (traceparent) =>
+      this.#registry.store.delete(key, { revision, traceparent }),
+    );
     const behind = this.#registry.caughtUp(deletedAt);
     if (behind) await behind;
     const reserver = this.#reservers.get(resource.kind);
@@ -140,3 +156,20 @@ export class ObjectStore {
     return { bytes: resource.bytes.serve(resource.bytes.encode(last, owners), deletedAt), outcome: 'deleted' };
   }
 }
+
+/** Calls the store, as a part of the request's trace. */
+const storing = <T>(
+  parent: Span | undefined,
+  { kind }: ServedResource,
+  operation: 'create' | 'update' | 'delete',
+  call: (traceparent: string | undefined) => Promise<T>,
+): Promise<T> =>
+  spanning(
+    parent,
+    'Store',
+    (span) => {
+      span?.set('operation', operation).set('resource', groupResource(kind));
+      return call(span?.traceparent);
+    },
+    'client',
+  );

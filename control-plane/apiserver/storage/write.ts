@@ -90,7 +90,8 @@ export class ObjectWriter {
     const { kind } = resource;
     const asked = object.metadata.name ?? '';
     const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context, {});
-    await admit(context.admission, 'mutate', request);
+    const mutating = admit(context.admission, 'mutate', request);
+    if (mutating) await mutating;
     dedupeOwnerReferences(object.metadata, context.warn, true);
     kind.applyDefaults(object);
     kind.prepareForCreate(object, hookContext(context));
@@ -99,7 +100,8 @@ export class ObjectWriter {
     const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
     if (errors.length > 0) throw invalidObject(cachedKind(kind), name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
-    await admit(context.admission, 'validate', request);
+    const validating = admit(context.admission, 'validate', request);
+    if (validating) await validating;
     refuseVersion(object, context.dryRun);
     // What cannot be read is there, too.
     const isThere = (): boolean =>
@@ -108,7 +110,7 @@ export class ObjectWriter {
       await this.#fresh();
       if (isThere()) throw new ConflictError(name, undefined, this.#registry.revision);
     }
-    return this.#store.add(resource, namespace, object, owners, context.dryRun);
+    return this.#store.add(resource, namespace, object, owners, context);
   }
 
   async update(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
@@ -177,7 +179,8 @@ export class ObjectWriter {
       objectKind,
       letOthersWrite,
     });
-    await admit(context.admission, 'mutate', admission);
+    const mutating = admit(context.admission, 'mutate', admission);
+    if (mutating) await mutating;
     dedupeOwnerReferences(merged.metadata, context.warn, true);
     const object = view.applied(merged, resource, current);
     kind.applyDefaults(object);
@@ -186,10 +189,12 @@ export class ObjectWriter {
     if (errors.length > 0) throw invalidObject(cachedKind(kind), name, errors);
     for (const warning of rules.warnings?.(object, old) ?? []) context.warn(warning);
     const shown = view.of(object);
-    await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });
+    const validated = shown === object ? admission : { ...admission, object: shown };
+    const validating = admit(context.admission, 'validate', validated);
+    if (validating) await validating;
     // A write that changes nothing does not change its time, either.
     const isTimeOnly = owners !== oldOwners && deepEqual(object, old) && sameOwners(owners, oldOwners);
-    return this.#store.replace(resource, current, old, object, isTimeOnly ? oldOwners : owners, context.dryRun);
+    return this.#store.replace(resource, current, old, object, isTimeOnly ? oldOwners : owners, context);
   }
 
   #apply(resource: ServedResource, { apply, part }: ApplyRequest, live: Stored, owners: string): AppliedChange {
@@ -251,14 +256,42 @@ export class ObjectWriter {
         try {
           if (plan.action === 'keep') return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
           if (plan.action === 'mark') {
-            return await this.#store.replace(resource, current, old, plan.object, owners, context.dryRun);
+            return await this.#store.replace(resource, current, old, plan.object, owners, context);
           }
-          return await this.#store.remove(resource, current, old, old, owners, context.dryRun);
+          return await this.#store.remove(resource, current, old, old, owners, context);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw staleObject(resource.kind, name);
           await this.#registry.caughtUp(error.revision);
         }
+      }
+    });
+  }
+
+  /**
+   * Removes what is stored for an object that cannot be decrypted or decoded: neither finalizers nor admission have a say, since nobody knows
+   * them. Throws a 422 StatusError for one that can be read.
+   */
+  async deleteUnreadable(resource: ServedResource, namespace: string, name: string): Promise<void> {
+    const { kind } = resource;
+    const key = resource.storeKey(namespace, name);
+    await this.#alone(key, async () => {
+      const stored = await this.#registry.store.get(key);
+      if (!stored) throw notFound(kind, name);
+      // The cache has judged this value, or a later one.
+      await this.#registry.caughtUp(stored.revision);
+      if (resource.cache.unreadable(namespace, name) === undefined)
+        throw invalidObject(kind, name, [
+          invalid(
+            'ignoreStoreReadErrorWithClusterBreakingPotential',
+            true,
+            'is exclusively used to delete corrupt object(s), try again by removing this option',
+          ),
+        ]);
+      try {
+        await this.#registry.caughtUp(await this.#registry.store.delete(key, { revision: stored.revision }));
+      } catch (error) {
+        throw error instanceof ConflictError ? staleObject(kind, name) : error;
       }
     });
   }

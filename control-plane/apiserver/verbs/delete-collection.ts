@@ -1,5 +1,5 @@
 /** `deletecollection`: each object by itself, as upstream; the response is the list of them as they were before. */
-import { isNotFound } from '../../../api/machinery/status-error.ts';
+import { badRequest, isNotFound } from '../../../api/machinery/status-error.ts';
 import type { Pipeline } from '../admission/pipeline.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { Entry } from '../storage/cache/entry.ts';
@@ -20,6 +20,8 @@ export const deleteCollectionVerb =
     const selection = parseSelection(resource, request.info);
     const options = await readDeleteOptions(request);
     validateDeleteOptions(options);
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential)
+      throw badRequest('ignoreStoreReadErrorWithClusterBreakingPotential is for one object, not for a collection');
     const context = pipeline.writeContext(request, options.dryRun?.includes('All') ?? false);
     const { revision } = registry;
     const present = [...cache.entries(request.namespace)];

@@ -10,12 +10,20 @@ import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
 import { readDeleteOptions } from './write-options.ts';
 
+/** Upstream's verb for what is removed without its finalizers and without admission. */
+const UNSAFE_DELETE = 'unsafe-delete-ignore-read-errors';
+
 export const deleteVerb =
   (pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
   async (request, resource) => {
     const options = await readDeleteOptions(request);
     validateDeleteOptions(options);
     const context = pipeline.writeContext(request, options.dryRun?.includes('All') ?? false);
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential) {
+      await pipeline.authorizeAlso(request, UNSAFE_DELETE);
+      await writer.deleteUnreadable(resource, request.namespace, request.info.name);
+      return sendSuccess(request, resource);
+    }
     const written = await writer.delete(resource, request.namespace, request.info.name, options, context);
     sendDeleted(request, resource, written);
   };
@@ -26,11 +34,20 @@ function sendDeleted(exchange: Exchange, resource: ServedResource, { bytes, outc
     return sendServed(exchange, resource, 200, bytes);
   }
   const { uid } = (JSON.parse(bytes.toString()) as Stored).metadata;
+  sendSuccess(exchange, resource, uid);
+}
+
+function sendSuccess(exchange: Exchange, { kind }: ServedResource, uid?: string): void {
   exchange.sendObject(200, {
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Success',
-    details: { name: exchange.info.name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid },
+    details: {
+      name: exchange.info.name,
+      ...(kind.group && { group: kind.group }),
+      kind: kind.plural,
+      ...(uid && { uid }),
+    },
   });
 }

@@ -12,14 +12,23 @@ import { columnDefinitions, tableRow, type IncludeObject } from './table.ts';
 /** Bytes that wait for a watcher's connection to take them, at most, besides what the kernel holds. */
 export const MAX_PENDING_BYTES = 128 * 1024;
 
-/** What has been made in this turn of the event loop, for other watchers of the same: dropped when the turn ends. */
+/**
+ * What has been made in this turn of the event loop, for other watchers of the same: dropped when the turn ends. Maps are dropped as a
+ * whole, since one that is cleared leads from its old table to its new one: once in V8's old generation, it would take what is put into
+ * it later there, too.
+ */
 export class TickCache<K, V> {
-  readonly #values = new Map<K, V>();
+  #values: Map<K, V> | undefined;
 
   getOrMake(key: K, make: () => V): V {
-    const known = this.#values.get(key);
+    const known = this.#values?.get(key);
     if (known !== undefined) return known;
-    if (this.#values.size === 0) setImmediate(() => this.#values.clear());
+    if (!this.#values) {
+      this.#values = new Map();
+      setImmediate(() => {
+        this.#values = undefined;
+      });
+    }
     const made = make();
     this.#values.set(key, made);
     return made;
@@ -59,7 +68,7 @@ export class EventFrames {
   readonly #show: Show;
   readonly #framing: Framing;
   #batch: readonly Change[] | undefined;
-  #frames = new Map<Change, Map<ChangeType, Buffer>>();
+  #frames: Map<Change, Map<ChangeType, Buffer>> | undefined;
   #whole: Buffer | undefined;
   #wholeCount = 0;
   #objectBytes = 0;
@@ -130,17 +139,15 @@ export class EventFrames {
   /** Frames are kept until the turn of the event loop ends, in which all watchers get the same changes. */
   #keep(changes: readonly Change[]): void {
     if (this.#batch === changes) return;
-    if (!this.#batch) {
-      setImmediate(() => {
-        this.#batch = undefined;
-        this.#frames.clear();
-        this.#whole = undefined;
-      });
-    }
-    this.#batch = changes;
-    this.#frames.clear();
-    this.#whole = undefined;
+    if (!this.#batch) setImmediate(() => this.#begin(undefined));
+    this.#begin(changes);
     this.#objectBytes = changes.reduce((sum, { entry }) => sum + entry.bytes.length, 0);
+  }
+
+  #begin(batch: readonly Change[] | undefined): void {
+    this.#batch = batch;
+    this.#frames = undefined;
+    this.#whole = undefined;
   }
 
   /** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
@@ -151,6 +158,7 @@ export class EventFrames {
   }
 
   #frame(change: Change, type: ChangeType): Buffer {
+    this.#frames ??= new Map<Change, Map<ChangeType, Buffer>>();
     let frames = this.#frames.get(change);
     if (!frames) {
       frames = new Map<ChangeType, Buffer>();

@@ -61,7 +61,8 @@ async function findPage(
     if (resource.cache.changedAt <= at) {
       // Throws CompactedError also where nothing has changed since: clients count on it that tokens expire.
       await registry.store.list(resource.storeKey('', ''), { revision: at, limit: 1 });
-      if (resource.cache.changedAt <= at) return presentPage(registry, resource, namespace, options, selection, at);
+      if (resource.cache.changedAt <= at)
+        return await presentPage(registry, resource, namespace, options, selection, at);
     }
     return await pastPage(registry, resource, namespace, options, selection, at);
   } catch (error) {

@@ -14,7 +14,7 @@ import {
 } from '../../../api/machinery/patch/media-types.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
-import { isJsonObject, own } from '../../../api/machinery/own.ts';
+import { isJsonObject, own, setOwn } from '../../../api/machinery/own.ts';
 import { badRequest, unsupportedMediaType } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { parseMediaType } from '../http/negotiate.ts';
@@ -124,8 +124,12 @@ const ALWAYS_TAKEN: readonly string[] = ['apiVersion', 'kind', 'metadata'];
 function withoutUntaken(patched: unknown, old: object, part: UpdatedPart): unknown {
   const takes = 'update' in part ? part.update.takes : undefined;
   if (!takes || !isJsonObject(patched)) return patched;
-  const before: Readonly<Record<string, unknown>> = { ...old };
-  const isUntaken = ([field, value]: [string, unknown]): boolean =>
-    !ALWAYS_TAKEN.includes(field) && !takes.some((taken) => taken === field) && own(before, field) === value;
-  return Object.fromEntries(Object.entries(patched).filter((entry) => !isUntaken(entry)));
+  const before = old as Readonly<Record<string, unknown>>;
+  const taken: Record<string, unknown> = {};
+  for (const field in patched) {
+    const value = patched[field];
+    if (ALWAYS_TAKEN.includes(field) || takes.some((each) => each === field) || own(before, field) !== value)
+      setOwn(taken, field, value);
+  }
+  return taken;
 }

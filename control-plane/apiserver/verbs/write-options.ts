@@ -115,7 +115,8 @@ export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptio
   const { query } = exchange.info;
   const options = body.length > 0 ? deleteOptionsFromBody(body, exchange) : deleteOptionsFromQuery(query);
   if (body.length > 0) exchange.audit?.requested({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...options });
-  return { ...options, dryRun: parseDryRun(query, 'DeleteOptions') ? ['All'] : options.dryRun };
+  // What is not there is not undefined, either: contradictions are looked for.
+  return { ...options, ...(parseDryRun(query, 'DeleteOptions') && { dryRun: ['All'] }) };
 }
 
 function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions {
@@ -134,6 +135,8 @@ function deleteOptionsFromQuery(query: Query): DeleteOptions {
   if (grace) options.gracePeriodSeconds = parseInt64(grace);
   const policy = query.get('propagationPolicy');
   if (policy) options.propagationPolicy = policy;
+  const ignored = 'ignoreStoreReadErrorWithClusterBreakingPotential';
+  if (query.has(ignored)) options[ignored] = isTrue(query.get(ignored));
   if (query.has('orphanDependents')) options.orphanDependents = isTrue(query.get('orphanDependents'));
   return options;
 }

@@ -1,7 +1,7 @@
 /** A file of entries: a tar, compressed by zstd, and encrypted where there is a secret. Written as a whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
-import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { constants, createReadStream, type Stats } from 'node:fs';
+import { lstat, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -68,13 +68,17 @@ async function appendAll(handle: FileHandle, stream: AsyncIterable<Buffer>): Pro
 }
 
 async function mustNotExist(file: string): Promise<void> {
+  if (await statIfThere(file)) throw new BackupError(`${file} exists already`);
+}
+
+/** Of the name itself, and not of what a link leads to. Undefined for what another process has removed meanwhile. */
+export async function statIfThere(file: string): Promise<Stats | undefined> {
   try {
-    await stat(file);
+    return await lstat(file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  throw new BackupError(`${file} exists already`);
 }
 
 export async function syncDirectory(directory: string): Promise<void> {
@@ -91,7 +95,8 @@ async function removeAbandoned(directory: string, now: number): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!TEMPORARY.test(name)) continue;
     const file = path.join(directory, name);
-    if (now - (await stat(file)).mtimeMs > ABANDONED_AFTER_MS) await rm(file, { force: true });
+    const found = await statIfThere(file);
+    if (found && now - found.mtimeMs > ABANDONED_AFTER_MS) await rm(file, { force: true });
   }
 }
 
@@ -113,7 +118,9 @@ async function openBackup(file: string): Promise<FileHandle> {
   try {
     return await open(file, 'r');
   } catch (error) {
-    throw new BackupError(`failed to open ${file}: ${(error as Error).message}`, { cause: error });
+    // Node.js ends the message with the system call and the path.
+    const why = (error as Error).message.replace(/, open .*$/s, '');
+    throw new BackupError(`${file} cannot be opened: ${why}`, { cause: error });
   }
 }
 
@@ -128,9 +135,14 @@ export async function* readArchive(
 ): AsyncGenerator<ArchiveEntry> {
   const encrypted = await isEncrypted(file);
   if (encrypted && !secret) throw new BackupError(`${file} is encrypted: give --key-file or --passphrase-file`);
+  // Whoever can write where backups are kept could put one of their own there, with keys that they have.
+  if (!encrypted && secret)
+    throw new BackupError(
+      `${file} is not encrypted, but a key or passphrase is given: it may not be what was saved. If you trust it, give --key-file ''`,
+    );
   const { size } = await stat(file);
   const source: AsyncIterable<Buffer> = createReadStream(file);
-  const compressed = encrypted && secret ? decrypt(source, secret) : source;
+  const compressed = secret ? decrypt(source, secret) : source;
   const stream = createZstdDecompress();
   const reading = pipeline(Readable.from(compressed, { objectMode: false }), stream);
   // Its failure is that of the stream, which is read below.

@@ -8,7 +8,7 @@ import { createCipheriv, createDecipheriv, hkdf, randomBytes, scrypt } from 'nod
 import { promisify } from 'node:util';
 import { isJsonObject, own } from '../../../api/machinery/own.ts';
 import { BackupError } from '../backup-error.ts';
-import { ByteReader } from './byte-reader.ts';
+import { ByteReader } from '../../../daemon/tar/byte-reader.ts';
 
 export type BackupSecret = { readonly passphrase: string } | { readonly key: Buffer };
 

@@ -1,7 +1,7 @@
 /** Backups in a directory. */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory } from '../archive/archive-file.ts';
+import { statIfThere, syncDirectory } from '../archive/archive-file.ts';
 import { BackupError } from '../backup-error.ts';
 import { oldestFirst, storedBackup, type Destination, type StoredBackup } from './destination.ts';
 
@@ -16,7 +16,8 @@ export class DirectoryDestination implements Destination {
     const found: StoredBackup[] = [];
     for (const name of await this.#names()) {
       const backup = storedBackup(name, 0);
-      if (backup) found.push({ ...backup, bytes: (await stat(path.join(this.where, name))).size });
+      const file = backup && (await statIfThere(path.join(this.where, name)));
+      if (backup && file?.isFile()) found.push({ ...backup, bytes: file.size });
     }
     return oldestFirst(found);
   }

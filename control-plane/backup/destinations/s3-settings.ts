@@ -7,7 +7,7 @@ import type { Credentials } from './sigv4.ts';
 export interface S3Settings extends Credentials {
   /** `https://s3.example.com:9000`, without a path. */
   readonly endpoint: URL;
-  /** PEM of the CA of its certificate; the system's CAs when undefined. */
+  /** PEM of the CA of its certificate; the CAs that Node.js carries when undefined. */
   readonly ca: string | undefined;
 }
 

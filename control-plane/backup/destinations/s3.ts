@@ -20,8 +20,9 @@ const CALL_LIMIT_MS = 60_000;
 /** Of one with a file: at least a megabyte per second, and the time of a request. */
 const MIN_BYTES_PER_MS = 1000;
 const MAX_ANSWER_BYTES = 8 * 2 ** 20;
-/** No bucket has so many pages of a thousand of one cluster's backups. */
-const MAX_PAGES = 1000;
+/** No bucket has so many pages of a thousand, or so many backups. */
+const MAX_PAGES = 100;
+const MAX_LISTED = 100_000;
 const SHOWN_BYTES = 300;
 
 interface Call {
@@ -69,6 +70,7 @@ export class S3Destination implements Destination {
         const backup = key.startsWith(this.#prefix) && storedBackup(key.slice(this.#prefix.length), bytes);
         if (backup) found.push(backup);
       }
+      if (found.length > MAX_LISTED) throw new BackupError(`${this.where} has more than ${MAX_LISTED} backups`);
       token = /<IsTruncated>true</.test(text) ? fieldOf(text, 'NextContinuationToken') : undefined;
       if (token === undefined) return oldestFirst(found);
     }
@@ -191,11 +193,23 @@ async function inTemporary<T>(use: (directory: string) => Promise<T>): Promise<T
 }
 
 /** The objects of an answer to ListObjectsV2. */
-function listed(xml: string): { key: string; bytes: number }[] {
-  return [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, item = '']) => ({
-    key: fieldOf(item, 'Key') ?? '',
-    bytes: Number(fieldOf(item, 'Size') ?? 0),
-  }));
+function* listed(xml: string): Generator<{ key: string; bytes: number }> {
+  for (const item of contentsOf(xml, 'Contents')) {
+    const bytes = Number(fieldOf(item, 'Size'));
+    yield { key: fieldOf(item, 'Key') ?? '', bytes: Number.isSafeInteger(bytes) ? bytes : 0 };
+  }
+}
+
+/** What is between the tags of each element of this name. Linear in the text, which is the store's: it may have no end. */
+function* contentsOf(xml: string, element: string): Generator<string, undefined> {
+  const [open, close] = [`<${element}>`, `</${element}>`];
+  for (let at = xml.indexOf(open); at >= 0;) {
+    const end = xml.indexOf(close, at);
+    if (end < 0) return undefined;
+    yield xml.slice(at + open.length, end);
+    at = xml.indexOf(open, end);
+  }
+  return undefined;
 }
 
 const ENTITIES: ReadonlyMap<string, string> = new Map([
@@ -206,8 +220,9 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
   ['&amp;', '&'],
 ]);
 
+/** Of the first element of this name. */
 function fieldOf(xml: string, name: string): string | undefined {
-  const [, text] = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml) ?? [];
+  const text = contentsOf(xml, name).next().value;
   return text?.replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => ENTITIES.get(entity) ?? entity);
 }
 

@@ -10,6 +10,15 @@ import { syncDirectory } from '../archive/archive-file.ts';
 
 const STAGING = 'restore-staging';
 
+/** Where what was at `name` is kept. */
+const keptAs = (dataDir: string, name: string, stamp: string): string => path.join(dataDir, `${name}.before-${stamp}`);
+
+/** The stores from which clients may know revisions: the one that is there, and the one that a replacement which was broken off has put aside. */
+export async function formerStores(dataDir: string): Promise<readonly string[]> {
+  const brokenOff = await noticeIn(dataDir, RESTORING);
+  return [path.join(dataDir, 'store'), ...(brokenOff === undefined ? [] : [keptAs(dataDir, 'store', brokenOff)])];
+}
+
 /** An empty directory beside those that are to be replaced. */
 export async function stagingIn(dataDir: string): Promise<string> {
   const staging = path.join(dataDir, STAGING);
@@ -37,7 +46,7 @@ export async function replaceParts(dataDir: string, names: readonly string[], st
   await syncDirectory(dataDir);
   const kept: string[] = [];
   for (const name of names) {
-    const [place, old] = [path.join(dataDir, name), path.join(dataDir, `${name}.before-${used}`)];
+    const [place, old] = [path.join(dataDir, name), keptAs(dataDir, name, used)];
     if (await isThere(place)) {
       if (await isThere(old)) await rm(place, { recursive: true });
       else await rename(place, old);

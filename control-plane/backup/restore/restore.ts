@@ -18,7 +18,7 @@ import { BackupError, writeFailure } from '../backup-error.ts';
 import type { BackupManifest } from '../manifest.ts';
 import { readBackup } from '../read-backup.ts';
 import { Copy } from './copy.ts';
-import { discardStaging, isThere, replaceParts, stagingIn } from './replace-parts.ts';
+import { discardStaging, formerStores, isThere, replaceParts, stagingIn } from './replace-parts.ts';
 import { fillEmbedded, fillEtcd, type FillOptions } from './targets.ts';
 import { Translation, type Place } from './translation.ts';
 
@@ -82,8 +82,14 @@ async function lastRevisionIn({ config, force, logger }: RestoreOptions): Promis
     throw new BackupError(
       `${config.dataDir} has a cluster already: give --force to put it aside, under another name in the same directory`,
     );
-  if (!hasObjects) return 0;
-  // Throws while a server runs.
+  let last = 0;
+  for (const former of await formerStores(config.dataDir))
+    if (await hasStore(former)) last = Math.max(last, await latestRevisionOf(former, logger));
+  return last;
+}
+
+/** 0 when it cannot be read. Throws StoreUnavailableError while a server runs. */
+async function latestRevisionOf(directory: string, logger: Logger): Promise<number> {
   await (await lockDirectory(directory)).close();
   try {
     const store = await openEmbeddedStore({ path: directory, compaction: false, logger });
@@ -94,7 +100,7 @@ async function lastRevisionIn({ config, force, logger }: RestoreOptions): Promis
     }
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error;
-    logger.warn({ err: error }, 'the store that is to be replaced cannot be read');
+    logger.warn({ err: error, path: directory }, 'a store that is replaced cannot be read');
     return 0;
   }
 }
@@ -151,7 +157,7 @@ async function copyTo(
 ): Promise<Set<string>> {
   const copy = new Copy(store, new Translation(manifest, target, encryption, now), signal);
   const parts = new Set<string>();
-  await readBackup(file, secret, {
+  const again = await readBackup(file, secret, {
     file: async (name, content) => {
       const [part = '', base = ''] = name.split('/');
       const directory = part === 'pki' ? 'pki' : 'restored-settings';
@@ -162,6 +168,8 @@ async function copyTo(
     },
     records: (records) => copy.add(records),
   });
+  if (JSON.stringify(again) !== JSON.stringify(manifest))
+    throw new BackupError(`${file} has changed while it was read`);
   await copy.verify(target);
   for (const part of parts) await syncDirectory(path.join(staging, part));
   const { certificate } = await readAuthority(path.join(staging, 'pki'));

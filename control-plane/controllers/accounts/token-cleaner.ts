@@ -1,4 +1,5 @@
 /** The token cleaner: deletes bootstrap tokens that have expired. Upstream: pkg/controller/bootstrap/tokencleaner.go. */
+import { msUntil } from '../../../client/clock.ts';
 import { splitKey } from '../../../client/informer.ts';
 import { secrets } from '../../../client/resources.gen.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -14,7 +15,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const token = tokens.getByKey(key);
     if (!token || token.expiresAt === Infinity) return undefined;
-    const leftMs = token.expiresAt - Date.now();
+    const leftMs = msUntil(token.expiresAt);
     if (leftMs > 0) return leftMs;
     const { namespace, name } = splitKey(key);
     await unlessGone(client.delete(secrets, namespace, name, { uid: token.uid, signal }));

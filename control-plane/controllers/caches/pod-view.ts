@@ -22,6 +22,8 @@ export interface PodView extends Owned {
   readonly labels: Labels;
   readonly controllerUid: string;
   readonly phase: string;
+  /** Its node has rejected it: it has failed, and there was never a container of it. */
+  readonly rejected: boolean;
   readonly nodeName: string;
   /** The one node that its affinity names, as that of a DaemonSet's pod does; '' when there is none. */
   readonly pinnedTo: string;
@@ -86,6 +88,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     labels: metadata.labels ? interner.share(metadata.labels) : NO_LABELS,
     controllerUid: controllerOf(owned.owners)?.uid ?? '',
     phase: status?.phase ?? 'Pending',
+    rejected: status?.phase === 'Failed' && !status.containerStatuses?.length && !status.initContainerStatuses?.length,
     nodeName: spec?.nodeName ?? '',
     pinnedTo: pinnedTo(spec),
     ips: ips.length > 0 ? ips : status?.podIP ? [status.podIP] : NONE,

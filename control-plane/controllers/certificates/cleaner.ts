@@ -1,4 +1,5 @@
 /** The CertificateSigningRequest cleaner: deletes requests that have served their purpose. Upstream: pkg/controller/certificates/cleaner. */
+import { msUntil } from '../../../client/clock.ts';
 import { certificateSigningRequests as resource } from '../../../client/resources.gen.ts';
 import { certificateSigningRequestCache } from '../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -18,7 +19,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   async function reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const request = requests.getByKey(name);
     if (!request) return undefined;
-    const leftMs = expiryOf(request) - Date.now();
+    const leftMs = msUntil(expiryOf(request));
     if (leftMs > 0) return leftMs;
     await unlessGone(client.delete(resource, '', name, { uid: request.metadata?.uid, signal }));
     return undefined;

@@ -1,4 +1,5 @@
 /** What the built-in signers sign, and what is approved without a human. https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests */
+import { isServersOwn } from '../../../api/domain/api-server-names.ts';
 import { NODE_USER_PREFIX, NODES_GROUP } from '../../../api/domain/node-identity.ts';
 import { CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../../../api/domain/signer-names.ts';
 import type { CertificateRequest } from '../../../api/kinds/certificates/certificate-request.ts';
@@ -7,6 +8,7 @@ import type {
   CertificateSigningRequestSpec,
 } from '../../../api/types/certificates/v1.gen.ts';
 import type { NodeAddress } from '../../../api/types/core/v1.gen.ts';
+import { normalized } from './address-holders.ts';
 
 export const SIGNERS: ReadonlySet<string> = new Set([KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, CLIENT_SIGNER]);
 
@@ -57,11 +59,27 @@ export type Approval =
   | { readonly type: 'none' }
   /** Approved when the requester may create this subresource of certificatesigningrequests. */
   | { readonly type: 'if allowed'; readonly subresource: 'nodeclient' | 'selfnodeclient'; readonly message: string }
-  | { readonly type: 'approve'; readonly message: string };
+  | { readonly type: 'approve'; readonly message: string; readonly node: string; readonly names: readonly string[] };
+
+/** Addresses by which everybody in the cluster knows its api-servers. */
+export interface ServersAddresses {
+  /** Of the Service `kubernetes`: no host's. */
+  readonly ofService: readonly string[];
+  /** Of the hosts of servers, which may be nodes. */
+  readonly ofHosts: readonly string[];
+}
+
+/** The first of the names by which a node could be taken for an api-server. @param isServer whether its host is one of a server */
+export function nameOfServers(names: readonly string[], isServer: boolean, servers: ServersAddresses) {
+  const taken = new Set([...servers.ofService, ...(isServer ? [] : servers.ofHosts)].map(normalized));
+  return names.find((name) => taken.has(normalized(name)));
+}
 
 /**
  * Whether a request is approved without a human: a node's first client certificate and its renewals when RBAC says that the
- * requester may have them, a node's serving certificate when it names nothing but the node's own addresses.
+ * requester may have them, a node's serving certificate when it names nothing but the node's own addresses. A node says itself which ones it
+ * has: those by which api-servers are known are nobody's, so that no node can be taken for one. Neither are those that another node had before,
+ * or has, too, when it is not clear who was first: one of the two is not what it says. Of addresses of api-servers and of other nodes, who approves has to know: `nameOfServers`, `address-holders.ts`.
  * `addressesOf` returns undefined for a node that does not exist.
  */
 export function planApproval(
@@ -86,10 +104,10 @@ export function planApproval(
   }
   if (spec.signerName !== KUBELET_SERVING_SIGNER || !isSelf || !spec.groups?.includes(NODES_GROUP))
     return { type: 'none' };
-  const addresses = addressesOf(content.commonName.slice(NODE_USER_PREFIX.length));
-  const own = new Set(addresses?.map(({ address }) => address));
-  const isOwn = [...content.dnsNames, ...content.ipAddresses].every((name) => own.has(name));
-  return isOwn
-    ? { type: 'approve', message: "Auto approving kubelet serving certificate for the node's own addresses." }
-    : { type: 'none' };
+  const node = content.commonName.slice(NODE_USER_PREFIX.length);
+  const own = new Set(addressesOf(node)?.map(({ address }) => address));
+  const names = [...content.dnsNames, ...content.ipAddresses];
+  const isOwn = names.every((name) => own.has(name) && !isServersOwn(name));
+  const message = "Auto approving kubelet serving certificate for the node's own addresses.";
+  return isOwn ? { type: 'approve', message, node, names } : { type: 'none' };
 }

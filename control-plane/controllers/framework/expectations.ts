@@ -22,7 +22,7 @@ const deleted = (key: string): string => `-${key}`;
 export class Expectations {
   readonly #entries = new Map<string, Entry>();
 
-  /** Nothing is outstanding: the cache can be acted upon for `owner`. `now` is in ms since the epoch. */
+  /** Nothing is outstanding: the cache can be acted upon for `owner`. `now` is in ms of the monotonic clock, here and below. */
   isSatisfied(owner: string, now: number): boolean {
     const entry = this.#entries.get(owner);
     if (!entry) return true;

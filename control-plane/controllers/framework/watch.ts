@@ -35,9 +35,15 @@ export const watch = <S>(source: EventSource<S>, handlers: InformerHandlers<S>):
   },
 });
 
-/** Each event wakes the controller for the object that it is about. */
-export const ownKeys = (queue: KeyQueue): InformerHandlers<unknown> => ({
+/**
+ * Each event wakes the controller for the object that it is about.
+ * @param forget what is remembered of an object that has been deleted
+ */
+export const ownKeys = <S>(queue: KeyQueue, forget?: (item: S, key: string) => void): InformerHandlers<S> => ({
   onAdd: (_, key) => queue.add(key),
   onUpdate: (_old, _new, key) => queue.add(key),
-  onDelete: (_, key) => queue.add(key),
+  onDelete: (item, key) => {
+    forget?.(item, key);
+    queue.add(key);
+  },
 });

@@ -68,7 +68,7 @@ export async function applySlicePlan(
   expectations: Expectations,
   { client, signal }: { readonly client: ApiClient; readonly signal: AbortSignal },
 ): Promise<void> {
-  if (plan.create.length > 0) expectations.begin(key, Date.now());
+  if (plan.create.length > 0) expectations.begin(key, performance.now());
   const creating = plan.create.map(async (slice) => {
     const created = await unlessTerminating(client.create(endpointSlices, slice, { signal }));
     if (created) expectations.expectCreation(key, objectKey(created.metadata?.namespace, created.metadata?.name ?? ''));

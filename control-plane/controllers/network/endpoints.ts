@@ -38,7 +38,7 @@ function create({ client, informer, queue, recorder }: ControllerContext): Contr
     if (!service) return await removeEndpoints(key, signal);
     const selected = podsOf(service);
     // Otherwise the cache lags behind what was created last: another look follows when it has caught up.
-    const isCurrent = expectations.isSatisfied(key, Date.now());
+    const isCurrent = expectations.isSatisfied(key, performance.now());
     if (!isCurrent) {
       await syncEndpoints(key, service, selected, undefined, signal);
       return EXPECTATIONS_TIMEOUT_MS;
@@ -128,15 +128,14 @@ function create({ client, informer, queue, recorder }: ControllerContext): Contr
         if (services.getByKey(key) || metadata?.labels?.[ENDPOINTS_MANAGED_BY]) queue.add(key);
       };
       return [
-        watch(services, {
-          ...ownKeys(queue),
-          onDelete: (_, key) => {
+        watch(
+          services,
+          ownKeys(queue, (_, key) => {
             expectations.forget(key);
             triggerTimes.forget(key);
             topology.forget(key);
-            queue.add(key);
-          },
-        }),
+          }),
+        ),
         watch(pods, {
           onAdd: wake,
           onUpdate: (old, pod) => {

@@ -23,7 +23,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     // The cache lags behind what was created last: another look follows when it has caught up.
-    if (!expectations.isSatisfied(key, Date.now())) return EXPECTATIONS_TIMEOUT_MS;
+    if (!expectations.isSatisfied(key, performance.now())) return EXPECTATIONS_TIMEOUT_MS;
     const endpoints = allEndpoints.getByKey(key);
     const slices = slicesOfAll
       .byIndex('service', key)

@@ -8,12 +8,12 @@ import type { EvictionMode } from './node-health-plan.ts';
 const INTERVAL_MS: Readonly<Partial<Record<EvictionMode, number>>> = { evict: 10_000, 'evict slowly': 100_000 };
 
 export class EvictionRateLimiter {
-  /** By zone, the node whose turn was last. */
+  /** By zone, the node whose turn was last, and when, by the monotonic clock. */
   readonly #last = new Map<string, { readonly node: string; readonly at: number }>();
 
   /**
    * Takes the next turn of the zone for this node and returns 0, or returns in how many milliseconds to ask again. A node that had
-   * the last turn keeps it. Returns 0 without taking a turn where the mode evicts nobody.
+   * the last turn keeps it. Returns 0 without taking a turn where the mode evicts nobody. `now` is of the monotonic clock.
    */
   take(zone: string, node: string, mode: EvictionMode, now: number): number {
     const intervalMs = INTERVAL_MS[mode];

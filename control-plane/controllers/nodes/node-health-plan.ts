@@ -39,16 +39,16 @@ const OWN_NO_EXECUTE: ReadonlySet<string> = new Set([NOT_READY_TAINT, UNREACHABL
 
 /**
  * The conditions that say that nothing has been heard of the node for too long, or undefined while it is within its grace.
- * `lastSeenAt`: ms since the epoch of the last sign of life.
+ * `silentMs`: how long there has been no sign of life.
  */
 export function unknownConditions(
   node: NodeView,
-  lastSeenAt: number,
+  silentMs: number,
   graceMs: number,
   now: number,
 ): readonly NodeCondition[] | undefined {
   const grace = readyStatus(node) === '' ? Math.max(graceMs, STARTUP_GRACE_MS) : graceMs;
-  if (now - lastSeenAt <= grace) return undefined;
+  if (silentMs <= grace) return undefined;
   const time = timeOf(now);
   const changed = WATCHED_CONDITIONS.flatMap((type): NodeCondition[] => {
     const current = node.conditions.find((condition) => condition.type === type);

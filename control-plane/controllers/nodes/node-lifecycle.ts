@@ -14,6 +14,7 @@ import { unlessNotFound } from '../framework/outcomes.ts';
 import { watch } from '../framework/watch.ts';
 import { EvictionRateLimiter } from './eviction-rate-limiter.ts';
 import { desiredTaints, evictionMode, needsEviction, unknownConditions, zoneOf } from './node-health-plan.ts';
+import type { NodeCondition } from '../../../api/types/core/v1.gen.ts';
 
 /** Upstream's --node-monitor-period. */
 const MONITOR_PERIOD_MS = 5_000;
@@ -30,7 +31,10 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
   const leases = informer(leaseCache);
   const pods = informer(podCache);
   const events = recorder('node-controller');
-  /** By node, when this process last saw a sign of life: clocks of other hosts are not compared with ours. */
+  /**
+   * By node, when this process last saw a sign of life, by its monotonic clock: clocks of other hosts are not compared with ours, and
+   * ours may be set. A host that was suspended has not listened meanwhile.
+   */
   const lastSeenAt = new Map<string, number>();
   /** Nodes that have ceased to be ready, and whose pods have not been told yet. */
   const ceased = new Set<string>();
@@ -43,10 +47,9 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
     // An agent that still speaks may have its own view of its pods afterwards; one that is silent has none.
     if (readyStatus(node) === 'Unknown' || ceased.has(name)) await markPods(node, signal);
     ceased.delete(name);
-    const now = Date.now();
     const mode = evictionMode(node, nodes.list());
-    const waitMs = needsEviction(node) ? limiter.take(zoneOf(node), name, mode, now) : 0;
-    const taints = desiredTaints(node, waitMs > 0 ? 'hold' : mode, now);
+    const waitMs = needsEviction(node) ? limiter.take(zoneOf(node), name, mode, performance.now()) : 0;
+    const taints = desiredTaints(node, waitMs > 0 ? 'hold' : mode, Date.now());
     if (taints !== node.taints) {
       const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
       await unlessNotFound(client.patch(nodeResource, '', name, patch, { signal }));
@@ -54,8 +57,13 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
     return waitMs > 0 ? waitMs : undefined;
   }
 
+  const silence = (node: NodeView): readonly NodeCondition[] | undefined => {
+    const now = performance.now();
+    return unknownConditions(node, now - (lastSeenAt.get(node.name) ?? now), graceMs, Date.now());
+  };
+
   async function reportSilence(node: NodeView, signal: AbortSignal): Promise<void> {
-    const conditions = unknownConditions(node, lastSeenAt.get(node.name) ?? Date.now(), graceMs, Date.now());
+    const conditions = silence(node);
     if (!conditions) return;
     const patch = { metadata: { uid: node.uid }, status: { conditions } };
     const options = { type: 'strategic', subresource: 'status', signal } as const;
@@ -87,11 +95,11 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
       return [
         watch(nodes, {
           onAdd: ({ name }) => {
-            lastSeenAt.set(name, Date.now());
+            lastSeenAt.set(name, performance.now());
             wakeAll();
           },
           onUpdate: (old, node) => {
-            if (heartbeat(old) !== heartbeat(node)) lastSeenAt.set(node.name, Date.now());
+            if (heartbeat(old) !== heartbeat(node)) lastSeenAt.set(node.name, performance.now());
             if (readyStatus(old) === 'True' && readyStatus(node) !== 'True') ceased.add(node.name);
             if (readyStatus(old) !== readyStatus(node)) wakeAll();
             else queue.add(node.name);
@@ -109,7 +117,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
               lease.renewTime !== old.renewTime &&
               lastSeenAt.has(lease.name)
             ) {
-              lastSeenAt.set(lease.name, Date.now());
+              lastSeenAt.set(lease.name, performance.now());
             }
           },
         }),
@@ -118,12 +126,9 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
     reconcile,
     background: async ({ signal }) => {
       // Who was silent before this process started gets a full grace from now.
-      for (const name of lastSeenAt.keys()) lastSeenAt.set(name, Date.now());
+      for (const name of lastSeenAt.keys()) lastSeenAt.set(name, performance.now());
       const monitor = setInterval(() => {
-        const now = Date.now();
-        for (const node of nodes.values()) {
-          if (unknownConditions(node, lastSeenAt.get(node.name) ?? now, graceMs, now)) queue.add(node.name);
-        }
+        for (const node of nodes.values()) if (silence(node)) queue.add(node.name);
       }, MONITOR_PERIOD_MS);
       if (!signal.aborted) await once(signal, 'abort');
       clearInterval(monitor);

@@ -2,6 +2,7 @@
  * The taint eviction controller: deletes pods that do not tolerate the NoExecute taints of their node (any longer). Upstream:
  * pkg/controller/tainteviction.
  */
+import { msUntil, wallTimeOf } from '../../../client/clock.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { pods as podResource } from '../../../client/resources.gen.ts';
@@ -18,7 +19,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   const nodes = informer(nodeCache);
   const pods = informer(podCache);
   const events = recorder('taint-eviction-controller');
-  /** Since when, in ms since the epoch, pods are known to have to go. */
+  /** Since when, in moments of `performance.now()`, pods are known to have to go. */
   const noticed = new Map<string, number>();
 
   const hasNoExecute = (nodeName: string): boolean =>
@@ -29,15 +30,18 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     const node = pod && nodes.get('', pod.nodeName);
     if (!pod || !node || pod.deleting) return undefined;
     const regarding = { kind: 'Pod', apiVersion: 'v1', namespace: pod.namespace, name: pod.name, uid: pod.uid };
-    const noticedAt = noticed.get(key) ?? Date.now();
-    const at = evictionTime(node.taints, pod.tolerations, { createdAt: pod.createdAt, noticedAt });
+    const noticedAt = noticed.get(key) ?? performance.now();
+    const at = evictionTime(node.taints, pod.tolerations, {
+      createdAt: pod.createdAt,
+      noticedAt: wallTimeOf(noticedAt),
+    });
     if (at === Infinity) {
       if (noticed.delete(key)) {
         events.event(regarding, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${key}`);
       }
       return undefined;
     }
-    const waitMs = at - Date.now();
+    const waitMs = msUntil(at);
     if (waitMs > 0) {
       noticed.set(key, noticedAt);
       return waitMs;

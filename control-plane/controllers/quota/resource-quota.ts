@@ -88,7 +88,7 @@ class ResourceQuotaController implements Controller {
 
   #noteCharges(key: string, charged: Amounts): void {
     if (charged.size === 0) return;
-    this.#ledger.charge(key, charged, Date.now());
+    this.#ledger.charge(key, charged, performance.now());
     this.#context.queue.addAfter(key, RECHECK_MS);
   }
 
@@ -110,8 +110,8 @@ class ResourceQuotaController implements Controller {
     const namespace = quota.metadata?.namespace ?? '';
     const measures = new Map(evaluators.map((each) => [idOf(each), objects.measuresIn(each, namespace)]));
     const isUnserved = evaluators.some((each) => !isBuiltIn(each) && !measures.get(idOf(each)));
-    const now = Date.now();
-    const counted = countUsage(quota.spec ?? {}, (evaluator) => measures.get(idOf(evaluator)), now);
+    const counted = countUsage(quota.spec ?? {}, (evaluator) => measures.get(idOf(evaluator)), Date.now());
+    const now = performance.now();
     const freed = this.#ledger.takeFreed(key);
     const { status, waits } = planStatus(quota, counted, (name, used) =>
       this.#ledger.floor(key, name, used, freed, now),

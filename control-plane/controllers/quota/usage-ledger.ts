@@ -13,7 +13,7 @@ import { NOTHING, addAmounts, type Amounts } from '../../../api/domain/quota-amo
 export const WRITE_LIMIT_MS = 10_000;
 
 interface Entry {
-  /** By name of the resource, when it was last charged; ms since the epoch. */
+  /** By name of the resource, when it was last charged, in ms of the monotonic clock; so is `now`. */
   readonly chargedAt: Map<string, number>;
   /** What the caches have shown to be used no longer, and is still in the status. */
   freed: Amounts;

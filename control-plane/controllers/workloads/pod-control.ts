@@ -38,7 +38,7 @@ export class PodControl {
   async create(owner: KubeObject, wanted: readonly Pod[], signal: AbortSignal): Promise<PodControlFailure | undefined> {
     const { client, expectations } = this.#options;
     const uid = owner.metadata?.uid ?? '';
-    expectations.begin(uid, Date.now());
+    expectations.begin(uid, performance.now());
     const { failure } = await slowStart(wanted.length, async (index) => {
       const { metadata: { namespace, name = '' } = {} } = await client.create(pods, wanted[index]!, { signal });
       expectations.expectCreation(uid, objectKey(namespace, name));
@@ -57,7 +57,7 @@ export class PodControl {
   ): Promise<PodControlFailure | undefined> {
     const { client, expectations } = this.#options;
     const ownerUid = owner.metadata?.uid ?? '';
-    expectations.begin(ownerUid, Date.now());
+    expectations.begin(ownerUid, performance.now());
     const outcomes = await Promise.allSettled(
       victims.map(async ({ namespace, name, uid }) => {
         try {

@@ -16,6 +16,7 @@ import { controllerOf } from '../framework/owner-references.ts';
 import { writeStatus } from '../framework/status.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { PodControl, podOfTemplate } from './pod-control.ts';
+import { RejectedPods } from './rejected-pods.ts';
 import { isClaimable, reconcileReplicaSet, replicaSetStatus, type ReplicaSetLike } from './replica-set-plan.ts';
 import { StatusThrottle } from './status-throttle.ts';
 import type { InformerDefinition } from '../framework/informer-factory.ts';
@@ -64,6 +65,7 @@ function create<T extends ReplicaSetLike>(
   const pods = informer(podCache);
   const expectations = new Expectations();
   const throttle = new StatusThrottle();
+  const rejections = new RejectedPods();
   const podControl = new PodControl({
     ...{ client, expectations, ownerResource: resource },
     recorder: recorder(component),
@@ -77,25 +79,28 @@ function create<T extends ReplicaSetLike>(
     }
     const { uid = '' } = replicaSet.metadata ?? {};
     // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
-    const isCurrent = expectations.isSatisfied(uid, Date.now());
+    const isCurrent = expectations.isSatisfied(uid, performance.now());
     const relatedPods = relatedTo(replicaSet);
     const claimed = await claimPods(replicaSet, signal);
     // A cache that lags behind what was done last counts too few or too many pods: the status may wait for it as well.
     if (!isCurrent) return EXPECTATIONS_TIMEOUT_MS;
     const plan = reconcileReplicaSet({ replicaSet, pods: claimed, relatedPods, now: Date.now() });
+    const pauseMs = rejections.look(replicaSet, claimed, performance.now());
+    const create = pauseMs > 0 ? 0 : plan.create;
     let failure;
-    if (plan.create > 0) {
+    if (create > 0) {
       const pod = podOfTemplate(resource, replicaSet, replicaSet.spec?.template);
-      failure = await podControl.create(replicaSet, Array<Pod>(plan.create).fill(pod), signal);
+      failure = await podControl.create(replicaSet, Array<Pod>(create).fill(pod), signal);
     } else if (plan.remove.length > 0) failure = await podControl.delete(replicaSet, plan.remove, signal);
     // The events of what was done now come next, and with them the time for a status.
-    if (!failure && (plan.create > 0 || plan.remove.length > 0)) return undefined;
-    const now = Date.now();
-    const { status, availabilityInMs } = replicaSetStatus(replicaSet, plan.active, failure, now);
+    if (!failure && (create > 0 || plan.remove.length > 0)) return undefined;
+    const { status, availabilityInMs } = replicaSetStatus(replicaSet, plan.active, failure, Date.now());
+    const now = performance.now();
     const waitMs = isOnTheWay(replicaSet, status) ? throttle.waitMs(key, now) : 0;
     if (waitMs === 0 && (await writeStatus(resource, replicaSet, status, { client, signal }))) throttle.wrote(key, now);
     if (failure) throw failure.error;
-    const againInMs = waitMs > 0 ? Math.min(waitMs, availabilityInMs) : availabilityInMs;
+    const waits = [waitMs, plan.create > 0 ? pauseMs : 0].filter((ms) => ms > 0);
+    const againInMs = Math.min(availabilityInMs, ...waits);
     return againInMs === Infinity ? undefined : againInMs;
   }
 
@@ -116,13 +121,13 @@ function create<T extends ReplicaSetLike>(
 
   return {
     watches: () => [
-      watch(sets, {
-        ...ownKeys(queue),
-        onDelete: ({ metadata }: T, key) => {
+      watch(
+        sets,
+        ownKeys(queue, ({ metadata }) => {
           expectations.forget(metadata?.uid ?? '');
-          queue.add(key);
-        },
-      }),
+          rejections.forget(metadata?.uid ?? '');
+        }),
+      ),
       watch(
         pods,
         dependentHandlers<PodView>({

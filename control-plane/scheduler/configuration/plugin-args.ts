@@ -172,7 +172,7 @@ function validateAdded({ addedAffinity }: NodeAffinityArgs, path: string): Field
   const { requiredDuringSchedulingIgnoredDuringExecution: terms, ...preferences } = addedAffinity;
   if (terms) validateNodeSelector(terms, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, errors, true);
   const found: FieldError[] = [];
-  validateAffinity({ nodeAffinity: preferences }, 'affinity', found);
+  validateAffinity({ nodeAffinity: preferences }, 'affinity', found, true);
   for (const { type, field, message } of found)
     errors.push({ type, field: field.replace('affinity.nodeAffinity', at), message });
   return errors;

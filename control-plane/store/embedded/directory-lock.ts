@@ -11,6 +11,8 @@ import { StoreUnavailableError } from '../store.ts';
 
 /** flock(1) is called without waiting; longer means that the file system does not respond. */
 const LOCK_LIMIT_MS = 10_000;
+/** For who changes a few files. */
+const WAIT_SECONDS = 30;
 /** Exit code of flock(1) when another process holds the lock. */
 const HELD = 1;
 
@@ -33,6 +35,24 @@ export async function lockDirectory(path: string): Promise<FileHandle> {
   throw new StoreUnavailableError(`failed to lock ${path}: ${output}; use a local disk`);
 }
 
+/**
+ * Runs `act` while no other process, and no other part of this one, does so with the same directory, and waits for them. Throws
+ * StoreUnavailableError when they take too long, and what `act` throws. A process that is killed releases the lock.
+ */
+export async function whileLocked<T>(path: string, act: () => Promise<T>): Promise<T> {
+  await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const { code, output } = await flock(directory, WAIT_SECONDS);
+  if (code === HELD && output === '') {
+    const holder = await holderOf(path);
+    throw new StoreUnavailableError(
+      `${path} is being changed by ${holder === undefined ? 'another process' : `process ${holder}`}`,
+    );
+  }
+  if (code !== 0) throw new StoreUnavailableError(`failed to lock ${path}: ${output}; use a local disk`);
+  // Awaited here: the lock is released when this scope ends.
+  return await act();
+}
+
 /** Whether another process has the lock. Throws StoreUnavailableError when that cannot be found out. */
 export async function isLocked(path: string): Promise<boolean> {
   try {
@@ -45,11 +65,13 @@ export async function isLocked(path: string): Promise<boolean> {
   }
 }
 
-async function flock({ fd }: FileHandle): Promise<{ code: number | null; output: string }> {
-  const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+/** @param waitSeconds for another process to release it; 0: not at all */
+async function flock({ fd }: FileHandle, waitSeconds = 0): Promise<{ code: number | null; output: string }> {
+  const how = waitSeconds === 0 ? ['-n'] : ['-w', String(waitSeconds)];
+  const child = spawn('flock', [...how, '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
   let output = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const [code, signal] = (await withDeadline({ what: 'flock', limitMs: LOCK_LIMIT_MS }, (signal) =>
+  const [code, signal] = (await withDeadline({ what: 'flock', limitMs: LOCK_LIMIT_MS + waitSeconds * 1000 }, (signal) =>
     once(child, 'close', { signal }),
   ).catch((error: unknown) => {
     if (!(error instanceof DeadlineError)) throw error;

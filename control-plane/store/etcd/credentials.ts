@@ -20,6 +20,15 @@ export interface Access {
 /** An IP address must not be sent as the server's name (RFC 6066, section 3), and grpc-js has no way to send none. */
 const NAME_FOR_ADDRESSES = 'etcd';
 
+export interface CredentialTexts {
+  /** PEM; null for none. */
+  readonly ca: Buffer | null;
+  readonly cert: Buffer | null;
+  readonly key: Buffer | null;
+  /** Where they come from, for messages. */
+  readonly origin: string;
+}
+
 /**
  * Returns how a member is accessed by its URL. Throws StoreUnavailableError when the files cannot be used, the error of the file
  * system when one cannot be read.
@@ -31,6 +40,11 @@ export async function readCredentials({
 }: CredentialFiles): Promise<(url: string) => Access> {
   const read = async (file: string): Promise<Buffer | null> => (file ? readFile(file) : null);
   const [ca, key, cert] = await Promise.all([read(caFile), read(keyFile), read(certFile)]);
+  return credentialsOf({ ca, key, cert, origin: [caFile, certFile, keyFile].filter(Boolean).join(', ') });
+}
+
+/** The same of what has been read. What is returned throws StoreUnavailableError when it cannot be used. */
+export function credentialsOf({ ca, cert, key, origin }: CredentialTexts): (url: string) => Access {
   return (url) => {
     const { protocol, hostname } = new URL(url);
     if (protocol === 'http:') return { credentials: credentials.createInsecure(), options: {} };
@@ -40,8 +54,7 @@ export async function readCredentials({
       const options = isIP(host) ? { 'grpc.ssl_target_name_override': NAME_FOR_ADDRESSES } : {};
       return { credentials: credentials.createSsl(ca, key, cert, verify), options };
     } catch (error) {
-      const files = [caFile, certFile, keyFile].filter(Boolean).join(', ');
-      throw new StoreUnavailableError(`etcd's credentials in ${files} cannot be used: ${(error as Error).message}`);
+      throw new StoreUnavailableError(`etcd's credentials in ${origin} cannot be used: ${(error as Error).message}`);
     }
   };
 }

@@ -1,6 +1,7 @@
 /** One member of etcd: its connection, made on demand and again after failures, and calls over it. */
 import { Client, Metadata, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
+import { unaryCall } from '../../../client/unary-call.ts';
 import type { Access } from './credentials.ts';
 import type { Method, WatchRequest, WatchResponse } from './messages.ts';
 import { connectionReason, failureKind, type FailureKind } from './rpc-failure.ts';
@@ -31,10 +32,22 @@ export class EndpointError extends Error {
 }
 
 /** Members that have lost their leader fail the call, instead of waiting for one. */
-function requireLeader(): Metadata {
+const requireLeader = (): Metadata => metadataOf({});
+
+function metadataOf({ needsLeader = true, traceparent }: Pick<EndpointCall, 'needsLeader' | 'traceparent'>): Metadata {
   const metadata = new Metadata();
-  metadata.set('hasleader', 'true');
+  if (needsLeader) metadata.set('hasleader', 'true');
+  if (traceparent !== undefined) metadata.set('traceparent', traceparent);
   return metadata;
+}
+
+export interface EndpointCall {
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+  /** Whether a member that knows of no leader fails it; default: it does. */
+  readonly needsLeader?: boolean | undefined;
+  /** Of the request that it is made for, where that is traced. */
+  readonly traceparent?: string | undefined;
 }
 
 export class Endpoint {
@@ -63,10 +76,13 @@ export class Endpoint {
   }
 
   /** `T` is what the descriptor says of the response. Throws EndpointError, or the signal's reason. */
-  async call<T>(method: Method, request: object, limitMs: number, signal: AbortSignal): Promise<T> {
+  async call<T>(method: Method, request: object, { limitMs, signal, ...asked }: EndpointCall): Promise<T> {
+    const metadata = metadataOf(asked);
     try {
       const limit = { what: `etcd at ${this.url}`, limitMs, signal };
-      return (await withDeadline(limit, (within) => this.#unary(method, request, limitMs, within))) as T;
+      return (await withDeadline(limit, (within) =>
+        unaryCall(this.#client, method, request, { metadata, limitMs, signal: within }),
+      )) as T;
     } catch (error) {
       if (signal.aborted) throw error;
       if (error instanceof DeadlineError)
@@ -75,20 +91,27 @@ export class Endpoint {
     }
   }
 
-  #unary(method: Method, request: object, limitMs: number, signal: AbortSignal): Promise<object | undefined> {
-    return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest<object, object>(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        requireLeader(),
-        // Travels with the call. The caller's own limit comes first, and says which it was.
-        { deadline: Date.now() + limitMs + 1000 },
-        (error, response) => (error ? reject(error) : resolve(response)),
-      );
-      signal.addEventListener('abort', () => call.cancel(), { once: true });
-    });
+  /** The responses of a call that has many. Throws EndpointError. */
+  async *responses<T>(method: Method, request: object, signal: AbortSignal): AsyncGenerator<T> {
+    signal.throwIfAborted();
+    const stream = this.#client.makeServerStreamRequest<object, object>(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      requireLeader(),
+    );
+    const cancel = (): void => stream.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const response of stream) yield response as T;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.failure(error as ServiceError);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      stream.cancel();
+    }
   }
 
   /** Opens a stream of watches. It ends with an `error` event, also when `abandon` is called. */

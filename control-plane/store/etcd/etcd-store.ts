@@ -99,6 +99,11 @@ export class EtcdStore implements Store {
     }
   }
 
+  /** For whoever keeps them up to date. */
+  get members(): Members {
+    return this.#members;
+  }
+
   latestRevision({ signal }: CallOptions = {}): Promise<number> {
     if (signal) return this.#readRevision(signal);
     if (!this.#reading) return this.#startReading();
@@ -154,12 +159,12 @@ export class EtcdStore implements Store {
     }
   }
 
-  async #put(key: string, value: Buffer, { revision, signal, ttlMs }: WriteOptions): Promise<number> {
+  async #put(key: string, value: Buffer, { revision, ttlMs, ...call }: WriteOptions): Promise<number> {
     const name = Buffer.from(key);
     const write = async (): Promise<number> => {
       const lease = ttlMs === undefined ? undefined : await this.#leases.of(ttlMs);
       const put = { requestPut: { key: name, value, ...(lease !== undefined && { lease }) } };
-      return this.#write(key, revision === undefined ? [] : [isAt(name, revision)], put, signal);
+      return this.#write(key, revision === undefined ? [] : [isAt(name, revision)], put, call);
     };
     try {
       return await write();
@@ -170,22 +175,24 @@ export class EtcdStore implements Store {
     }
   }
 
-  delete(key: string, { revision, signal }: WriteOptions = {}): Promise<number> {
+  delete(key: string, { revision, ...call }: WriteOptions = {}): Promise<number> {
     const name = Buffer.from(key);
     const isThere: Compare = { result: 'GREATER', target: 'VERSION', key: name, version: 0 };
     const compare = revision ? isAt(name, revision) : isThere;
-    return this.#write(key, [compare], { requestDeleteRange: { key: name } }, signal);
+    return this.#write(key, [compare], { requestDeleteRange: { key: name } }, call);
   }
 
   async #write(
     key: string,
     compare: readonly Compare[],
     operation: RequestOp,
-    signal: AbortSignal | undefined,
+    { signal, traceparent }: CallOptions,
   ): Promise<number> {
     const read: RequestOp = { requestRange: { key: Buffer.from(key) } };
     const request: TxnRequest = { compare, success: [operation], failure: [read] };
-    const { header, succeeded, responses } = await this.#call<TxnResponse>(METHODS.txn, request, WRITE, signal);
+    const { header, succeeded, responses } = await this.#call<TxnResponse>(
+      ...([METHODS.txn, request, WRITE, signal, traceparent] as const),
+    );
     const revision = Number(header.revision);
     if (succeeded) return revision;
     const current = responses[0]?.responseRange?.kvs[0];
@@ -266,12 +273,15 @@ export class EtcdStore implements Store {
     request: object,
     { repeatable, revision }: CallKind,
     signal: AbortSignal | undefined,
+    traceparent?: string,
   ): Promise<T> {
     this.#mustBeOpen();
     signal?.throwIfAborted();
     const until = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
     try {
-      return await this.#members.call<T>(method, request, { limitMs: this.#limitMs, signal: until, repeatable });
+      return await this.#members.call<T>(method, request, {
+        ...{ limitMs: this.#limitMs, signal: until, repeatable, traceparent },
+      });
     } catch (error) {
       signal?.throwIfAborted();
       if (this.#closing.signal.aborted) throw new StoreUnavailableError('the store is closed');

@@ -28,10 +28,16 @@ export interface MemberCall {
   readonly signal: AbortSignal;
   /** Whether it may be executed twice: true of reads. */
   readonly repeatable: boolean;
+  /** Of the request that it is made for, where that is traced. */
+  readonly traceparent?: string | undefined;
+  /** Whether the response says which revision it is of. Those about members do not. */
+  readonly hasRevision?: boolean;
+  /** Whether a member that knows of no leader fails it; default: it does. */
+  readonly needsLeader?: boolean;
 }
 
 export class Members {
-  readonly #endpoints: readonly Endpoint[];
+  #endpoints: readonly Endpoint[];
   #current = 0;
   /** Of the first response. */
   #clusterId: string | undefined;
@@ -52,10 +58,10 @@ export class Members {
   }
 
   /** Throws EndpointError, StoreUnavailableError when this is not the cluster that it was, or the signal's reason. */
-  async call<T extends { readonly header: ResponseHeader }>(
+  async call<T extends { readonly header: ResponseHeader | null }>(
     method: Method,
     request: object,
-    { limitMs, signal, repeatable }: MemberCall,
+    { limitMs, signal, repeatable, traceparent, needsLeader, hasRevision = true }: MemberCall,
   ): Promise<T> {
     const startedAt = performance.now();
     for (let failures = 0; ;) {
@@ -63,10 +69,12 @@ export class Members {
       const endpoint = this.#inUse;
       const leftMs = limitMs - (performance.now() - startedAt);
       const attemptMs = repeatable && this.#endpoints.length > 1 ? Math.min(leftMs, limitMs * PATIENCE) : leftMs;
-      const known = this.#revision;
+      const known = hasRevision ? this.#revision : 0;
       try {
-        const response = await endpoint.call<T>(method, request, attemptMs, signal);
-        this.#check(endpoint, response.header, known);
+        const call = { limitMs: attemptMs, signal, traceparent, needsLeader };
+        const response = await endpoint.call<T>(method, request, call);
+        // etcd 3.4 answers without one when it is asked for alarms.
+        if (response.header) this.#check(endpoint, response.header, known);
         return response;
       } catch (error) {
         if (!(error instanceof EndpointError)) throw error;
@@ -96,6 +104,22 @@ export class Members {
     };
   }
 
+  /** The members are others now, at least one. Those that stay go on as they are; what goes to one that does not fails as lost. */
+  replace(endpoints: readonly Endpoint[]): void {
+    const former = this.#endpoints;
+    const { url } = this.#inUse;
+    this.#endpoints = endpoints;
+    this.#current = Math.max(
+      0,
+      endpoints.findIndex((endpoint) => endpoint.url === url),
+    );
+    for (const endpoint of former) if (!endpoints.includes(endpoint)) endpoint.close();
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#endpoints;
+  }
+
   /** A member that does not respond, or whose streams fail, is not the one to ask next. */
   leave(endpoint: Endpoint): void {
     this.#leave(endpoint, false);
@@ -112,7 +136,7 @@ export class Members {
     return Promise.all(
       this.#endpoints.map(async (endpoint) => {
         try {
-          const found = await endpoint.call<StatusResponse>(METHODS.status, {}, limitMs, signal);
+          const found = await endpoint.call<StatusResponse>(METHODS.status, {}, { limitMs, signal });
           this.#check(endpoint, found.header, 0);
           return found;
         } catch (error) {

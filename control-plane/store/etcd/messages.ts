@@ -90,9 +90,47 @@ export interface LeaseGrantResponse {
 }
 
 export interface StatusResponse {
-  readonly header: ResponseHeader;
+  readonly header: ResponseHeader & { readonly memberId: string };
   /** Of the member, as 3.4.23. */
   readonly version: string;
+  /** Bytes of its database, and what of them is in use. */
+  readonly dbSize: string;
+  readonly dbSizeInUse: string;
+  /** The ID of the member that leads; 0: none. */
+  readonly leader: string;
+  readonly raftIndex: string;
+  readonly errors: readonly string[];
+  readonly isLearner: boolean;
+}
+
+/** A member of the cluster, as its members know it. */
+export interface Member {
+  readonly ID: string;
+  /** '' until it has been started. */
+  readonly name: string;
+  readonly peerURLs: readonly string[];
+  readonly clientURLs: readonly string[];
+  readonly isLearner: boolean;
+}
+
+export interface MembersResponse {
+  readonly header: ResponseHeader;
+  readonly members: readonly Member[];
+}
+
+export interface Alarm {
+  readonly memberID: string;
+  readonly alarm: 'NONE' | 'NOSPACE' | 'CORRUPT';
+}
+
+export interface AlarmResponse {
+  readonly header: ResponseHeader | null;
+  readonly alarms: readonly Alarm[];
+}
+
+export interface SnapshotResponse {
+  readonly remainingBytes: string;
+  readonly blob: Buffer;
 }
 
 export type Method = MethodDefinition<object, object>;
@@ -113,4 +151,12 @@ export const METHODS = {
   watch: methodOf('Watch', 'Watch'),
   grantLease: methodOf('Lease', 'LeaseGrant'),
   status: methodOf('Maintenance', 'Status'),
+  listMembers: methodOf('Cluster', 'MemberList'),
+  addMember: methodOf('Cluster', 'MemberAdd'),
+  removeMember: methodOf('Cluster', 'MemberRemove'),
+  promoteMember: methodOf('Cluster', 'MemberPromote'),
+  moveLeader: methodOf('Maintenance', 'MoveLeader'),
+  alarm: methodOf('Maintenance', 'Alarm'),
+  defragment: methodOf('Maintenance', 'Defragment'),
+  snapshot: methodOf('Maintenance', 'Snapshot'),
 } as const;

@@ -11,7 +11,8 @@ import { status } from '@grpc/grpc-js';
 export type FailureKind = 'unsent' | 'lost' | 'busy' | 'compacted' | 'refused';
 
 /** What grpc-js says when it had no connection, and etcd before it proposes a request to the cluster. */
-const UNSENT = /^(No connection established|Name resolution failed|etcdserver: (no leader|not leader|not capable))/;
+const UNSENT =
+  /^(No connection established|Name resolution failed|etcdserver: (no leader|not leader|not capable|rpc not supported for learner))/;
 
 export function failureKind(code: status, details: string): FailureKind {
   switch (code) {

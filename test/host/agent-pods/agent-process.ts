@@ -6,7 +6,13 @@ import { createDevices } from '../../../agent/devices/main.ts';
 import { EvictionManager } from '../../../agent/eviction/eviction-manager.ts';
 import { Meter } from '../../../agent/eviction/meter.ts';
 import { readTextIfThere } from '../../../agent/host/files.ts';
+import { readHugePages } from '../../../agent/host/meters.ts';
+import { readSwap } from '../../../agent/host/swap.ts';
+import { readTopology } from '../../../agent/host/cpu-topology.ts';
+import { placementSettings } from '../../../agent/topology/placement-settings.ts';
+import { PodPlacement } from '../../../agent/topology/pod-placement.ts';
 import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
+import { ImageMounts } from '../../../agent/images/image-mounts.ts';
 import { ImageService } from '../../../agent/images/image-service.ts';
 import { parseThresholds, type Levels } from '../../../agent/node/pressure.ts';
 import { NO_PROTECTION } from '../../../agent/network/policy/network-policies.ts';
@@ -28,6 +34,8 @@ export interface AgentSettings {
   readonly socket: string;
   readonly cgroupRoot: string;
   readonly directory: string;
+  /** Containers may have CPUs for themselves, all but the first. */
+  readonly staticCpus?: boolean;
 }
 
 const NODE = 'node-1';
@@ -60,6 +68,7 @@ const { objects, volumes } = await createVolumes({
   attachments: new Attachments({ client, nodeName: NODE }),
   allocatable,
   onStale: (uid) => workers.refreshVolumes(uid),
+  images: new ImageMounts(cri),
   logger,
   helper: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
 });
@@ -68,6 +77,24 @@ const devices = await createDevices({
   kubeletDir: path.join(settings.directory, 'kubelet'),
   onPodChange: (uid) => workers.get(uid)?.wake(),
   onAmounts: () => undefined,
+});
+const topology = await readTopology();
+const placement = await PodPlacement.open({
+  settings: placementSettings(
+    {
+      ...{ cpuManagerPolicy: settings.staticCpus ? 'static' : 'none', cpuManagerPolicyOptions: [], reserved: [] },
+      ...{
+        reservedCpus: settings.staticCpus ? '0' : '',
+        topologyManagerPolicy: 'none',
+        topologyManagerPolicyOptions: [],
+        topologyManagerScope: 'container',
+      },
+    },
+    topology,
+  ),
+  ...{ dataDir: settings.directory, cri, logger },
+  running: () => workers.running(),
+  isActive: (uid) => manager.isActive(uid),
 });
 const serviceInformer = new Informer({ client, resource: services, logger, select: dnsFacts });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
@@ -78,6 +105,7 @@ const manager = createPodManager(
     images: new ImageService({ cri }),
     volumes,
     devices: devices.ofPods,
+    placement,
     policies: NO_PROTECTION,
     objects,
     client,
@@ -92,10 +120,16 @@ const manager = createPodManager(
       memoryCapacityBytes: MEMORY_BYTES,
       lowestOomScoreAdj: await lowestOomScoreAdj(),
       cgroupVersion: cgroups.tree.version,
+      pageSizes: [...(await readHugePages()).keys()].map((kib) => kib * 1024),
+      swap: {
+        ...(await readSwap(cgroups.tree)),
+        ...{ behavior: 'LimitedSwap', cgroupVersion: cgroups.tree.version, memoryCapacityBytes: MEMORY_BYTES },
+      },
     },
     allocatable,
     pressures: () => [],
     features: () => ({ supplementalGroupsPolicy: false }),
+    isShuttingDown: () => false,
     staticPodDirectory: path.join(settings.directory, 'manifests'),
     logDirectory: path.join(settings.directory, 'logs'),
     logLinkDirectory: path.join(settings.directory, 'log-links'),
@@ -121,7 +155,7 @@ const evictions = new EvictionManager({
 const look = setInterval(() => void levels().then((seen) => evictions.relieve(seen, signal)), 200);
 signal.addEventListener('abort', () => clearInterval(look), { once: true });
 
-await Promise.all([manager.run(), serviceInformer.run(signal), evictions.run(signal)]);
+await Promise.all([placement.run(signal), manager.run(), serviceInformer.run(signal), evictions.run(signal)]);
 objects[Symbol.dispose]();
 volumes[Symbol.dispose]();
 devices[Symbol.dispose]();

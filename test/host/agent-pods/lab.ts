@@ -40,14 +40,16 @@ export class Lab implements AsyncDisposable {
   readonly address: LabAddress;
   #agent: ChildProcess | undefined;
   #words = '';
+  readonly #more: Partial<AgentSettings>;
 
-  constructor(api: MemoryApi, address: LabAddress) {
+  constructor(api: MemoryApi, address: LabAddress, more: Partial<AgentSettings> = {}) {
     this.api = api;
     this.address = address;
+    this.#more = more;
   }
 
-  static async start(address: LabAddress): Promise<Lab> {
-    const lab = new Lab(await MemoryApi.start(), address);
+  static async start(address: LabAddress, more: Partial<AgentSettings> = {}): Promise<Lab> {
+    const lab = new Lab(await MemoryApi.start(), address, more);
     lab.startAgent();
     return lab;
   }
@@ -62,7 +64,7 @@ export class Lab implements AsyncDisposable {
   }
 
   startAgent(): void {
-    const settings: AgentSettings = { api: this.api.url, ...this.address };
+    const settings: AgentSettings = { api: this.api.url, ...this.address, ...this.#more };
     const child = spawn(
       process.execPath,
       [path.join(import.meta.dirname, 'agent-process.ts'), JSON.stringify(settings)],

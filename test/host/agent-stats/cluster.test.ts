@@ -1,12 +1,18 @@
 /** What monitoring reads from a node through the api-server, of pods that really run. */
 import t from 'tap';
 import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
+import { DASHBOARDS, missingOf, repeatedIn, UPSTREAM_NAMES } from './dashboards.ts';
+import { findPrometheus, Prometheus, promtoolProblems, ScrapingAccount } from './prometheus.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/wait.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
-t.setTimeout(3 * 60_000);
-const cluster = await Cluster.start({ name: 'agent-stats' });
+t.setTimeout(6 * 60_000);
+const cluster = await Cluster.start({
+  name: 'agent-stats',
+  server: { 'scheduler-port': '10259', 'controllers-port': '10257', 'roles-address': '' },
+  agent: { 'proxy-metrics-address': '0.0.0.0' },
+});
 cluster.endWith(t);
 
 const MIB = 2 ** 20;
@@ -207,6 +213,71 @@ t.test('the ports of kube-proxy are served on the host', async (t) => {
   t.equal(sample(text, 'kubeproxy_proxy_healthz_total', { code: '200' }), 1);
   t.ok((sample(text, 'process_resident_memory_bytes') ?? 0) > 10 * MIB);
   t.match(await onHost('http://127.0.0.1:10249/proxyMode'), /^(nftables|iptables) 200$/);
+});
+
+t.test('the metrics of stock dashboards and alerts are there, for an account that may read metrics', async (t) => {
+  const account = await ScrapingAccount.create(cluster);
+  // A request that writes.
+  await cluster.kubectl('create', 'configmap', 'written');
+  const endpoints: Readonly<Record<keyof typeof DASHBOARDS, string>> = {
+    apiserver: 'https://10.77.0.1:6443/metrics',
+    kubelet: 'https://10.77.0.1:10250/metrics',
+    cadvisor: 'https://10.77.0.1:10250/metrics/cadvisor',
+    resource: 'https://10.77.0.1:10250/metrics/resource',
+    scheduler: 'https://10.77.0.1:10259/metrics',
+    controllers: 'https://10.77.0.1:10257/metrics',
+    proxy: 'http://127.0.0.1:10249/metrics',
+  };
+  for (const [name, url] of Object.entries(endpoints) as [keyof typeof DASHBOARDS, string][]) {
+    const text = await account.read(url);
+    t.same(missingOf(text, DASHBOARDS[name]), [], name);
+    t.same(repeatedIn(text), [], `${name} has each series once`);
+  }
+  for (const port of [6443, 10250, 10257, 10259])
+    t.match(await account.read(`https://10.77.0.1:${port}/metrics/slis`), /^kubernetes_healthcheck\{.*\} 1$/m);
+});
+
+const stock = await findPrometheus();
+
+t.test("Debian's Prometheus scrapes all of it", { skip: stock.missing }, async (t) => {
+  const { folder } = stock;
+  const account = await ScrapingAccount.create(cluster);
+  const prometheus = await Prometheus.start(cluster, folder, account);
+  t.teardown(() => prometheus.end());
+  const pools = [
+    ...['apiserver', 'kubelet', 'kubelet/metrics/cadvisor', 'kubelet/metrics/resource', 'kubelet/metrics/probes'],
+    ...['kubelet/metrics/slis', 'kube-proxy', 'kube-scheduler', 'kube-controller-manager'],
+    'kube-controller-manager/metrics/slis',
+  ];
+  const targets = await eventually(
+    'all targets to be up',
+    async () => {
+      const all = await prometheus.targets();
+      const up = new Set(all.filter(({ health }) => health === 'up').map(({ scrapePool }) => scrapePool));
+      if (pools.every((pool) => up.has(pool)) && all.every(({ health }) => health === 'up')) return all;
+      throw new Error(JSON.stringify(all.filter(({ health }) => health !== 'up')));
+    },
+    90,
+  );
+  t.equal(targets.length, pools.length, 'one of each');
+  // Two scrapes: what has the same series twice, or goes back in time, is told in the log.
+  await eventually('a rate', () => prometheus.count('rate(apiserver_request_sli_duration_seconds_count[1m])'), 60);
+  // As dashboards ask.
+  for (const query of [
+    'sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{job="kubelet", metrics_path="/metrics/cadvisor", image!=""}[1m]))',
+    'container_memory_working_set_bytes{job="kubelet", metrics_path="/metrics/cadvisor", container!="", image!=""}',
+    'sum by (namespace) (rate(container_network_receive_bytes_total{job="kubelet", metrics_path="/metrics/cadvisor", namespace!=""}[1m]))',
+    'histogram_quantile(0.99, sum by (le, verb) (rate(apiserver_request_sli_duration_seconds_bucket{job="apiserver", verb=~"LIST|GET|POST|PUT|PATCH|DELETE", subresource!~"proxy|attach|log|exec|portforward"}[1m])))',
+    'kubelet_running_pods{job="kubelet", metrics_path="/metrics"} * on (instance) group_left (node) kubelet_node_name{job="kubelet", metrics_path="/metrics"}',
+    'up{job="kube-scheduler"} == 1',
+  ])
+    await eventually(query, () => prometheus.count(query), 60);
+  t.same(await prometheus.warnings(), []);
+  const problems: string[] = [];
+  for (const url of new Set(targets.map(({ scrapeUrl }) => scrapeUrl)))
+    problems.push(...(await promtoolProblems(folder, await account.read(url))));
+  const ours = [...new Set(problems)].filter((line) => !UPSTREAM_NAMES.has(line.split(' ')[0] ?? ''));
+  t.same(ours, [], 'promtool finds no fault with names that are not of upstream');
 });
 
 t.test('probe results are counted until their pod is deleted', async (t) => {

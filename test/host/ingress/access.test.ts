@@ -50,6 +50,20 @@ t.test('limit-rps on an Exact path: quick repeats get 503, others do not', async
   t.ok((await statuses(20)).every((status) => status === 200));
 });
 
+t.test('limit-rpm: a burst of so many minutes, then 503; another client is not concerned', async (t) => {
+  await serving({ 'limit-rpm': '4', 'limit-burst-multiplier': '2' });
+  const quick = await statuses(12);
+  t.strictSame(
+    quick.slice(0, 8),
+    Array.from({ length: 8 }, () => 200),
+  );
+  t.strictSame(
+    quick.slice(8),
+    Array.from({ length: 4 }, () => 503),
+  );
+  t.strictSame(await statuses(1, { from: OTHER_CLIENT }), [200]);
+});
+
 t.test('networks', async (t) => {
   await serving({ 'whitelist-source-range': '10.99.0.1, 2001:db8::/32' });
   t.strictSame(await statuses(1), [200]);
@@ -87,7 +101,7 @@ t.test('names and passwords; what cannot be checked stays closed', async (t) => 
     await serving(annotations),
     await serving({ 'auth-type': 'digest', 'auth-secret': 'users' }),
     await serving({ 'auth-type': 'basic' }),
-    await serving({ 'auth-url': 'https://auth.example' }),
+    await serving({ 'auth-url': 'ftp://auth.example' }),
     await serving({ 'whitelist-source-range': 'everybody' }),
     await serving({ 'configuration-snippet': 'deny all;' }),
   ]) {

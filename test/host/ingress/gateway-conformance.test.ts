@@ -497,6 +497,19 @@ const CASES: Readonly<Record<string, () => Case>> = {
       ['/host-and-status', { status: 301, headers: { location: 'http://example.org/host-and-status' } }],
     ],
   }),
+  // With HTTPRoute307Redirect and HTTPRoute308Redirect.
+  HTTPRoute303Redirect: () => ({
+    world: oneRoute(
+      ...[303, 307, 308].map((statusCode) => ({
+        matches: [prefix(`/${statusCode}`)],
+        ...redirect({ hostname: 'example.org', statusCode }),
+      })),
+    ),
+    rows: [303, 307, 308].map((status): Row => [
+      `/${status}/a?b=c`,
+      { status, headers: { location: `http://example.org/${status}/a?b=c` } },
+    ]),
+  }),
   HTTPRouteRedirectPath: () => ({
     world: oneRoute(
       {

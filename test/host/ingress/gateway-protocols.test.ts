@@ -1,9 +1,11 @@
 /** Gateways with TLS, gRPC, HTTP/2 without TLS and timeouts, as the real proxy does them. */
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import tls from 'node:tls';
 import t from 'tap';
+import { run } from '../../../agent/host/run.ts';
 import {
   http as listener,
   GatewayWorld,
@@ -13,16 +15,17 @@ import {
   selfSignedSecret,
   to,
 } from '../../support/gateway-world.ts';
+import { pathTo, rule } from '../../support/ingress-world.ts';
 import { enterNamespace } from '../network/pod-namespaces.ts';
 import { ask, HTTP_PORT, HTTPS_PORT, makeAddresses, NODE, RunningProxy, seen, startBackend } from './running-proxy.ts';
 
 enterNamespace();
 t.setTimeout(60_000);
 
-const [PLAIN, H2C, SLOW] = ['10.99.0.2', '10.99.0.3', '10.99.0.4'] as const;
+const [PLAIN, H2C, SLOW, COPIES] = ['10.99.0.2', '10.99.0.3', '10.99.0.4', '10.99.0.5'] as const;
 const PORT = 8_080;
 const TLS_PORT = 9_443;
-await makeAddresses(4);
+await makeAddresses(5);
 await startBackend(t, PLAIN);
 
 const grpc = http2.createServer();
@@ -44,7 +47,21 @@ const slow = http.createServer((request, response) => {
 });
 slow.listen(PORT, SLOW);
 await once(slow, 'listening');
+/** Copies of requests that have come, which are never answered. */
+const copies: string[] = [];
+const copied = http.createServer((request) => {
+  let body = '';
+  request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+  request.once('end', () => {
+    copies.push(`${request.method} ${request.url} ${String(request.headers['x-added'])} ${body}`);
+    copied.emit('copy');
+  });
+});
+copied.listen(PORT, COPIES);
+await once(copied, 'listening');
 t.teardown(() => {
+  copied.closeAllConnections();
+  copied.close();
   grpc.close();
   slow.closeAllConnections();
   slow.close();
@@ -61,7 +78,7 @@ async function shown(servername: string, port = HTTPS_PORT): Promise<string> {
 
 function services(): GatewayWorld {
   const world = new GatewayWorld();
-  for (const [name, address] of Object.entries({ plain: PLAIN, grpc: H2C, slow: SLOW }))
+  for (const [name, address] of Object.entries({ plain: PLAIN, grpc: H2C, slow: SLOW, copies: COPIES }))
     world.addService(name, [address]);
   return world;
 }
@@ -158,6 +175,17 @@ t.test('GRPCRoute: methods and headers lead to backends by HTTP/2, with trailers
   t.match(await call('grpc.example', '/shop.Gone/Any'), { ':status': 200, 'grpc-status': '14' });
 });
 
+t.test('backend-protocol GRPC: calls through an Ingress, with trailers', async (t) => {
+  const world = services();
+  world.addIngress('calls', { rules: [rule('grpc.example', pathTo('grpc'))] }, { 'backend-protocol': 'GRPC' });
+  world.addIngress('wrong', { rules: [rule('wrong.example', pathTo('grpc'))] });
+  await proxy.applyGateways(world);
+  t.match(await call('grpc.example', '/shop.Cart/Add'), {
+    ...{ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0', 'x-path': '/shop.Cart/Add' },
+  });
+  t.match(await call('wrong.example', '/shop.Cart/Add'), { ':status': 502 });
+});
+
 t.test('HTTPRouteBackendProtocolH2C: an appProtocol of the Service says HTTP/2', async (t) => {
   const world = services();
   const service = world.services.get('default/grpc')!;
@@ -231,4 +259,81 @@ t.test('a Gateway beside Ingresses: exact hosts first, rules without host last',
     404,
     'the wildcard of an Ingress does not cover the host of a route',
   );
+});
+
+t.test(
+  'HTTPRouteRequestMirror, HTTPRouteRequestMultipleMirrors, HTTPRouteRequestPercentageMirror: copies are sent, and not waited for',
+  async (t) => {
+    const mirror = (name: string, more: object = {}) => ({
+      ...{ type: 'RequestMirror', requestMirror: { backendRef: to(name), ...more } },
+    });
+    const change = {
+      type: 'RequestHeaderModifier',
+      requestHeaderModifier: { set: [{ name: 'x-added', value: 'yes' }] },
+    };
+    const world = services();
+    world.addGateway('gw', [listener('http')]);
+    const ruleOf = (path: string, ...filters: object[]) => ({
+      ...{ matches: [prefix(path)], backendRefs: [to('plain')] },
+      filters: filters as { type: string }[],
+    });
+    world.addRoute('route', {
+      rules: [
+        ruleOf('/one', change, mirror('copies')),
+        ruleOf('/two', mirror('copies'), mirror('copies', { percent: 100 })),
+        ruleOf('/none', mirror('copies', { percent: 0 }), mirror('copies', { fraction: { numerator: 0 } })),
+        ruleOf('/gone', mirror('nobody')),
+      ],
+    });
+    const compiled = await proxy.applyGateways(world);
+    t.equal(compiled.refused.size, 0);
+    t.match(routeTold(compiled, 'HTTPRoute default/route'), [
+      'Accepted=True Accepted',
+      'ResolvedRefs=False BackendNotFound',
+    ]);
+    const post = { method: 'POST', body: 'order', headers: { 'content-length': 5 } };
+    for (const target of ['/none', '/gone', '/one/a?b=c', '/two'])
+      t.equal((await seen('a.example', target)).server, PLAIN, target);
+    t.equal((await seen('a.example', '/one/post', post)).method, 'POST');
+    while (copies.length < 4) await once(copied, 'copy', { signal: AbortSignal.timeout(20_000) });
+    t.strictSame(copies.toSorted(), [
+      'GET /one/a?b=c yes ',
+      'GET /two undefined ',
+      'GET /two undefined ',
+      'POST /one/post yes order',
+    ]);
+  },
+);
+
+t.test('of several certificates of a listener, each is shown for its own names', async (t) => {
+  const world = services();
+  const fingerprints = new Map<string, string>();
+  for (const name of ['first.example', 'second.example', 'other.example']) {
+    const { stdout } = await run('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-'],
+      ...['-days', '30', '-subj', '/CN=test', '-addext', `subjectAltName=DNS:${name}`],
+    ]);
+    const [key = '', certificate = ''] = stdout.split(/(?=-----BEGIN CERTIFICATE-----)/);
+    world.secrets.set(`default/${name}`, {
+      data: Object.fromEntries(
+        Object.entries({ 'tls.crt': certificate, 'tls.key': key }).map(([file, text]) => [
+          file,
+          Buffer.from(text).toString('base64'),
+        ]),
+      ),
+    });
+    fingerprints.set(name, new X509Certificate(certificate).fingerprint256);
+  }
+  const refs = { tls: { certificateRefs: [{ name: 'first.example' }, { name: 'second.example' }] } };
+  world.addGateway('gw', [
+    https('any', 'first.example', undefined, refs),
+    https('own', 'other.example', 'other.example'),
+  ]);
+  world.addRoute('route', { rules: [{ backendRefs: [to('plain')] }] });
+  t.equal((await proxy.applyGateways(world)).refused.size, 0);
+  for (const [name, as] of [
+    ...[...fingerprints.keys()].map((each) => [each, each] as const),
+    ['somebody.else', 'first.example'] as const,
+  ])
+    t.equal(await shown(name), fingerprints.get(as), name);
 });

@@ -68,10 +68,15 @@ t.test('the longest path counts, by elements, and an exact one before a prefix',
     ['/x%2f..%2ffoo/bar/y', TWO],
     ['/foo/%2e%2e/foo/bar', TWO],
     ['/foo%00', 400],
+    [`/foo/${'%3f'.repeat(2_500)}%2f..%2f..%2fany`, TWO],
+    // What cannot be decoded is not taken for `/`.
+    ...['/foo/%zz', '/foo/%', '/any/%2', '/foo%', `/foo/${'%3f'.repeat(3_300)}%2f..%2f..%2fany`].map(
+      (each) => [each, 400] as [string, number],
+    ),
     // No rule of the host, but one for any host.
     ['/any/thing', TWO],
   ];
-  for (const [target, wanted] of expected) t.strictSame([target, await server(target)], [target, wanted]);
+  for (const [target, wanted] of expected) t.equal(await server(target), wanted, target.slice(0, 100));
   t.equal(await server('/literally', 'c.example'), TWO);
   t.equal(await server('/lit/x', 'c.example'), ONE);
   t.equal((await seen('a.example', '/foo/%3Fx/%2e?y=%20')).url, '/foo/%3Fx/%2e?y=%20', 'sent on as it came');
@@ -96,6 +101,17 @@ t.test('/nginx(/|$)(.*) to /$2', async (t) => {
   t.equal(await to('/nginxx'), `${TWO} /nginxx`);
   t.equal(await to('/nginx/exact'), `${TWO} /nginx/exact`);
   t.equal(await to('/nginx/exact/'), `${ONE} /exact/`);
+});
+
+t.test('a regular expression matches paths of any length', async (t) => {
+  const world = services();
+  const patterns = ['/many/((a)b|cd){0,90}', '/lines/.*x'].map((each) => pathTo('one', each, 'ImplementationSpecific'));
+  world.addIngress('a', { rules: [rule('a.example', ...patterns)] }, { 'use-regex': 'true' });
+  world.addIngress('rest', { rules: [rule('a.example', pathTo('two', '/'))] });
+  const { model } = await proxy.apply(world);
+  t.strictSame(model.problems, []);
+  for (const target of [`/many/${'ab'.repeat(7_000)}`, `/many/${'cd'.repeat(90)}`, `/lines/${'%0a'.repeat(4_000)}x`])
+    t.equal((await seen('a.example', target)).server, ONE, target.slice(0, 20));
 });
 
 t.test('redirects', async (t) => {

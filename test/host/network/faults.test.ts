@@ -134,7 +134,7 @@ async function flaps(t: Test, api: MemoryApi, proxy: ProxyProcess): Promise<void
   t.ok(writes <= bound, `${writes} transactions, at most ${bound}; ${cpu.toFixed(2)} s of CPU time`);
   const [usual, meanwhile] = [median(calm), median(during)];
   t.ok(
-    meanwhile <= 3 * usual + 100,
+    meanwhile <= 3 * usual + 500,
     `another Service takes ${meanwhile.toFixed(0)} ms until it answers, ${usual.toFixed(0)} ms when all are calm`,
   );
 }

@@ -26,6 +26,7 @@ test('extension API servers can read the client CA with the reader role', async 
       localPathClass: false,
       clusterDns: false,
       ingress: false,
+      taintControlPlane: false,
     },
     logger: pino({ level: 'silent' }),
     signal: end.signal,

@@ -90,7 +90,7 @@ export async function startSecurity(
     await core.api.create(namespaces, { metadata: { name } });
   }
   await core.api.create(priorityClasses, { metadata: { name: 'system-node-critical' }, value: 2_000_001_000 });
-  await security.bootstrap('https://127.0.0.1:6443');
+  await security.bootstrap({ alive: [], own: 'https://127.0.0.1:6443' });
   return { directory, pki, core, security };
 }
 

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { BUNDLE_VERSION_ANNOTATION, GATEWAY_GROUP } from '../../../api/domain/gateway-api.ts';
 import { customResourceDefinitions } from '../../../api/kinds/apiextensions/custom-resource-definition.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { gatewayDefinitions } from '../../../control-plane/apiserver/bootstrap/gateway-api/definitions.ts';
 import { isOlder, offerGatewayApi } from '../../../control-plane/apiserver/bootstrap/gateway-api/install.ts';
@@ -15,6 +16,8 @@ const resource = (kind: string, plural: string, version = 'v1') => ({
 const routes = resource('HTTPRoute', 'httproutes');
 const grpcRoutes = resource('GRPCRoute', 'grpcroutes');
 const gateways = resource('Gateway', 'gateways');
+const tlsRoutes = resource('TLSRoute', 'tlsroutes');
+const policies = resource('BackendTLSPolicy', 'backendtlspolicies');
 const classes = resource('GatewayClass', 'gatewayclasses');
 
 const fixture = await startServer(t);
@@ -35,7 +38,7 @@ const create = (of: typeof routes, spec: object): Promise<KubeObject> =>
   } as KubeObject);
 const listener = (name: string, port: number, more: object = {}) => ({ name, port, protocol: 'HTTP', ...more });
 
-t.test('all five kinds are served, with what tools look for', async (t) => {
+t.test('all kinds are served, with what tools look for', async (t) => {
   t.equal(log.lines.length, 0);
   for (const { metadata, status } of api.list(customResourceDefinitions)) {
     t.match(metadata?.annotations, {
@@ -137,6 +140,37 @@ const REFUSED: readonly (readonly [what: string, typeof routes, object, RegExp])
     { gatewayClassName: 'k', listeners: [listener('a', 80), listener('b', 80)] },
     /have to differ/,
   ],
+  [
+    'TLS without a mode',
+    gateways,
+    { gatewayClassName: 'k', listeners: [listener('a', 443, { protocol: 'TLS' })] },
+    /tls mode/,
+  ],
+  [
+    'an origin of CORS beside *',
+    routes,
+    { rules: [{ filters: [{ type: 'CORS', cors: { allowOrigins: ['*', 'http://a.example'] } }] }] },
+    /stands alone/,
+  ],
+  [
+    'a TLSRoute for an address',
+    tlsRoutes,
+    { hostnames: ['192.0.2.1'], rules: [{ backendRefs: [{ name: 'web', port: 443 }] }] },
+    /no IP address/,
+  ],
+  [
+    'a policy with two kinds of CAs',
+    policies,
+    {
+      targetRefs: [{ group: '', kind: 'Service', name: 'web' }],
+      validation: {
+        hostname: 'a.example',
+        wellKnownCACertificates: 'System',
+        caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }],
+      },
+    },
+    /exclude each other/,
+  ],
   ['no listener', gateways, { gatewayClassName: 'k', listeners: [] }, /listeners/],
 ];
 
@@ -160,13 +194,35 @@ t.test('definitions are made once, and those of an older server become those of 
     metadata,
     spec: { ...present.spec, versions: [{ ...version!, additionalPrinterColumns: [] }] },
   });
-  await api.delete(customResourceDefinitions, '', `referencegrants.${GATEWAY_GROUP}`);
-  await eventually('the deletion', () => !api.has(customResourceDefinitions, '', `referencegrants.${GATEWAY_GROUP}`));
+  // A kind that the older release did not have, with the rights to it.
+  const newer = `tlsroutes.${GATEWAY_GROUP}`;
+  await api.delete(customResourceDefinitions, '', newer);
+  await eventually('the deletion', () => !api.has(customResourceDefinitions, '', newer));
+  const role = api.get(clusterRoles, '', 'kedge-gateway')!;
+  await api.update(clusterRoles, { ...role, rules: [] });
   await offer();
   const after = api.get(customResourceDefinitions, '', name);
   t.equal(after?.spec.versions[0]?.additionalPrinterColumns?.length, 2);
   t.equal(after?.metadata?.annotations?.['mine'], 'stays');
-  t.notOk(api.has(customResourceDefinitions, '', `referencegrants.${GATEWAY_GROUP}`));
+  t.ok(api.has(customResourceDefinitions, '', newer));
+  t.equal(api.get(clusterRoles, '', 'kedge-gateway')?.rules?.length, 3);
+  await api.delete(customResourceDefinitions, '', newer);
+  await eventually('the deletion', () => !api.has(customResourceDefinitions, '', newer));
+  await offer();
+  t.notOk(api.has(customResourceDefinitions, '', newer), 'what was deleted does not come back');
+});
+
+t.test('the experimental channel in their place stays, with fields that the standard one does not have', async (t) => {
+  const name = `httproutes.${GATEWAY_GROUP}`;
+  const present = api.get(customResourceDefinitions, '', name)!;
+  const annotations = {
+    ...present.metadata?.annotations,
+    [BUNDLE_VERSION_ANNOTATION]: 'v1.0.0',
+    'gateway.networking.k8s.io/channel': 'experimental',
+  };
+  await api.update(customResourceDefinitions, { ...present, metadata: { ...present.metadata, annotations } });
+  await offer();
+  t.equal(api.get(customResourceDefinitions, '', name)?.metadata?.annotations?.[BUNDLE_VERSION_ANNOTATION], 'v1.0.0');
 });
 
 t.test('those of somebody else stay as they are, and none are added', async (t) => {

@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createHmac, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { test } from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
@@ -325,7 +325,7 @@ test('the token file is parsed as upstream, and errors do not contain tokens', (
 test('a client certificate authenticates while it is valid, a server certificate never', async (t) => {
   const { pki } = await startSecurity(t);
   const clock = { now: Date.now() };
-  const authenticator = new ClientCertificateAuthenticator(() => clock.now);
+  const authenticator = new ClientCertificateAuthenticator({ now: () => clock.now });
   const issue = async (usage: string) => {
     const { certificate } = await issueCertificate(pki.ca, {
       ...{ commonName: 'alice', organizations: ['dev', 'a=b,O=system:masters\nO=system:masters'] },
@@ -341,4 +341,34 @@ test('a client certificate authenticates while it is valid, a server certificate
   t.same(await refusal(() => authenticator.authenticate(server)), { code: 401, message: 'Unauthorized' });
   clock.now += HOUR_MS + 1000;
   t.same(await refusal(() => authenticator.authenticate(credentials)), { code: 401, message: 'Unauthorized' });
+});
+
+test('tokens of the key before are valid until it is dropped, and both keys are published', async (t) => {
+  const fixture = await startSecurity(t);
+  await createAll(fixture.core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
+  const { token, issuer: before } = tokenParts(fixture);
+  const old = token('web', { expirationSeconds: 600 });
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const oldPublic = createPublicKey(fixture.pki.serviceAccountKey).export({ type: 'spki', format: 'pem' });
+  const objects = new LocalBoundObjects(
+    fixture.core.api,
+    new ServiceAccountIndex(fixture.core.api),
+    new PodGraph(fixture.core.api),
+  );
+  const verifiedBy = ({ publicKeys }: ServiceAccountTokenIssuer) =>
+    new ServiceAccountTokenAuthenticator({ issuer: ISSUER, publicKeys, objects });
+  const rotated = new ServiceAccountTokenIssuer(ISSUER, String(key), [String(oldPublic)]);
+  const fresh = rotated.issue({
+    subject: peekJws(old)?.['kubernetes.io'] as never,
+    ...{ audiences: [ISSUER], lifetimeSeconds: 600, now: Date.now() },
+  });
+  for (const text of [old, fresh])
+    t.equal(verifiedBy(rotated).authenticateToken(text, [ISSUER])?.user.name, 'system:serviceaccount:apps:web');
+  t.throws(() => verifiedBy(before).authenticateToken(fresh, [ISSUER]), { message: 'invalid signature' });
+  const dropped = new ServiceAccountTokenIssuer(ISSUER, String(key));
+  t.throws(() => verifiedBy(dropped).authenticateToken(old, [ISSUER]), { message: 'invalid signature' });
+  t.strictSame(
+    (rotated.keySet() as { keys: { kid: string }[] }).keys.map(({ kid }) => kid),
+    [...dropped.publicKeys.keys(), ...before.publicKeys.keys()],
+  );
 });

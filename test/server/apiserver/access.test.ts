@@ -178,7 +178,10 @@ t.test('graceful shutdown: not ready, watches end, requests in flight complete',
   t.equal((await server.call('GET', '/readyz')).status, 500, 'not ready before the cluster is bootstrapped');
   server.server.setReady();
   t.equal((await server.call('GET', '/readyz')).text, 'ok');
-  t.match((await server.call('GET', '/readyz?verbose')).text, /\[\+\]etcd ok[^]*readyz check passed/);
+  t.match(
+    (await server.call('GET', '/readyz?verbose')).text,
+    /\[\+\]etcd ok\n[^]*\[\+\]etcd-readiness ok\n[^]*readyz check passed/,
+  );
   const watch = server.watch('/api/v1/pods?watch=1');
   const ended = watch.next();
   const creating = server.call('POST', PODS, { body: pod('p') });

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { promisify } from 'node:util';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import type http from 'node:http';
 import https from 'node:https';
 import os from 'node:os';
@@ -272,6 +272,34 @@ test('a log is rotated before it is too large, and old ones go', async (t) => {
     .filter((name) => name !== 'audit-notes.log')
     .map((name) => readFile(path.join(directory, name), 'utf8'));
   t.equal((await Promise.all(texts)).join(''), `${written.slice(-3).join('\n')}\n`, 'the latest lines, each whole');
+});
+
+test('no event is lost when the file cannot be rotated, or somebody has moved it away', async (t) => {
+  const directory = await ownDirectory(t);
+  const file = path.join(directory, 'audit.log');
+  let now = Date.parse('2026-01-01T00:00:00Z');
+  // What a rename meets here: whoever tries is root, whom permissions do not stop.
+  const inTheWay = path.join(directory, 'audit-2026-01-01T00-00-00.000.log');
+  await mkdir(inTheWay);
+  const errors: string[] = [];
+  const logger = { ...quiet, error: (_: object, message: string) => errors.push(message) };
+  const log = await openLog({ path: file, maxBytes: 20, logger, now: () => now });
+  const written = async (text: string): Promise<void> => {
+    log.add(event(text));
+    await eventually(`${text} to be written`, async () =>
+      (await readFile(file, 'utf8').catch(() => '')).includes(text),
+    );
+  };
+  for (const text of ['"the first line"', '"the second line"', '"the third line"']) await written(text);
+  t.equal(await readFile(file, 'utf8'), '"the first line"\n"the second line"\n"the third line"\n');
+  t.strictSame(errors, ['audit log cannot be rotated, and grows']);
+  now += 3600_000;
+  await written('"the fourth line"');
+  t.equal(await readFile(file, 'utf8'), '"the fourth line"\n', 'it is tried again');
+  await rename(file, path.join(directory, 'elsewhere'));
+  await written('"the fifth line"');
+  await log[Symbol.asyncDispose]();
+  t.equal(log.lost, 0);
 });
 
 test('what is no file is not rotated', async (t) => {

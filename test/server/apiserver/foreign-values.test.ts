@@ -9,6 +9,7 @@ import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { kinds } from '../../../api/registry.ts';
 import { ResourceCache } from '../../../control-plane/apiserver/storage/cache/resource-cache.ts';
 import { NodePorts } from '../../../control-plane/apiserver/storage/allocation/node-ports.ts';
+import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { encodeObject } from '../../support/protobuf-encoder.ts';
 import { CONFIG_MAPS, configMap, TestServer } from './server.ts';
@@ -103,6 +104,43 @@ t.test('a server starts with such values, and says which object it is', async (t
   t.equal((await server.call('GET', '/api/v1/namespaces/other/configmaps/good')).status, 500, 'while it runs, too');
   await store.delete(`${PREFIX}other/good`);
   t.equal((await server.call('GET', '/api/v1/namespaces/other/configmaps/good')).status, 404);
+});
+
+t.test('what cannot be read is removed by whom may do so, and nothing else is that way', async (t) => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-foreign-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const store = await openEmbeddedStore({ path: directory, compaction: false });
+  await store.put(`${PREFIX}default/five`, Buffer.from('5'));
+  await store.put(`${PREFIX}default/good`, Buffer.from(written(configMaps, {}, { name: 'good' })));
+  const asked: string[] = [];
+  const authorizer: Authorizer = {
+    authorize: ({ name }, { verb }) => {
+      asked.push(`${name} ${verb}`);
+      return { allowed: name !== 'deleter' || verb !== 'unsafe-delete-ignore-read-errors', reason: '' };
+    },
+  };
+  await using server = await TestServer.start({ store, authorizer });
+  const option = 'ignoreStoreReadErrorWithClusterBreakingPotential';
+  const remove = (name: string, query = `?${option}=true`, more: object = {}) =>
+    server.call('DELETE', `${CONFIG_MAPS}/${name}${query}`, more);
+  t.equal((await remove('five', '')).status, 500, 'not without the option');
+  t.equal((await remove('five', undefined, { user: 'deleter' })).status, 403, 'nor without the right');
+  t.ok(asked.includes('deleter delete'), 'who has that of deleting');
+  t.match(await remove('good'), { status: 422, body: { message: /exclusively used to delete corrupt object/ } });
+  t.match(await remove('none'), { status: 404 });
+  t.match(await server.call('DELETE', `${CONFIG_MAPS}?${option}=true`), { status: 400 });
+  for (const other of ['dryRun=All', 'gracePeriodSeconds=0', 'propagationPolicy=Orphan'])
+    t.match(await remove('five', `?${option}=true&${other}`), {
+      status: 422,
+      body: { message: /cannot be set together/ },
+    });
+  t.match(await remove('five', '', { body: { kind: 'DeleteOptions', apiVersion: 'v1', [option]: true } }), {
+    status: 200,
+    body: { status: 'Success', details: { name: 'five', kind: 'configmaps' } },
+  });
+  t.equal(await store.get(`${PREFIX}default/five`), undefined);
+  t.match(await server.call('GET', CONFIG_MAPS), { status: 200, body: { items: [{ metadata: { name: 'good' } }] } });
+  t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('five') })).status, 201);
 });
 
 t.test('ports of a range that cannot be read are taken again', async (t) => {

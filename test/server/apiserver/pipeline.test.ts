@@ -322,7 +322,7 @@ t.test('plugins and steps of admission are timed', async (t) => {
   };
   const passing: AdmissionPlugin = { name: 'Passing', mutate: () => undefined, validate: async () => undefined };
   await admit(chain(passing, refusing), 'mutate', request);
-  await t.rejects(admit(chain(passing, refusing), 'validate', request), /no/);
+  await t.rejects(async () => admit(chain(passing, refusing), 'validate', request), /no/);
   const to = new Exposition();
   metrics.write(to);
   const text = to.toString();

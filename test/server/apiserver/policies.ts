@@ -36,8 +36,8 @@ function noting(plugin: AdmissionPlugin, annotations: Map<string, string>): Admi
   const noted = (request: AdmissionRequest): AdmissionRequest => ({
     ...request,
     origin: request.origin && {
-      info: request.origin.info,
-      gone: request.origin.gone,
+      ...{ info: request.origin.info, gone: request.origin.gone },
+      ...{ awaited: request.origin.awaited, span: request.origin.span },
       annotate: (key, value) => void annotations.set(key, value),
     },
   });

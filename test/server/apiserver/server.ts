@@ -72,6 +72,8 @@ export interface TestServerOptions {
   readonly limits?: InFlightLimits;
   readonly auditor?: ServeOptions['auditor'];
   readonly console?: ServeOptions['console'];
+  readonly tracer?: ServeOptions['tracer'];
+  readonly paths?: ServeOptions['paths'];
   readonly checks?: ServeOptions['checks'];
   /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
@@ -158,6 +160,8 @@ export class TestServer implements AsyncDisposable {
       ...(options.limits && { limits: options.limits }),
       ...(options.auditor && { auditor: options.auditor }),
       ...(options.console && { console: options.console }),
+      ...(options.paths && { paths: options.paths }),
+      tracer: options.tracer,
       ...(options.checks && { checks: options.checks }),
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { Exposition } from '../../../daemon/metrics/exposition.ts';
+import type { Logger } from '../../../client/logger.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { webhookConditions } from '../../../control-plane/apiserver/admission/policies/match-conditions.ts';
 import { AdmissionMetrics } from '../../../control-plane/apiserver/admission/metrics.ts';
@@ -11,6 +12,7 @@ import {
   WebhookClient,
   type ResolveService,
 } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
+import { Log } from '../../support/log.ts';
 import { readJson, sendJson, startHttpsServer, type HttpsServer } from './https-peer.ts';
 import { configMap, CONFIG_MAPS, pod, PODS, silent, TestServer } from './server.ts';
 
@@ -93,7 +95,7 @@ const noService: ResolveService = () => {
   throw new Error('service "x" not found');
 };
 
-async function started(t: Test, more: { resolve?: ResolveService; before?: AdmissionPlugin[] } = {}) {
+async function started(t: Test, more: { resolve?: ResolveService; before?: AdmissionPlugin[]; logger?: Logger } = {}) {
   const client = new WebhookClient(more.resolve ?? noService);
   const metrics = new AdmissionMetrics();
   const webhooks = await Webhooks.start();
@@ -108,7 +110,7 @@ async function started(t: Test, more: { resolve?: ResolveService; before?: Admis
         kinds: registry.kinds,
         client,
         metrics: metrics.webhooks,
-        logger: silent,
+        logger: more.logger ?? silent,
         matchConditions,
       };
       return [...(more.before ?? []), mutatingAdmissionWebhook(options), validatingAdmissionWebhook(options)];
@@ -277,6 +279,19 @@ t.test('failures are refused or ignored, as the policy says', async (t) => {
   const exposition = new Exposition();
   metrics.write(exposition);
   t.match(exposition.toString(), /webhook_fail_open_count\{name="slow.example.com",type="validating"\} 1/);
+});
+
+t.test('a webhook that is down is logged once, and once more when it answers again', async (t) => {
+  const logger = new Log();
+  const { webhooks, configure, create } = await started(t, { logger });
+  await configure('validating', 'a', webhooks.at('down', { failurePolicy: 'Ignore' }));
+  webhooks.on('down', (_request, response) => void response.writeHead(500).end('oops'));
+  for (const name of ['a', 'b', 'c']) t.equal((await create(name)).status, 201);
+  t.strictSame(logger.shown, ['warn: failed to call webhook']);
+  t.equal(logger.count('failed to call webhook'), 3, 'the others are there at level debug');
+  webhooks.on('down', () => ({ allowed: true }));
+  for (const name of ['d', 'e']) t.equal((await create(name)).status, 201);
+  t.strictSame(logger.shown, ['warn: failed to call webhook', 'info: webhook answers again']);
 });
 
 t.test('a status that is none is no answer, whatever the client reads', async (t) => {

@@ -1,16 +1,17 @@
 /** Saving, checking and restoring, on stores in this process. */
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { publicKeyHash } from '../../../api/domain/public-key-hash.ts';
+import { MAX_STORED_BYTES } from '../../../control-plane/apiserver/storage/encoding.ts';
 import { GROUPED_KEYS } from '../../../control-plane/apiserver/catalogue/key-layout.ts';
 import type { BackupSecret } from '../../../control-plane/backup/archive/envelope.ts';
 import { BackupSchedule } from '../../../control-plane/backup/backup-schedule.ts';
 import { parseSchedule } from '../../../api/kinds/batch/cron-schedule.ts';
-import type { Destination } from '../../../control-plane/backup/destinations/destination.ts';
+import { backupName, type Destination } from '../../../control-plane/backup/destinations/destination.ts';
 import { DirectoryDestination } from '../../../control-plane/backup/destinations/directory.ts';
 import { openDestination } from '../../../control-plane/backup/destinations/open-destination.ts';
 import { readBackup } from '../../../control-plane/backup/read-backup.ts';
@@ -18,10 +19,11 @@ import { replaceParts, stagingIn } from '../../../control-plane/backup/restore/r
 import { restoreBackup, type RestoreOptions } from '../../../control-plane/backup/restore/restore.ts';
 import { saveBackup } from '../../../control-plane/backup/save.ts';
 import { serverFiles } from '../../../control-plane/backup/server-files.ts';
-import { sourceOf, type RecordSource } from '../../../control-plane/backup/store-pages.ts';
+import { pagesOf, sourceOf, type RecordSource } from '../../../control-plane/backup/store-pages.ts';
 import { verifyBackup } from '../../../control-plane/backup/verify.ts';
 import { openPlainStore } from '../../../control-plane/open-store.ts';
 import { defaultServerConfig, type ServerConfig } from '../../../control-plane/config.ts';
+import { FILE_SETTINGS } from '../../../control-plane/file-settings.ts';
 import { openEmbeddedStore, type EmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { CompactedError } from '../../../control-plane/store/store.ts';
 import { Log } from '../../support/log.ts';
@@ -89,12 +91,15 @@ t.test('a backup is of one revision, while others write, and writers are not hel
   const one = await world(t, 3000);
   let isDone = false;
   let rounds = 0;
-  // The first key of the store is written before the last one, each time.
+  // The first key of the store is written before the last one, each time; a backup finds both, whenever it begins.
+  const write = async () => {
+    await one.store.put(keyOf('a'), object('a', String(rounds)));
+    await one.store.put(keyOf('z'), object('z', String(rounds)));
+    rounds++;
+  };
+  await write();
   const writing = (async () => {
-    for (; !isDone; rounds++) {
-      await one.store.put(keyOf('a'), object('a', String(rounds)));
-      await one.store.put(keyOf('z'), object('z', String(rounds)));
-    }
+    while (!isDone) await write();
   })();
   const file = await save(one);
   isDone = true;
@@ -114,6 +119,20 @@ t.test('a backup is of one revision, while others write, and writers are not hel
   t.ok(a === z || a === z + 1, `${a} and ${z} are of one moment`);
   t.equal(manifest.objects, 3002);
   t.strictSame(manifest.kinds, { configmaps: 3002 });
+});
+
+t.test('a page of the largest objects, after ever so many small ones, fits into memory', async (t) => {
+  let [asked, most] = [0, 0];
+  const source: RecordSource = {
+    ...{ home: 'embedded', root: '/registry/' },
+    page: async (position) => {
+      most = Math.max(most, position?.limit ?? 0);
+      const records = [{ key: keyOf(String(asked).padStart(5, '0')), revision: 1, value: object('x', 'x') }];
+      return { revision: 1, records, next: ++asked < 20 ? records[0]?.key : undefined };
+    },
+  };
+  await Array.fromAsync(pagesOf(source, SIGNAL));
+  t.ok(most >= 100 && most * MAX_STORED_BYTES <= 320 * 2 ** 20, `${most} objects`);
 });
 
 t.test('what is compacted under a backup is read again, and given up after a few times', async (t) => {
@@ -180,6 +199,34 @@ t.test('what is there is changed only with --force, and is kept', async (t) => {
   await before.close();
 });
 
+t.test('whoever can write where encrypted backups are kept cannot replace one by another cluster', async (t) => {
+  const one = await world(t);
+  const plain = await save(one);
+  const empty = { ...one.config, dataDir: path.join(one.folder, 'empty') };
+  await t.rejects(verifyBackup(plain, KEY), /is not encrypted, but a key or passphrase is given/);
+  await t.rejects(restore(plain, empty, { secret: KEY }), /is not encrypted/);
+  t.match(await verifyBackup(plain, undefined), { manifest: { objects: 10 } });
+});
+
+t.test(
+  'the contents of every file that a setting names are in it, and keys only of one that is encrypted',
+  async (t) => {
+    const { config, folder } = await world(t, 0);
+    const named = Object.fromEntries(FILE_SETTINGS.map((name) => [name, path.join(folder, `${name}.conf`)]));
+    await Promise.all(Object.entries(named).map(([name, file]) => writeFile(file, `of ${name}`)));
+    const settingsIn = async (isEncrypted: boolean): Promise<string[]> =>
+      (await serverFiles({ ...config, ...named }, undefined, isEncrypted)).files
+        .filter(({ name }) => name.startsWith('settings/'))
+        .map(({ content }) => content.toString());
+    const all = FILE_SETTINGS.map((name) => `of ${name}`);
+    t.strictSame(await settingsIn(true), all);
+    t.strictSame(
+      await settingsIn(false),
+      all.filter((text) => text !== 'of encryptionProviderConfig'),
+    );
+  },
+);
+
 t.test('a damaged backup changes nothing, whatever is there', async (t) => {
   const one = await world(t);
   const file = await save(one);
@@ -202,6 +249,8 @@ t.test(
   async (t) => {
     const one = await world(t);
     const file = await save(one);
+    await one.store.put(keyOf('later'), object('later', 'x'));
+    const latest = one.store.latestRevision();
     await one.store.close();
     const { dataDir } = one.config;
     for (const steps of [0, 1, 2, 3]) {
@@ -216,7 +265,8 @@ t.test(
       if (steps > 2) await rename(place('pki'), place('pki.before-20200101T000000Z'));
       await t.rejects(openPlainStore(copy, SIGNAL, quiet), /was broken off/, `after ${steps} steps`);
       await t.rejects(restore(file, copy), /has a cluster already/);
-      const { kept } = await restore(file, copy, { force: true });
+      const { kept, firstRevision } = await restore(file, copy, { force: true });
+      t.ok(firstRevision > latest + 999_999_999, 'revisions are above those of what has been put aside already');
       t.ok(
         kept.every((name) => name.endsWith('.before-20200101T000000Z')),
         'what was there at first is kept',
@@ -283,6 +333,31 @@ t.test('the schedule keeps the newest, removes none when it fails, and says so i
   t.match(restarted.metrics(), new RegExp(`^kedge_backup_last_success_timestamp_seconds ${(NOW + 3000) / 1000}$`, 'm'));
 });
 
+t.test(
+  'what is no file does not hide backups, and the one just saved stays, whatever the clock has said',
+  async (t) => {
+    const one = await world(t);
+    const destination = new DirectoryDestination(path.join(one.folder, 'backups'));
+    await mkdir(destination.where);
+    const { caHash } = await serverFiles(one.config, undefined, true);
+    const named = (at: string): string => backupName(caHash, Date.parse(at));
+    await mkdir(path.join(destination.where, named('2026-01-01T00:00:00Z')));
+    await symlink('/none', path.join(destination.where, named('2026-01-02T00:00:00Z')));
+    const future = ['2099-01-01T00:00:00Z', '2099-01-02T00:00:00Z'].map(named);
+    for (const name of future) await writeFile(path.join(destination.where, name), 'x');
+    await using backups = await new BackupSchedule({
+      ...{ schedule: parseSchedule('0 3 * * *'), source: one.source, destination, secret: KEY, retention: 1 },
+      ...{ files: () => serverFiles(one.config, undefined, true), logger: quiet, signal: SIGNAL, now: () => NOW },
+    }).start();
+    await backups.run();
+    t.match(backups.metrics(), /^kedge_backup_runs_total\{result="success"\} 1$/m);
+    t.strictSame(
+      (await destination.list()).map(({ name }) => name),
+      [backupName(caHash, NOW)],
+    );
+  },
+);
+
 t.test('a bucket of S3: put, list by pages, get, delete; what the store refuses is one sentence', async (t) => {
   const one = await world(t);
   const pki = await openTestPki(path.join(one.config.dataDir, 'pki'));
@@ -325,6 +400,22 @@ t.test('a bucket of S3: put, list by pages, get, delete; what the store refuses 
     saveBackup({ contents, destination, secret: KEY, now: NOW + 10, signal: SIGNAL }),
     /answers with 503: SlowDown, Reduce your request rate/,
   );
+  s3.fails = undefined;
+  s3.loses = true;
+  await t.rejects(
+    saveBackup({ contents, destination, secret: KEY, now: NOW + 11, signal: SIGNAL }),
+    /has taken kedge-\S+, and does not have it/,
+    'one that says 200 to everything',
+  );
+  s3.listing = `${'<Contents>'.repeat(200_000)}<Key>`;
+  t.strictSame(await destination.list(SIGNAL), [], 'a listing without an end is read in no time');
+  s3.listing = Array.from({ length: 25_001 }, (_, index) => {
+    const key = `clusters/one/${backupName('0'.repeat(12), NOW + index)}`;
+    return `<Contents><Key>${key}</Key><Size>x</Size></Contents>`;
+  }).join('');
+  s3.listing += '<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>';
+  await t.rejects(destination.list(SIGNAL), /more than 100000 backups|does not end/, 'nor is one without limits');
+  s3.listing = undefined;
   const wrongKey = await openDestination(url, await settings({ 'secret-access-key': 'other' }));
   await t.rejects(wrongKey.list(SIGNAL), /answers with 403: SignatureDoesNotMatch/);
   const untrusted = await openDestination(url, await settings({ 'ca-file': `${pki.directory}/front-proxy-ca.crt` }));

@@ -18,6 +18,10 @@ export class S3Server implements AsyncDisposable {
   readonly objects = new Map<string, Buffer>();
   /** What the next request with a body is answered, instead of being served. */
   fails: number | undefined;
+  /** Takes what it is sent, says so, and does not have it. */
+  loses = false;
+  /** What lists are, instead of what is there. */
+  listing: string | undefined;
   readonly #server: Server;
 
   private constructor(certificate: string, key: string) {
@@ -50,8 +54,9 @@ export class S3Server implements AsyncDisposable {
     const [, bucket, ...rest] = decodeURIComponent(url.pathname).split('/');
     const key = rest.join('/');
     if (bucket !== BUCKET) return refuse(404, 'NoSuchBucket', 'The specified bucket does not exist');
-    if (request.method === 'PUT') this.objects.set(key, body);
-    else if (request.method === 'DELETE') this.objects.delete(key);
+    if (request.method === 'PUT') {
+      if (!this.loses) this.objects.set(key, body);
+    } else if (request.method === 'DELETE') this.objects.delete(key);
     else if (key === '') return this.#list(url, response);
     else {
       const found = this.objects.get(key);
@@ -63,6 +68,7 @@ export class S3Server implements AsyncDisposable {
   }
 
   #list({ searchParams }: URL, response: ServerResponse): void {
+    if (this.listing !== undefined) return void response.end(this.listing);
     const prefix = searchParams.get('prefix') ?? '';
     const from = searchParams.get('continuation-token') ?? '';
     const names = [...this.objects.keys()].filter((name) => name.startsWith(prefix) && name > from).sort();

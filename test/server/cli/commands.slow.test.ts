@@ -1,4 +1,4 @@
-/** The `kedge` command as a process: failures end with one sentence on stderr and exit code 1. */
+/** The `kedge` command as a process: failures end with one sentence on stderr and exit code 1, or 2 for wrong usage. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
@@ -31,30 +31,37 @@ async function kedge(args: readonly string[], env: NodeJS.ProcessEnv = {}, user?
 }
 
 /** Fails unless the command ends with one sentence, which a daemon that has started logs. */
-async function refused(t: Test, message: RegExp, ...run: Parameters<typeof kedge>): Promise<void> {
+const refused = (t: Test, message: RegExp, ...run: Parameters<typeof kedge>): Promise<void> =>
+  ends(t, 1, message, ...run);
+
+const misused = (t: Test, message: RegExp, ...args: string[]): Promise<void> => ends(t, 2, message, args);
+
+async function ends(t: Test, exit: number, message: RegExp, ...run: Parameters<typeof kedge>): Promise<void> {
   const { code, stdout, stderr } = await kedge(...run);
   const lines = `${stdout}${stderr}`.trim().split('\n');
   const [line = ''] = lines;
   const what = run[0].join(' ');
-  t.equal(code, 1, what);
+  t.equal(code, exit, what);
   t.equal(lines.length, 1, `${what}: ${lines.join('\n')}`);
   t.match(line.startsWith('{') ? (JSON.parse(line) as { msg: string }).msg : line, message, what);
 }
 
-t.setTimeout(3 * 60_000);
+t.setTimeout(6 * 60_000);
 
 t.test('invalid arguments, values and files are rejected with one sentence', async (t) => {
   const folder = t.testdir({ 'broken.yaml': 'a: [1\nb: "x\n  y: }', kubeconfig: 'a: [' });
   const at = (name: string): string => path.join(folder, name);
-  await refused(t, /^kedge: --roles must list some of/, ['server', '--roles', 'foo']);
-  await refused(t, /^kedge: --log-level must be one of/, ['server', '--log-level', 'foo']);
+  await misused(t, /^kedge: --roles must list some of/, 'server', '--roles', 'foo');
+  await misused(t, /^kedge: --log-level must be one of/, 'server', '--log-level', 'foo');
+  await misused(t, /^kedge: unknown option '--prot=1'; did you mean --port\?$/, 'server', '--prot=1');
+  await misused(t, /^kedge: missing required argument 'pod'; kedge logs --help says what there is$/, 'logs');
   await refused(t, /^kedge: KEDGE_PORT must be a number, not "x"$/, ['server'], { KEDGE_PORT: 'x' });
   await refused(t, /^kedge: \S+broken\.yaml is not valid YAML: /, ['server', '--config', at('broken.yaml')]);
   await refused(t, /^kedge: failed to read configuration file \S+none: no such file/, ['server'], {
     KEDGE_CONFIG: at('none'),
   });
   await refused(t, /^kedge: server is not set: give --server, KEDGE_SERVER/, ['agent', '--data-dir', folder]);
-  await refused(t, /^kedge: --node-name must be a name/, ['join', '--server', 'https://x', '--node-name', 'Bad_Name']);
+  await misused(t, /^kedge: --node-name must be a name/, 'join', '--server', 'https://x', '--node-name', 'Bad_Name');
   await refused(t, /^kedge: kubeconfig \S+kubeconfig: is not valid YAML: /, [
     'token',
     'list',
@@ -65,9 +72,26 @@ t.test('invalid arguments, values and files are rejected with one sentence', asy
     KUBECONFIG: `${at('no')}:${at('kubeconfig')}`,
   });
   await refused(t, /^kedge: kubeconfig: \S+none does not exist/, ['kubeconfig', '--kubeconfig', at('none')]);
-  await refused(t, /^kedge: --server must be like https/, ['kubeconfig', '--server', 'here']);
+  await misused(t, /^kedge: --server must be like https/, 'kubeconfig', '--server', 'here');
   await refused(t, /^kedge: \S+ca\.crt is missing/, ['kubeconfig', '--server', 'https://x', '--data-dir', folder]);
 });
+
+t.test(
+  'wrong usage has exit code 2, or 1 where 2 is what a command has found, and help that was asked for 0',
+  async (t) => {
+    const group = await kedge(['token']);
+    t.match(group, { code: 2, stdout: '', stderr: /^Usage: kedge token/ });
+    await misused(t, /^kedge: unknown command 'creat'; did you mean create\?$/, 'token', 'creat');
+    await refused(t, /^kedge: unknown option '--bogus'; kedge doctor --help says what there is$/, [
+      'doctor',
+      '--bogus',
+    ]);
+    await refused(t, /^kedge: --output must be text or json, not "x"$/, ['ingress', 'check', '-o', 'x', '/none']);
+    for (const args of [['help'], ['--help'], ['help', 'token'], ['token', '--help']])
+      t.match(await kedge(args), { code: 0, stdout: /^Usage: kedge /, stderr: '' }, args.join(' '));
+    t.match(await kedge(['--version']), { code: 0, stdout: (await kedge(['version'])).stdout });
+  },
+);
 
 t.test('a server that cannot start on this host says why', async (t) => {
   const folder = t.testdir({ file: '' });

@@ -99,7 +99,7 @@ resources:
   t.match(await kedge('status'), /^secrets: written with secretbox:one, read with secretbox:one, identity$/m);
 
   const rotated = await kedge('rotate', `--file=${file}`);
-  const [, name = ''] = /^added (key-\d{14}) to /m.exec(rotated) ?? [];
+  const [, name = ''] = /^put (key-\d{14}) into /m.exec(rotated) ?? [];
   t.match(rotated, /^objects encrypted again: 2$/m);
   t.match(rotated, /^no object uses secretbox:one any more: /m);
   t.equal(await prefixOf('a'), `k8s:enc:secretbox:v1:${name}:`);

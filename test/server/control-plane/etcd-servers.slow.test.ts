@@ -53,6 +53,10 @@ t.test('two servers are one cluster: objects, endpoints and leaders', { timeout:
     const { subsets = [] } = await one.get(endpoints, 'default', 'kubernetes');
     return subsets.flatMap((subset) => subset.addresses?.map(({ ip }) => ip) ?? []).join();
   };
+  t.match(
+    (await one.bytes('/metrics')).toString(),
+    /^apiserver_storage_size_bytes\{storage_cluster_id="etcd-0"\} [1-9]\d+$/m,
+  );
   await eventually('both to be endpoints', async () => (await addresses()) === '192.0.2.1,192.0.2.2');
   const controllers = () => other.get<Lease>(leases, 'kube-system', 'kube-controller-manager');
   await eventually('a leader of the controllers', async () => (await controllers()).spec?.holderIdentity);

@@ -16,7 +16,8 @@ import { defaultServerConfig } from '../../../control-plane/config.ts';
 import { runControllers } from '../../../control-plane/controllers/main.ts';
 import { ALL_CONTROLLERS } from '../../../control-plane/controller-selection.ts';
 import { runServer } from '../../../control-plane/main.ts';
-import { readAuthority, readServiceAccountKey } from '../../../control-plane/pki/cluster-pki.ts';
+import { readAuthority } from '../../../control-plane/pki/cluster-pki.ts';
+import { readServiceAccountKey } from '../../../control-plane/pki/service-account-keys.ts';
 import { issueCertificate, signCertificateRequest } from '../../../control-plane/pki/signing.ts';
 import { eventually } from '../../support/wait.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
@@ -82,10 +83,19 @@ export class ControlPlane implements AsyncDisposable {
     return new ControlPlane(client, directory, stop, Promise.all([server, controllers]));
   }
 
+  /** The data directory of the server. */
+  get directory(): string {
+    return this.#directory;
+  }
+
   /** A client with the identity of this node. */
-  async clientOfNode(name: string): Promise<ApiClient> {
+  clientOfNode(name: string): Promise<ApiClient> {
+    return this.clientOf(`system:node:${name}`, 'system:nodes');
+  }
+
+  async clientOf(commonName: string, ...organizations: string[]): Promise<ApiClient> {
     const { certificate: cert, key } = await issueCertificate(await readAuthority(join(this.#directory, 'pki')), {
-      ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
+      ...{ commonName, organizations },
       ...{ usages: ['client auth'], lifetimeMs: 3_600_000, now: Date.now() },
     });
     return new ApiClient({ ...(await loadKubeconfig(this.kubeconfig)), cert, key });

@@ -427,6 +427,22 @@ t.test('controllers against a real api-server', async (t) => {
 
     await client.patch(nodes, '', 'n7', at('192.0.2.77'), { subresource: 'status' });
     await isSigned('n7-moved');
+
+    // What it says of itself makes it no server.
+    const [ofService, ofServer] = ['10.43.0.1', '192.0.2.200'];
+    const metadata = { namespace: 'default', name: 'kubernetes' };
+    await client.create(endpoints, { metadata, subsets: [{ addresses: [{ ip: ofServer }], ports: [{ port: 6443 }] }] });
+    const addresses = [ofService, ofServer, '192.0.2.77'].map((address) => ({ type: 'InternalIP' as const, address }));
+    await client.patch(nodes, '', 'n7', { status: { addresses } }, { subresource: 'status' });
+    await requestServing('n7-of-service', ofService);
+    await requestServing('n7-of-server', ofServer);
+    await requestServing('n7-again', '192.0.2.77');
+    await isSigned('n7-again');
+    for (const name of ['n7-of-service', 'n7-of-server']) t.notOk((await statusOf(name))?.conditions, name);
+    await client.patch(nodes, '', 'n7', { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } });
+    await isSigned('n7-of-server');
+    t.notOk((await statusOf('n7-of-service'))?.conditions, 'the address of the Service is no host');
+    await client.delete(endpoints, 'default', 'kubernetes');
     await client.delete(nodes, '', 'n7');
   });
 

@@ -15,7 +15,7 @@ import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { secrets } from '../../../api/kinds/core/secret.ts';
 import { services } from '../../../api/kinds/core/service.ts';
 import { ingresses } from '../../../api/kinds/networking/ingress.ts';
-import { withNewKey } from '../../../cli/secrets-encrypt.ts';
+import { withNewKey } from '../../../cli/encryption-keys.ts';
 import { GROUPED_KEYS, upstreamKeys, type KeyLayout } from '../../../control-plane/apiserver/catalogue/key-layout.ts';
 import { readEncryptionConfiguration } from '../../../control-plane/store/encrypted/configuration.ts';
 import { EncryptedStore } from '../../../control-plane/store/encrypted/encrypted-store.ts';
@@ -359,7 +359,7 @@ resources:
               secret: ${secret()}
       - identity: {}
 `;
-  const changed = withNewKey(text, 'two', secret());
+  const changed = withNewKey(text, 'two', secret(), 'first');
   t.match(changed, /^# ours\n/);
   t.match(changed, /# and no others/);
   const [entry] = readEncryptionConfiguration(changed).resources ?? [];
@@ -367,6 +367,9 @@ resources:
     entry?.providers?.[0]?.aesgcm?.keys?.map(({ name }) => name),
     ['two', 'one'],
   );
-  t.throws(() => withNewKey(configuration([['secrets'], { identity: {} }]), 'two', secret()), /no entry has a key/);
+  t.throws(
+    () => withNewKey(configuration([['secrets'], { identity: {} }]), 'two', secret(), 'first'),
+    /no entry has a key/,
+  );
   t.end();
 });

@@ -6,6 +6,7 @@ import { candidates, choose } from '../../../agent/devices/plugins/choose-device
 import type { DeviceAnswer, DevicePlugin } from '../../../agent/devices/plugins/device-plugin.ts';
 import { DeviceRecords, type HeldDevices } from '../../../agent/devices/plugins/device-records.ts';
 import { DeviceResources } from '../../../agent/devices/plugins/device-resources.ts';
+import { PodPlacement } from '../../../agent/topology/pod-placement.ts';
 import { silent } from '../../server/apiserver/server.ts';
 
 const RESOURCE = 'example.com/widget';
@@ -19,8 +20,9 @@ t.test('devices are chosen', (t) => {
     ['b', true],
     ['sick', false],
   ]);
-  const chosen = (needed: number, taken: string[], reusable: string[] = [], preferred: string[] = []) => {
-    const found = candidates({ needed, devices, taken: new Set(taken), reusable: new Set(reusable) });
+  const chosen = (needed: number, taken: string[], reusable: string[] = [], preferred: string[] = [], near = 'abc') => {
+    const isNear = (id: string): boolean => near.includes(id);
+    const found = candidates({ needed, devices, taken: new Set(taken), reusable: new Set(reusable), isNear });
     return choose(needed, found, preferred).join(' ');
   };
   t.equal(chosen(2, []), 'a b');
@@ -31,11 +33,18 @@ t.test('devices are chosen', (t) => {
   t.equal(chosen(2, [], [], ['c', 'b']), 'c b', 'as the plugin prefers');
   t.equal(chosen(2, ['c'], [], ['c', 'sick', 'unknown', 'b']), 'b a', 'but nothing that is not to be had');
   t.equal(chosen(2, [], [], ['b', 'b']), 'b a');
+  t.equal(chosen(1, [], [], ['a'], 'bc'), 'b', 'the plugin has a say in those that are near');
+  t.equal(chosen(2, [], [], ['b', 'a'], 'c'), 'c b', 'and in others only where these do not do');
+  t.equal(chosen(2, [], ['a'], [], 'c'), 'a c', 'what is passed on is kept, wherever it is');
   t.end();
 });
 
 /** Records in memory, and a plugin that answers with the ids that it was asked for. */
-async function start(kept = new Map<string, readonly HeldDevices[]>(), provided: string[] = []) {
+async function start(
+  kept = new Map<string, readonly HeldDevices[]>(),
+  provided: string[] = [],
+  placement?: () => PodPlacement | undefined,
+) {
   const woken: string[] = [];
   const asked: string[] = [];
   const resources = await DeviceResources.open({
@@ -48,6 +57,7 @@ async function start(kept = new Map<string, readonly HeldDevices[]>(), provided:
     },
     onAmounts: () => undefined,
     onHealth: (uid) => woken.push(uid),
+    ...(placement && { placement }),
     logger: silent,
   });
   const plugin = (): DevicePlugin => {
@@ -93,6 +103,62 @@ t.test('init containers pass on what they had, sidecars keep it', async (t) => {
   t.equal(await idsOf(init), 'a b');
   t.equal(await idsOf(sidecar), 'a');
   t.equal(await idsOf(main), 'b c');
+});
+
+/** None runs: nothing is asked of one. */
+const CONTAINERS = {
+  updateContainerResources: () => Promise.reject(new Error('no container runs')),
+  containerStatus: () => Promise.reject(new Error('no container runs')),
+};
+
+t.test('devices are on the NUMA nodes that a pod was admitted with, whoever starts first', async (t) => {
+  const { resources, plugin } = await start(new Map(), [], () => placement);
+  t.teardown(() => resources[Symbol.dispose]());
+  const ended = new Set<string>();
+  const placement: PodPlacement = await PodPlacement.open({
+    settings: {
+      topology: [0, 1, 2, 3].map((cpu) => ({ cpu, core: cpu, socket: 0, node: cpu % 2 })),
+      ...{ reserved: new Set([0]), isStatic: true, fullCores: false, distributed: false },
+      ...{ policy: 'single-numa-node', scope: 'container' },
+    },
+    ...{ dataDir: t.testdir(), cri: CONTAINERS, logger: silent },
+    ...{ running: () => [], isActive: (uid) => !ended.has(uid), devices: () => resources.inventory },
+  });
+  const one = plugin();
+  await resources.attach(one, signal);
+  const nodes = new Map([
+    ['a', [1]],
+    ['b', [0]],
+    ['c', [1]],
+  ]);
+  resources.listed(one, healthy('a', 'b', 'c'), nodes);
+  const pinned = (uid: string, cpu: string, widgets: string): Pod => {
+    const all = { cpu, memory: '1Gi', [RESOURCE]: widgets };
+    return podOf(uid, [{ name: 'main', image: 'i', resources: { requests: all, limits: all } }]);
+  };
+  const idsOf = async (pod: Pod) => (await resources.devicesOf(pod, pod.spec!.containers[0]!, signal))[0]?.envs['IDS'];
+  const [far, near] = [pinned('far', '2', '1'), pinned('near', '1', '1')];
+  t.equal(placement.admit(far), undefined);
+  t.equal(placement.admit(near), undefined);
+  t.equal(await idsOf(near), 'b', 'the only one on the node that is left');
+  t.match(placement.admit(pinned('more', '1', '2')), { reason: 'TopologyAffinityError' });
+  t.equal(await idsOf(far), 'a');
+  const free = podOf('free', [container('main', 1)]);
+  t.equal(placement.admit(free), undefined, 'one is left');
+  const late = podOf('late', [container('main', 1)]);
+  t.match(placement.admit(late), { reason: 'TopologyAffinityError' }, 'it is promised');
+  await t.rejects(idsOf(late), /cannot be allocated with Topology locality/);
+  ended.add('free');
+  t.equal(await idsOf(late), 'c', 'a pod that has ended is promised nothing');
+  await resources.release('near');
+  ended.add('near');
+  const again = pinned('again', '1', '1');
+  t.equal(placement.admit(again), undefined);
+  resources.listed(one, new Map([...healthy('a', 'c'), ['b', false]]), nodes);
+  await t.rejects(idsOf(again), /Available: 0/, 'what it was promised is not healthy');
+  await resources.release('late');
+  ended.add('late');
+  await t.rejects(idsOf(again), /are on the NUMA nodes that the container has/, 'and what is free is far');
 });
 
 t.test('two containers never have the same device', async (t) => {

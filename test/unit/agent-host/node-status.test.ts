@@ -53,6 +53,12 @@ test('allocatable excludes reservations, eviction thresholds and huge pages', as
   t.throws(() => parseReserved(['cpu']), /is not RESOURCE=QUANTITY/);
 });
 
+test('the Node says how much swap the host has, where it has some', async (t) => {
+  const swapOf = (swapBytes: number) => nodeStatus({ ...description, swapBytes }, calm, undefined, 0).nodeInfo?.swap;
+  t.same(swapOf(2 * 1024 ** 3), { capacity: 2 * 1024 ** 3 });
+  t.equal(swapOf(0), undefined);
+});
+
 const calm: NodeObservation = {
   problems: [],
   pressure: {},
@@ -140,6 +146,7 @@ test('pressure starts below the threshold and is held for a while', async (t) =>
       .conditions?.[0]?.status;
   t.equal(isUnder(2000), 'True');
   t.equal(isUnder(1000 + PRESSURE_HOLD_MS), 'False');
+  t.equal(isUnder(500), 'False', 'the clock was set back since');
   for (const wrong of ['memory<1', 'memory.available<lots', 'memory.available<x%'])
     t.throws(() => parseThresholds([wrong]), { name: 'SettingValueError', message: new RegExp(`^"${wrong}"`) });
 });

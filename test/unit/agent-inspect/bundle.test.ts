@@ -5,8 +5,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { publicObject, scrubber, secretValues } from '../../../agent/inspect/bundle/public-objects.ts';
+import { topFolder } from '../../../agent/inspect/bundle/main.ts';
 import { publicRuntime } from '../../../agent/inspect/bundle/public-runtime.ts';
-import { tarEnd, tarMember } from '../../../agent/inspect/bundle/tar.ts';
+import { tarEnd, tarMember } from '../../../daemon/tar/header.ts';
 import { publicText, tail } from '../../../agent/inspect/bundle/text.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -38,6 +39,8 @@ const pod: Pod = {
           { name: 'DB_PASSWORD', value: 'plain' },
           { name: 'FROM', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } },
         ],
+        startupProbe: { exec: { command: [`check --key ${SECRET}`] } },
+        readinessProbe: { httpGet: { port: 80, path: `/ready?key=${SECRET}` } },
         livenessProbe: { httpGet: { port: 80, httpHeaders: [{ name: 'Authorization', value: SECRET }] } },
         lifecycle: { preStop: { exec: { command: ['sh', '-c', SECRET] } } },
       },
@@ -75,6 +78,7 @@ t.test('a pod is shown without what may be secret, and with what explains it', (
       '"pull"',
     ],
     ...['CrashLoopBackOff', 'back-off', '"exitCode":1', '"key":"password"', 'registry.example/app:1', 'last-applied'],
+    ...['"check (more removed)"', '"/ready?(removed)"'],
   ])
     t.ok(shown.replaceAll('kubernetes.io/', '').includes(kept), `${kept} in ${shown}`);
   t.end();
@@ -124,6 +128,15 @@ t.test('texts of programs lose secrets and escapes, and keep their lines', (t) =
   t.end();
 });
 
+t.test('the longest name of a node leaves room for the names of parts', (t) => {
+  for (const part of ['settings-of-the-agent.json', 'recorder/segment-9999999999.jsonl']) {
+    const member = { name: `${topFolder('n'.repeat(253))}/${part}`, mode: 0o600, modifiedAt: 0 };
+    t.doesNotThrow(() => tarMember(member, Buffer.alloc(0)));
+  }
+  t.equal(topFolder('web-1'), 'kedge-bundle-web-1');
+  t.end();
+});
+
 t.test('tar(1) reads the archive', async (t) => {
   const file = path.join(t.testdir({}), 'x.tar');
   const time = Date.parse('2026-01-31T12:00:00Z');
@@ -132,11 +145,13 @@ t.test('tar(1) reads the archive', async (t) => {
     ['top/b/c.txt', 'y'.repeat(512)],
     ['top/empty', ''],
   ]);
-  const members = [...contents].flatMap(([name, content]) => tarMember(name, Buffer.from(content), time));
+  const members = [...contents].flatMap(([name, content]) =>
+    tarMember({ name, mode: 0o600, modifiedAt: time }, Buffer.from(content)),
+  );
   await writeFile(file, Buffer.concat([...members, tarEnd()]));
   const run = promisify(execFile);
   const { stdout: listed } = await run('tar', ['--utc', '-tvf', file]);
   t.match(listed, /^-rw------- root\/root +511 2026-01-31 12:00 top\/a\.txt$/m);
   for (const [name, content] of contents) t.equal((await run('tar', ['-xOf', file, name])).stdout, content);
-  t.throws(() => tarMember('x'.repeat(101), Buffer.alloc(0), time), RangeError);
+  t.throws(() => tarMember({ name: 'x'.repeat(101), mode: 0o600, modifiedAt: time }, Buffer.alloc(0)), RangeError);
 });

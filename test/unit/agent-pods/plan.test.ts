@@ -134,6 +134,8 @@ test('back-off doubles up to five minutes and is reset after ten minutes of succ
   );
   t.same(start(ended('main', 1, { backOffSeconds: 300, createdAt: NOW - 700 * SECOND })), { next: 10 });
   t.same(start(ended('main', 1, { backOffSeconds: 300, hash: 'of another image' })), { next: 10 });
+  const later = { createdAt: NOW + 3599 * SECOND, finishedAt: NOW + 3600 * SECOND };
+  t.same(start(ended('main', 1, { backOffSeconds: 10, ...later })), { next: 20 }, 'the clock was set back since');
   t.end();
 });
 
@@ -277,7 +279,7 @@ test('termination order: containers, sidecars in reverse, sandbox, the rest', (t
   const pod = podOf({
     initContainers: [named('s1', { restartPolicy: 'Always' }), named('s2', { restartPolicy: 'Always' })],
   });
-  const ending = { graceSeconds: 30, since: NOW - 12 * SECOND, remove: true };
+  const ending = { graceSeconds: 30, elapsedMs: 12 * SECOND, remove: true };
   t.same(plan(viewOf(pod, [observed('main'), observed('s1'), observed('s2')], { ending })), ['stop main 18s']);
   t.same(plan(viewOf(pod, [ended('main', 0), observed('s1'), observed('s2')], { ending })), ['stop s2 18s']);
   t.same(plan(viewOf(pod, [observed('s1')], { ending })), ['stop s1 18s']);
@@ -293,7 +295,7 @@ test('termination order: containers, sidecars in reverse, sandbox, the rest', (t
     'by force',
   );
   t.same(
-    plan(viewOf(pod, [observed('main')], { ending: { ...ending, since: NOW - 60 * SECOND } })),
+    plan(viewOf(pod, [observed('main')], { ending: { ...ending, elapsedMs: 60 * SECOND } })),
     ['stop main 2s'],
     'late',
   );
@@ -403,7 +405,7 @@ test('devices are given back when nothing of the pod runs any more, and before i
   t.same(kinds([ended('main', 0)]), ['stopSandbox']);
   const stopped = { sandboxes: [sandbox({ ready: false })], containers: [ended('main', 0)] };
   t.same(kinds([], { runtime: stopped }), ['releaseDevices', 'tearDown']);
-  const ending = { graceSeconds: 0, since: NOW, remove: true };
+  const ending = { graceSeconds: 0, elapsedMs: 0, remove: true };
   const nothing = { runtime: { sandboxes: [], containers: [] }, isTornDown: true, ending };
   const gone = (holdsDevices: boolean) => planPod(viewOf(pod, [], { ...nothing, holdsDevices }), NOW).isGone;
   t.same([gone(true), gone(false)], [false, true]);

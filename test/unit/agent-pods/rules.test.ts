@@ -110,7 +110,11 @@ test('resources become CPU shares, quotas, memory limits and an OOM score', (t) 
     oomScoreAdj: 750,
   });
   t.same(containerResources(pod, container, { ...host, cgroupVersion: 2 }).unified, { 'memory.oom.group': '1' });
-  t.same(podLimits(pod), { cpuShares: 1126, cpuPeriod: 100_000 }, 'the init container has no limits');
+  t.same(
+    podLimits(pod),
+    { cpuShares: 1126, cpuPeriod: 100_000, hugePages: new Map() },
+    'the init container has no limits',
+  );
   const all = { cpu: '1', memory: '1Gi' };
   const guaranteed = podOf({ containers: [asking(all, all)] });
   t.equal(containerResources(guaranteed, asking(all, all), host).oomScoreAdj, -997);

@@ -52,7 +52,7 @@ t.test('each action of a plan has its reason', (t) => {
   t.match(reasons(runs(container()), { restartOrders }), [
     { action: 'stopContainer', container: 'app', why: /failed liveness probe/ },
   ]);
-  const ending = { graceSeconds: 1, since: NOW, remove: true };
+  const ending = { graceSeconds: 1, elapsedMs: 0, remove: true };
   t.match(reasons(runs(container()), { ending }), [{ action: 'stopContainer', why: 'Stopping container app' }]);
   t.end();
 });

@@ -1,9 +1,11 @@
 import { test } from 'tap';
+import { PullBackOff } from '../../../agent/images/pull-back-off.ts';
 import { StartError } from '../../../agent/pods/containers/start-error.ts';
 import { ActionFailures } from '../../../agent/pods/sync/action-failures.ts';
 import type { PodAction } from '../../../agent/pods/sync/actions.ts';
 import { WakeUp } from '../../../agent/pods/sync/wake-up.ts';
 import { Log } from '../../support/log.ts';
+import { WallClock } from '../../support/wall-clock.ts';
 
 const POD = { pod: 'default/a', podUID: 'u' };
 
@@ -19,8 +21,7 @@ const start = (name: string): PodAction => ({
 const setUp: PodAction = { kind: 'setUp' };
 
 /** How long an action waits, in whole seconds. */
-const waitOf = (failures: ActionFailures, action: PodAction): number =>
-  Math.round((failures.retryAt(action) - Date.now()) / 1000);
+const waitOf = (failures: ActionFailures, action: PodAction): number => Math.round(failures.waitMs(action) / 1000);
 
 test('an action that fails again and again is retried after 1, 2, 4, 8 and then every 10 s, apart from the others', (t) => {
   const failures = new ActionFailures(new Log());
@@ -28,9 +29,22 @@ test('an action that fails again and again is retried after 1, 2, 4, 8 and then 
     failures.add(setUp, new Error('no'), POD);
     t.equal(waitOf(failures, setUp), seconds);
   }
-  t.equal(failures.retryAt(start('a')), 0);
+  t.equal(failures.waitMs(start('a')), 0);
   failures.delete(setUp, POD);
-  t.equal(failures.retryAt(setUp), 0);
+  t.equal(failures.waitMs(setUp), 0);
+  t.end();
+});
+
+test('a failed action is retried as soon as ever though the clock was set back', (t) => {
+  using clock = new WallClock();
+  const failures = new ActionFailures(new Log());
+  failures.add(setUp, new Error('no'), POD);
+  clock.jump(-3_600_000);
+  t.equal(waitOf(failures, setUp), 1);
+  const backOff = new PullBackOff();
+  t.equal(backOff.failed('uid', 'img', 'not found', 1_000), 10_000);
+  t.same(backOff.waiting('uid', 'img', 4_000), { message: 'not found', waitMs: 7_000 });
+  t.equal(backOff.waiting('uid', 'img', 11_000), undefined);
   t.end();
 });
 
@@ -38,7 +52,7 @@ test('a container that could not be started waits with its reason; a failed pull
   const failures = new ActionFailures(new Log());
   failures.add(setUp, new Error('no volume'), POD);
   failures.add(start('a'), new Error('no'), POD);
-  failures.add(start('b'), new StartError('ErrImagePull', 'not found', { retryAt: Date.now() + 60_000 }), POD);
+  failures.add(start('b'), new StartError('ErrImagePull', 'not found', { retryInMs: 60_000 }), POD);
   t.strictSame(
     new Map(failures.waiting()),
     new Map([

@@ -29,7 +29,8 @@ test('servers are the endpoints of the Service kubernetes, whatever else is in i
   t.strictSame(read(slice(['fd00::1'], { addressType: 'IPv6' })), ['https://[fd00::1]:6443']);
   const elsewhere = { metadata: { namespace: 'team', labels: { 'kubernetes.io/service-name': 'kubernetes' } } };
   t.strictSame(read(slice(['10.0.0.9'], elsewhere)), [], 'not those of another namespace');
-  t.strictSame(read(slice(['127.0.0.1'])), [], 'not what is the node itself');
+  t.strictSame(read(slice(['127.0.0.1', '0.0.0.0', '224.0.0.1'])), [], 'not what is the node itself, or many');
+  t.strictSame(read(slice(['::', '::1', 'ff02::1'], { addressType: 'IPv6' })), []);
   t.strictSame(read(slice(['evil.example', '10.0.0.1/x'])), []);
   t.strictSame(read(slice(['10.0.0.1'], { ports: [{ name: 'metrics', port: 9090, protocol: 'TCP' }] })), []);
   const many = Array.from({ length: 200 }, (_, index) => `10.0.1.${index + 1}`);

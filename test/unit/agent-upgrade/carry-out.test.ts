@@ -66,7 +66,7 @@ async function recorded(t: Test) {
     record: await versions.record(),
     left: (await readdir(versions.folder)).sort(),
   });
-  return { carry, state };
+  return { carry, state, versions };
 }
 
 const UPGRADED = {
@@ -111,4 +111,36 @@ t.test('killed at any step, an upgrade comes to the same end when it is carried 
       t.strictSame(await state(), end, `killed at step ${killedAt}`);
     }
   }
+});
+
+t.test('of two upgrades at once one begins, and the other changes nothing', async (t) => {
+  const { versions } = await recorded(t);
+  await versions.finish({ from: OLDER, to: OLD });
+  const begun = await Promise.allSettled([
+    versions.begin({ from: OLD, to: NEW, healthySeconds: 1 }),
+    versions.begin({ from: OLD, to: OLDER, healthySeconds: 1 }),
+  ]);
+  t.strictSame(begun.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  const record = await versions.record();
+  t.equal(record?.to, begun[0].status === 'fulfilled' ? NEW : OLDER);
+  await t.rejects(versions.begin({ from: OLD, to: NEW, healthySeconds: 2 }), /another upgrade is being carried out/);
+  t.strictSame(await versions.record(), record);
+});
+
+t.test('an upgrade does not begin with what another one has made the past', async (t) => {
+  const { carry, versions } = await recorded(t);
+  await carry({});
+  for (const late of [
+    { from: OLD, to: NEW, healthySeconds: 1 },
+    { from: NEW, to: OLDER, healthySeconds: 1 },
+  ])
+    await t.rejects(versions.begin(late), /carried out meanwhile/);
+  t.equal(await versions.record(), undefined, 'none is left to be carried out');
+});
+
+t.test('a version that has gone is not switched to', async (t) => {
+  const { carry, state, versions } = await recorded(t);
+  await rm(versions.pathOf(NEW), { recursive: true });
+  t.match((await carry({})).outcome, { to: NEW, reason: /is not on this host any more/ });
+  t.strictSame(await state(), GONE_BACK);
 });

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
+import { tarEntries } from '../../../agent/upgrade/tar-entries.ts';
 import { unpackPackage } from '../../../agent/upgrade/package-file.ts';
 import { Versions } from '../../../agent/upgrade/versions.ts';
 
@@ -151,6 +152,22 @@ t.test('what is no package of this program is refused, and leaves nothing', asyn
       evil({ name: `${TOP}/dist/bin/node.from`, content: './a ./b' }),
       /ENOENT|no Node\.js/,
     ],
+    [
+      'Node.js in an image that ends early',
+      gzipSync(
+        tarOf(
+          ...PROGRAM,
+          {
+            name: `${TOP}/dist/images/ingress.tar`,
+            content: tarOf({ name: './blobs/a', content: 'x'.repeat(4_096) })
+              .subarray(0, 2_048)
+              .toString('latin1'),
+          },
+          { name: `${TOP}/dist/bin/node.from`, content: './blobs/a ./opt/node\n' },
+        ),
+      ),
+      /Node\.js of the package cannot be unpacked|ends early/,
+    ],
     ['one that ends early', gzipSync(tarOf(...PROGRAM).subarray(0, 2_100)), /ends early/],
     ['no archive', gzipSync(Buffer.from('x'.repeat(2_000))), /not a tar archive/],
     ['nothing compressed', Buffer.from('hello'), /cannot be unpacked/],
@@ -173,4 +190,12 @@ t.test('what is no package of this program is refused, and leaves nothing', asyn
   await t.rejects(unpack(), /\.sha256 is missing/);
   await rm(file);
   await t.rejects(unpack(), /failed to open/);
+});
+
+t.test('an archive of nothing but names is not read to its end', async (t) => {
+  const names = Array.from({ length: 20 }, () => ({ name: '././@LongLink', type: 'L', content: 'x' }));
+  const archive = async function* (): AsyncGenerator<Buffer> {
+    yield tarOf(...names);
+  };
+  await t.rejects(Array.fromAsync(tarEntries(archive(), { entries: 10, bytes: 1000 })), /more than 10 files/);
 });

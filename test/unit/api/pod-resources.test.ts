@@ -236,7 +236,9 @@ const limited = made({
 });
 
 test("pod-level limits apply to the pod's cgroup and to containers without limits", (t) => {
-  t.same(podLimits(limited), { cpuShares: 204, cpuPeriod: 100_000, cpuQuota: 20_000, memoryBytes: 40 * MI });
+  const hugePages = new Map();
+  const limits = { cpuShares: 204, cpuPeriod: 100_000, cpuQuota: 20_000, memoryBytes: 40 * MI, hugePages };
+  t.same(podLimits(limited), limits);
   const [a, b] = limited.spec.containers as [Container, Container];
   t.match(containerLimits(limited, a), { cpuQuota: 20_000, memoryBytes: 40 * MI });
   t.match(containerLimits(limited, b), { cpuQuota: 20_000, memoryBytes: 20 * MI });
@@ -244,7 +246,7 @@ test("pod-level limits apply to the pod's cgroup and to containers without limit
     ...whole(undefined, cpu('1')),
     containers: [named('a', undefined, { memory: '8Mi' }), named('b')],
   });
-  t.same(podLimits(partly), { cpuShares: 1024, cpuPeriod: 100_000, cpuQuota: 100_000 }, 'no memory limit');
+  t.same(podLimits(partly), { cpuShares: 1024, cpuPeriod: 100_000, cpuQuota: 100_000, hugePages }, 'no memory limit');
   t.end();
 });
 

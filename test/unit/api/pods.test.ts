@@ -1,5 +1,6 @@
 import t from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { validatePodTemplate } from '../../../api/kinds/core/pod-validation.ts';
 import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { validateUnprivileged } from '../../../api/kinds/core/security-context-validation.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
@@ -59,6 +60,21 @@ t.test('a minimal pod is defaulted as upstream', async (t) => {
 t.test('container ports of hostNetwork pods become host ports', async (t) => {
   const { spec } = made({ hostNetwork: true, ...withContainer({ ports: [{ containerPort: 80 }] }) });
   t.equal(spec.containers[0]?.ports?.[0]?.hostPort, 80);
+  const other = { hostNetwork: true, ...withContainer({ ports: [{ containerPort: 80, hostPort: 81 }] }) };
+  t.strictSame(invalid(other), ['Invalid spec.containers[0].ports[0].hostPort']);
+});
+
+t.test('templates of hostNetwork pods may leave host ports unsaid, but not say others', async (t) => {
+  const problems = (port: object) =>
+    causes(
+      validatePodTemplate(
+        { spec: { hostNetwork: true, ...withContainer({ ports: [{ containerPort: 80, ...port }] }) } },
+        'template',
+      ),
+    );
+  t.strictSame(problems({}), []);
+  t.strictSame(problems({ hostPort: 80 }), []);
+  t.strictSame(problems({ hostPort: 81 }), ['Invalid template.spec.containers[0].ports[0].hostPort']);
 });
 
 t.test('the QoS class follows from the requests and limits of all containers', async (t) => {

@@ -5,6 +5,7 @@ import { statefulSets } from '../../../api/kinds/apps/stateful-set.ts';
 import { apiServices } from '../../../api/kinds/apiregistration/api-service.ts';
 import { localSubjectAccessReviews } from '../../../api/kinds/authorization/local-subject-access-review.ts';
 import { selfSubjectAccessReviews } from '../../../api/kinds/authorization/self-subject-access-review.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { events } from '../../../api/kinds/core/event.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
@@ -569,4 +570,47 @@ t.test('an update cannot begin a deletion, and its creationTimestamp is ignored'
     'metadata.deletionTimestamp: Invalid value: "2026-01-02T03:04:05Z": field is immutable',
     'metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable',
   ]);
+});
+
+t.test('what nodes are required to have is the value of a label, unless it was accepted once', async (t) => {
+  const requires = (value: string) => {
+    const nodeSelectorTerms = [{ matchExpressions: [{ key: 'k', operator: 'In', values: [value] }] }];
+    const requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms };
+    return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution } } };
+  };
+  const deployment = (value: string) => {
+    const { metadata, spec } = template;
+    return {
+      spec: { selector: { matchLabels: labels }, template: { metadata, spec: { ...spec, ...requires(value) } } },
+    };
+  };
+  const at = 'affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]';
+  const said = `${at}.matchExpressions[0].values[0]: Invalid value: "*": ${LABEL_VALUE}`;
+  t.strictSame(refused(pods, pod(requires('*'))), [`spec.${said}`]);
+  t.strictSame(refused(deployments, deployment('*')), [`spec.template.spec.${said}`]);
+  t.strictSame(refusedChange(deployments, deployment('a'), deployment('*')), [`spec.template.spec.${said}`]);
+  t.strictSame(refusedChange(deployments, deployment('/'), deployment('*')), []);
+});
+
+t.test('values of another type are told of as Go does', async (t) => {
+  const told = (kind: Kind, manifest: object): string => {
+    try {
+      decoded(kind, manifest);
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  t.match(told(pods, pod({}, { resources: { limits: { cpu: {} } } })), /quantities must match the regular expression/);
+  t.match(
+    told(pods, pod({}, { resources: { limits: { cpu: ['5'] } } })),
+    /quantities must match the regular expression/,
+  );
+  t.match(told(pods, pod({}, { livenessProbe: { tcpSocket: { port: true } } })), /bool into .*\.port of type int32/);
+  for (const [data, byte] of [
+    ['x', 0],
+    ['UPPER', 4],
+    ['AA-A', 2],
+  ] as const)
+    t.match(told(configMaps, { binaryData: { data } }), new RegExp(`illegal base64 data at input byte ${byte}$`));
 });

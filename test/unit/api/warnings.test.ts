@@ -34,6 +34,30 @@ const warnings = (spec: object, metadata: object = {}): string[] =>
 const withPorts = (...lists: Partial<ContainerPort>[][]): string[] =>
   warnings({ containers: lists.map((ports, index) => container({ name: `c${index}`, ports })) });
 
+t.test('a warning names the container, whichever list it is in', async (t) => {
+  const half = (name: string) =>
+    container({ name, resources: { limits: { memory: '1500m' }, requests: { memory: '1' } } });
+  const why = 'resources.limits[memory]: fractional byte value "1500m" is invalid, must be an integer';
+  const spec = {
+    initContainers: [container({ name: 'a' }), half('b')],
+    containers: [half('c'), container({ name: 'd' })],
+    ephemeralContainers: [half('e')],
+  };
+  t.strictSame(warnings(spec), [
+    `spec.initContainers[1].${why}`,
+    `spec.containers[0].${why}`,
+    `spec.ephemeralContainers[0].${why}`,
+  ]);
+});
+
+t.test('a variable that is defined twice among many', async (t) => {
+  const env = Array.from({ length: 20 }, (_, index) => ({ name: `A${index}`, value: 'x' }));
+  t.strictSame(warnings({ containers: [container({ env })] }), []);
+  t.match(warnings({ containers: [container({ env: [...env, { name: 'A0', value: 'y' }] })] }), [
+    'spec.containers[0].env[20]: hides previous definition of "A0"',
+  ]);
+});
+
 t.test('ports that are declared twice, overlap or are ambiguous, across containers', async (t) => {
   const [first, second, other] = [
     'spec.containers[0].ports[0]',

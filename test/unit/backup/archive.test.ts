@@ -126,6 +126,8 @@ t.test('another key, another passphrase, or the wrong kind of secret is said', a
   t.match(await refusal(read(keyed, { passphrase: 'correct horse' })), /with a key file, not with a passphrase/);
   t.match(await refusal(read(phrased, KEY)), /with a passphrase, not with a key file/);
   t.match(await refusal(read(keyed, undefined)), /is encrypted: give --key-file/);
+  const none = path.join(directory, 'none');
+  t.equal(await refusal(read(none, KEY)), `${none} cannot be opened: ENOENT: no such file or directory`);
 });
 
 t.test('a header that would take much memory or time is refused before anything is derived', async (t) => {

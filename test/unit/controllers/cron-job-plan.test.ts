@@ -56,6 +56,14 @@ t.test('which start is made', async (t) => {
   for (const [what, spec, status, start, reason] of [
     ['the latest one', {}, {}, '12:00:00', undefined],
     ['not one that has been made', {}, last('2026-01-07T12:00:00Z'), undefined, undefined],
+    [
+      'not one that another server has made, whose clock is ahead',
+      {},
+      last('2026-01-07T12:05:00Z'),
+      undefined,
+      undefined,
+    ],
+    ['the latest one when the clock was set back', {}, last('2038-01-19T03:14:00Z'), '12:00:00', undefined],
     ['the latest of several missed ones', {}, last('2026-01-07T11:30:00Z'), '12:00:00', undefined],
     ['with a warning when very many are missed', {}, last('2026-01-01T00:00:00Z'), '12:00:00', 'TooManyMissedTimes'],
     ['none when it is too late', { startingDeadlineSeconds: 20 }, {}, undefined, undefined],
@@ -80,6 +88,7 @@ t.test('which start is made', async (t) => {
     t.equal(planned.events[0]?.reason, reason, what);
   }
   t.equal(plan({}).againInMs, 30_100, 'the next one is looked for a moment after its time');
+  t.equal(plan({}, last('2038-01-19T03:14:00Z')).againInMs, 30_100, 'also when the clock was set back');
   t.strictSame(plan({ concurrencyPolicy: 'Replace' }, active).start?.replaces, [reference('before')]);
 });
 

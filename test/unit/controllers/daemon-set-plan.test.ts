@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
 import { podView } from '../../../control-plane/controllers/caches/pod-view.ts';
-import { FailedPodBackoff } from '../../../control-plane/controllers/workloads/daemon-set/failed-pod-backoff.ts';
+import { FailedPodBackoff } from '../../../control-plane/controllers/workloads/failed-pod-backoff.ts';
 import { placementOf, podsOn } from '../../../control-plane/controllers/workloads/daemon-set/placement.ts';
 import { planDaemonSet } from '../../../control-plane/controllers/workloads/daemon-set/plan.ts';
 import { Interner } from '../../../control-plane/controllers/framework/interner.ts';
@@ -115,6 +115,10 @@ t.test('failed pods are backed off from, and have events', async (t) => {
     failing.ended.map(({ name }) => name),
     ['n3 succeeded'],
   );
+  const surging = daemonSetOf(rolling({ maxSurge: 1, maxUnavailable: 0 }));
+  const waiting = planOf(surging, ['n1 failed', 'n2', 'n3'], { n1: 700 });
+  t.strictSame([shown(waiting), waiting.againInMs], ['', 700], 'no other pod is made beside it, which would fail, too');
+  t.equal(shown(planOf(surging, ['n1 failed', 'n2', 'n3'])), '+n1, -n1 failed');
   const backoff = new FailedPodBackoff();
   const set = { uid: 's', generation: 1 };
   const waits: number[] = [];

@@ -32,7 +32,7 @@ function controlWith(refusal?: Error) {
     expectations,
     ownerResource: replicaSets,
   });
-  const isSatisfied = () => expectations.isSatisfied('rs', Date.now());
+  const isSatisfied = () => expectations.isSatisfied('rs', performance.now());
   return { control, events, deleted, expectations, isSatisfied };
 }
 

@@ -11,6 +11,7 @@ export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView =>
   labels: { app: 'web' },
   controllerUid: '',
   phase: 'Running',
+  rejected: false,
   nodeName: 'n1',
   pinnedTo: '',
   ips: [],

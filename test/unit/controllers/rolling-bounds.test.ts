@@ -163,7 +163,7 @@ function statefulSetModel(random: Random): Model {
       const [from, update] = [revisions[current]!, revisions[version]!];
       const set: StatefulSet = { ...statefulSetOf(), spec, status: { replicas: 0 } };
       const plan = planStatefulSet({
-        ...{ set, pods, now: 0, claim: () => undefined },
+        ...{ set, pods, now: 0, claim: () => undefined, backoffMs: () => 0 },
         revisions: { current: from, update },
       });
       const before = world.history.length;
@@ -171,7 +171,7 @@ function statefulSetModel(random: Random): Model {
       if (updated?.type === 'deletePod' && !areAvailableAbove(updated.pod, pods)) throw new Error('too early');
       for (const action of plan.stages.flat()) {
         if (random.chance(10)) return false;
-        if (action.type === 'deletePod') world.delete(action.pod);
+        if (action.type === 'deletePod' || action.type === 'recreatePod') world.delete(action.pod);
         if (action.type !== 'createPod') continue;
         const { name = '', labels = {} } = action.pod.metadata ?? {};
         // As upstream, nothing more of the round is done when a name is taken.

@@ -49,16 +49,23 @@ const shown = (action: StatefulSetAction): string => {
     case 'updatePod':
       return `label ${action.pod.name}`;
     case 'deletePod':
+    case 'recreatePod':
       return `delete ${action.pod.name}`;
   }
 };
 
-const planOf = (set: StatefulSet, pods: readonly string[], claims: readonly ClaimView[] = []) =>
+const planOf = (
+  set: StatefulSet,
+  pods: readonly string[],
+  claims: readonly ClaimView[] = [],
+  backoff: Record<string, number> = {},
+) =>
   planStatefulSet({
     set,
     pods: pods.map(podOf),
     claim: (name) => claims.find((claim) => claim.name === name),
     revisions: { current: OLD, update: NEW },
+    backoffMs: (podName) => backoff[podName] ?? 0,
     now: NOW,
   });
 
@@ -70,6 +77,16 @@ const actionsOf = (...args: Parameters<typeof planOf>): string =>
 
 const rolling = (rollingUpdate: object | undefined): Partial<StatefulSetSpec> => ({
   updateStrategy: { type: 'RollingUpdate', ...(rollingUpdate && { rollingUpdate }) },
+});
+
+t.test('a failed pod is left alone while it is backed off from', async (t) => {
+  const backoff = { 'web-1': 700 };
+  const waiting = planOf(statefulSetOf(), ['0', '1failed'], [], backoff);
+  t.strictSame([waiting.stages.flat(), waiting.againInMs], [[], 700]);
+  const parallel = statefulSetOf({ podManagementPolicy: 'Parallel' });
+  t.equal(actionsOf(parallel, ['0', '1failed'], [], backoff), 'create web-2 new', 'others do not wait for it');
+  t.equal(actionsOf(statefulSetOf(), ['0', '1succeeded'], [], backoff), 'delete web-1');
+  t.equal(planOf(statefulSetOf(), ['0', '1failed']).againInMs, Infinity);
 });
 
 t.test('what is done next', async (t) => {
@@ -302,7 +319,7 @@ t.test('claims come before their pods, and are waited for while they go', async 
     },
   });
   const plan = planStatefulSet({
-    ...{ set: inTemplate, pods: [], claim: () => undefined, now: NOW },
+    ...{ set: inTemplate, pods: [], claim: () => undefined, backoffMs: () => 0, now: NOW },
     revisions: { current: OLD, update: { ...OLD, data: { spec: { template: inTemplate.spec?.template } } } },
   });
   const [action] = plan.stages.flat();

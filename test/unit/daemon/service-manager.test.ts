@@ -44,7 +44,7 @@ t.test('messages are sent one after the other, and the last of each kind stands 
   manager.status('opening the store');
   answerWith(Promise.resolve());
   manager.status('one');
-  manager.status('two\nREADY=0');
+  manager.status('two\n\u001b\u202eREADY=0');
   manager.ready();
   manager.ready();
   t.strictSame(told, [['STATUS=opening the store']]);

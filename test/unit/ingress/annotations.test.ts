@@ -47,6 +47,19 @@ test('values', (t) => {
     ['denylist-source-range', ''],
     ['backend-protocol', 'FCGI'],
     ['auth-secret', 'other/users'],
+    ...[
+      ...['http://127.0.0.1:10248/healthz', 'http://169.254.169.254/latest', 'http://[::1]/', 'http://0.0.0.0/'],
+      ...['ftp://a.example/', 'http://a.example/$cookie_x', "http://a.example/' x", 'http://user@a.example/', 'auth'],
+      ...['http://a.example:0/', 'http://a.example:99999/', 'http://a_b.example/', 'http://$host.evil.example/'],
+    ].map((url): [string, string] => ['auth-url', url]),
+    ['auth-signin', '/login'],
+    ['auth-signin', 'https://a.example/?x=$request_method'],
+    ['auth-method', 'GET x'],
+    ['auth-response-headers', 'X-User,Host'],
+    ['auth-response-headers', 'X User'],
+    ['auth-proxy-set-headers', 'other/headers'],
+    ['auth-cache-key', '$remote_user'],
+    ['auth-snippet', 'x'],
     ['auth-realm', 'a" b'],
     ['session-cookie-name', 'a b'],
     ['session-cookie-path', '/a;x'],
@@ -70,7 +83,8 @@ test('what keeps requests away and cannot be done closes the path', (t) => {
       'default',
     ).refusals.some((refusal) => refusal.closes);
   const closed: Record<string, string>[] = [
-    { 'auth-url': 'https://a.example' },
+    { 'auth-url': 'auth.example' },
+    { 'auth-signin': 'https://a.example' },
     { 'auth-type': 'digest' },
     { 'auth-type': 'basic' },
     { 'auth-secret': 'users' },
@@ -103,7 +117,7 @@ test('kedge ingress check tells all of an Ingress', (t) => {
         'kubernetes.io/ingress.class': 'nginx',
         [`${PREFIX}ssl-redirect`]: 'false',
         [`${PREFIX}rewrite-target`]: '/$1',
-        [`${PREFIX}auth-url`]: 'https://a.example',
+        [`${PREFIX}auth-snippet`]: 'x',
       },
     },
     spec: {
@@ -123,7 +137,7 @@ test('kedge ingress check tells all of an Ingress', (t) => {
   t.equal(checked?.name, 'default/web');
   t.strictSame(
     checked?.findings.map(({ verdict, subject }) => `${verdict} ${subject.replace(PREFIX, '')}`),
-    ['taken ssl-redirect', 'differs rewrite-target', 'refused auth-url', 'refused spec'],
+    ['taken ssl-redirect', 'differs rewrite-target', 'refused auth-snippet', 'refused spec'],
   );
   t.strictSame(checkIngress({ kind: 'Service' }), []);
   t.match(checkIngress({ apiVersion: 'extensions/v1beta1', kind: 'Ingress' }), [

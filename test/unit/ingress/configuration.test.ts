@@ -117,6 +117,28 @@ test('regular expressions that may take forever are refused', (t) => {
     '/(*F)',
     '/[[:alpha:]]',
     '/\\x00',
+    // Exponential or polynomial without a repetition in a repetition.
+    '/(a|a)*b',
+    '/(a|aa)+b',
+    '/(a?){64}',
+    `/${'a?'.repeat(30)}${'a'.repeat(30)}`,
+    '/.*.*x',
+    '/.*a.*b.*c',
+    '/\\w+\\w+\\w+!',
+    '/[A-Z]*[a-f]*[0-9a]*!',
+    '/(.*a){3}',
+    '/a{1,1000}a{1,1000}a{1,1000}!',
+    // The engine would give up on a long path.
+    '/(?:a|b)*',
+    '/([^/]+/){0,1000}x',
+    '/((ab){0,20}c){0,20}',
+    // The rest of a path from each of its places.
+    '/.*a[^b]*c',
+    '/.*a[^b]*$',
+    '/(.*a)([^b]*c)',
+    '/(.*a[^b]*c)?x',
+    '/.*a(/[^b]*)?c',
+    '/(x|.*a[^b]*c)',
   ])
     t.ok(patternProblem(pattern), pattern);
   for (const pattern of [
@@ -126,6 +148,19 @@ test('regular expressions that may take forever are refused', (t) => {
     '/(?:v1|v2)/.*',
     '/\\d+\\.html',
     '/(ab){2}',
+    // The next character says where each of these ends.
+    '/([^/]+)/([^/]+)/([^/]+)/([^/]+)',
+    '/api/(v1|v2|beta)/([a-z]+)(/|$)(.*)',
+    '/(foo|bar){0,50}/x',
+    '/.*\\.(js|css|png|svg)$',
+    '/.*/[0-9]+/x$',
+    '/(.*)/([^/]+)/?$',
+    '/.*/v[0-9]+(/.*)?',
+    '/.*/v[0-9]+(/.*)?$',
+    '/.*a[^b]*',
+    '/.*a.*',
+    '/[a-z]{1,63}\\.[a-z]{1,63}/x?y?z?',
+    '/\\d{4}-\\d\\d(-\\d\\d)?/[\\w-]+',
   ])
     t.equal(patternProblem(pattern), undefined, pattern);
   t.end();

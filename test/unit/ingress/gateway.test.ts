@@ -2,8 +2,8 @@
 import { test } from 'tap';
 import { listeningPorts, portsAllowedBy, readGatewayPorts } from '../../../addons/ingress/gateway-ports.ts';
 import { SUPPORTED_FEATURES } from '../../../addons/ingress/gateway/features.ts';
-import { durationMs } from '../../../addons/ingress/gateway/filters.ts';
-import { effectiveHosts, intersection, mostSpecific } from '../../../addons/ingress/gateway/hosts.ts';
+import { durationMs, readLimits } from '../../../addons/ingress/gateway/time-limits.ts';
+import { effectiveHosts, HostSet, intersection, mostSpecific } from '../../../addons/ingress/gateway/hosts.ts';
 import {
   comparePrecedence,
   readGrpcMatch,
@@ -53,7 +53,65 @@ test('hosts of listeners and routes intersect as the API says', (t) => {
     t.equal(intersection(a, b), expected, `${a} and ${b}`);
   t.strictSame(effectiveHosts('*.example', []), ['*.example']);
   t.strictSame(effectiveHosts('*.example', ['other', 'x.example', 'a b.example']), ['x.example']);
-  t.equal(mostSpecific('a.b.example', ['', '*.example', '*.b.example', 'b.example']), '*.b.example');
+  t.equal(mostSpecific('a.b.example', new Set(['', '*.example', '*.b.example', 'b.example'])), '*.b.example');
+  t.equal(mostSpecific('*.b.example', new Set(['', '*.example', 'a.b.example'])), '*.example');
+  t.equal(mostSpecific('', new Set(['*.example'])), undefined);
+  const all = ['', 'example', '*.example', 'b.example', '*.b.example', 'a.b.example', '*.a.b.example', 'badexample'];
+  for (const known of all)
+    for (const host of all) {
+      const set = new HostSet();
+      set.add(known);
+      t.equal(set.meets(host), intersection(known, host) !== undefined, `${known} and ${host}`);
+    }
+  t.end();
+});
+
+test('who attaches too many rules to the Gateway of others takes none from them', (t) => {
+  const world = new GatewayWorld();
+  const all = { allowedRoutes: { namespaces: { from: 'All' } } };
+  world.addGateway('gw', [http('http', undefined, all)]);
+  const parentRefs = [{ name: 'gw', namespace: 'default' }];
+  const many = Array.from({ length: 64 }, (_, n) => ({ ...prefix(`/${n}`), method: 'GET' }));
+  const parts = Array.from({ length: 16 }, (_, n) => to(`s${n}`, { weight: n + 1 }));
+  for (let n = 0; n < 40; n++)
+    world.addRoute(
+      `many-${n}`,
+      {
+        ...{ parentRefs, hostnames: [`${n}.greedy.example`] },
+        rules: [{ matches: many }, { matches: many }, ...Array.from({ length: 4 }, () => ({ backendRefs: parts }))],
+      },
+      'greedy',
+    );
+  world.addRoute('own', { hostnames: ['own.example'], rules: [{ matches: [{ method: 'GET' }] }] });
+  const compiled = compileWorld(world);
+  t.match(routeTold(compiled, 'HTTPRoute default/own'), ['Accepted=True Accepted']);
+  t.match(routeTold(compiled, 'HTTPRoute greedy/many-0'), ['Accepted=True Accepted']);
+  t.match(routeTold(compiled, 'HTTPRoute greedy/many-39'), ['Accepted=False UnsupportedValue']);
+  const { hosts, splits } = compiled.model.routing;
+  const lines = hosts.reduce((sum, { rules }) => sum + rules.length, 0);
+  t.ok(lines + splits.reduce((sum, { parts: some }) => sum + some.length, 0) <= 5_001, 'parts by weight count, too');
+  t.end();
+});
+
+test('ten thousand hosts of routes of both kinds and of ListenerSets are compared without a look at each pair', (t) => {
+  const world = new GatewayWorld();
+  const gateway = world.addGateway('gw', [http('http', '*.example')]);
+  gateway.spec = { ...gateway.spec, allowedListeners: { namespaces: { from: 'All' } } };
+  for (let n = 0; n < 150; n++)
+    world.addListenerSet(
+      `set-${n}`,
+      Array.from({ length: 64 }, (_, at) => http(`l${at}`, `l${at}.s${n}.example`)),
+    );
+  for (let n = 0; n < 600; n++) {
+    const hostnames = Array.from({ length: 16 }, (_, at) => `h${at}.r${n}.example`);
+    world.addRoute(`http-${n}`, { hostnames: hostnames.map((host) => `http.${host}`), rules: [{}] });
+    world.addGrpcRoute(`grpc-${n}`, { hostnames: hostnames.map((host) => `grpc.${host}`), rules: [{}] });
+  }
+  const before = process.cpuUsage();
+  const compiled = compileWorld(world);
+  const { user } = process.cpuUsage(before);
+  t.match(routeTold(compiled, 'GRPCRoute default/grpc-599'), ['Accepted=True Accepted']);
+  t.ok(user < 20_000_000, `${Math.round(user / 1000)} ms of CPU time`);
   t.end();
 });
 
@@ -330,12 +388,12 @@ test('what is not supported in one rule is said, answered with 500, and does not
   const world = new GatewayWorld();
   world.addService('one', ['10.0.0.1']);
   world.addGateway('gw', [http('http')]);
-  const mirrored = {
-    ...{ matches: [prefix('/private')], filters: [{ type: 'RequestMirror' }] },
+  const unsupported = {
+    ...{ matches: [prefix('/private')], filters: [{ type: 'CORS' }] },
     backendRefs: [to('one')],
   };
-  world.addRoute('partly', { rules: [{ matches: [prefix('/')], backendRefs: [to('one')] }, mirrored] });
-  world.addRoute('wholly', { hostnames: ['w.example'], rules: [mirrored] });
+  world.addRoute('partly', { rules: [{ matches: [prefix('/')], backendRefs: [to('one')] }, unsupported] });
+  world.addRoute('wholly', { hostnames: ['w.example'], rules: [unsupported] });
   const compiled = compileWorld(world);
   t.strictSame(routeTold(compiled, 'HTTPRoute default/partly'), [
     'Accepted=True Accepted',
@@ -433,12 +491,27 @@ test('whatever a route says, no line begins with it, and a word that has it is q
         single({ filters: [{ type: 'RequestRedirect', requestRedirect: { scheme: text } }], backendRefs: [] }),
         single({ filters: [{ type: 'RequestRedirect', requestRedirect: { hostname: text } }], backendRefs: [] }),
         single({ timeouts: { request: text } }),
+        ...['allowOrigins', 'allowMethods', 'allowHeaders', 'exposeHeaders'].map((field) =>
+          single({ filters: [{ type: 'CORS', cors: { allowOrigins: ['*'], [field]: [text] } }] }),
+        ),
+        single({ sessionPersistence: { sessionName: text } }),
+        single({ sessionPersistence: { absoluteTimeout: text, cookieConfig: { lifetimeType: 'Permanent' } } }),
         single({ backendRefs: [to(text)] }),
       ];
       for (const [index, each] of rules.entries())
         world.addRoute(`r${index}`, {
           hostnames: [`h${index}.example`, text],
           rules: [{ backendRefs: [to('one')], ...each }],
+        });
+      world.addTlsPolicy('policy', 'one', { hostname: text, wellKnownCACertificates: 'System' });
+      world.addGateway('connections', [
+        http('tls', undefined, { port: 443, protocol: 'TLS', tls: { mode: 'Passthrough' } }),
+      ]);
+      for (const hostname of [text, `*.${text}`, 'fine.example'])
+        world.addTlsRoute(`t-${hostname}`, {
+          parentRefs: [{ name: 'connections' }],
+          hostnames: [hostname],
+          rules: [{ backendRefs: [to('one'), to(text)] }],
         });
       const lines = textOf(compileWorld(world).model).split('\n');
       for (const line of lines.filter((one) => one.includes(MARK))) {
@@ -475,6 +548,49 @@ test('durations and ports are read, or refused', (t) => {
     '   2: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0',
   ].join('\n');
   t.strictSame([...listeningPorts(table)], [8_080, 80]);
+  t.end();
+});
+
+test('all attempts together fit into the time of a request', (t) => {
+  const RETRY = { attempts: 3, codes: [503, 500] };
+  for (const [said, expected] of [
+    [{}, { answerMs: undefined, attempts: undefined, codes: undefined }],
+    [{ timeouts: { request: '0s' } }, { answerMs: 0 }],
+    [{ timeouts: { request: '2s', backendRequest: '1s' } }, { answerMs: 1_000, attempts: undefined }],
+    [{ retry: RETRY }, { answerMs: undefined, attempts: 3, codes: [500, 503] }],
+    [
+      { retry: RETRY, timeouts: { request: '4s' } },
+      { answerMs: 1_000, attempts: 3 },
+    ],
+    [
+      { retry: RETRY, timeouts: { request: '2s', backendRequest: '1s' } },
+      { answerMs: 1_000, attempts: 1 },
+    ],
+    [
+      { retry: RETRY, timeouts: { backendRequest: '1s' } },
+      { answerMs: 1_000, attempts: 3 },
+    ],
+    [{ retry: { attempts: 1_000 } }, { attempts: 10 }],
+  ] as const)
+    t.match(readLimits(said), expected, JSON.stringify(said));
+  for (const codes of [[418], [-1], [0.5]]) t.throws(() => readLimits({ retry: { codes } }), UnsupportedError);
+  t.end();
+});
+
+test('a namespace that uses up its matches leaves those of others as they are', (t) => {
+  const world = new GatewayWorld();
+  const matches = Array.from({ length: 128 }, (_, index) => ({ headers: [{ name: 'x', value: `v${index}` }] }));
+  for (const namespace of ['greedy', 'modest']) {
+    world.addService('web', ['10.0.0.1'], 80, namespace);
+    world.addGateway('gw', [http('http', `${namespace}.example`)], namespace);
+  }
+  const rule = { matches, backendRefs: [to('web')] };
+  for (let index = 0; index < 40; index++) world.addRoute(`r${index}`, { rules: [rule] }, 'greedy');
+  world.addRoute('r', { rules: [rule] }, 'modest');
+  const compiled = compileWorld(world);
+  t.match(routeTold(compiled, 'HTTPRoute greedy/r38'), ['Accepted=True Accepted']);
+  t.match(routeTold(compiled, 'HTTPRoute greedy/r39'), ['Accepted=False UnsupportedValue']);
+  t.match(routeTold(compiled, 'HTTPRoute modest/r'), ['Accepted=True Accepted']);
   t.end();
 });
 

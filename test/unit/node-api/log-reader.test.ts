@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, open, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
@@ -121,6 +121,26 @@ t.test('follow continues across rotation, in order, and ends with the container'
   await appendFile(file, line(7, 'stdout F last words'));
   stop();
   t.equal(await done, 'before\nlate\nafter\nhalf whole\nagain\nlast words\n');
+});
+
+t.test('follow goes on though no notice of a change comes', async (t) => {
+  const file = await logFile(t, line(1, 'stdout F one'));
+  const following = follow(file);
+  await following.seen('one\n');
+  // The directory that is watched is not the one of the path any more.
+  const directory = path.dirname(file);
+  await rename(directory, `${directory}.old`);
+  t.teardown(() => rm(`${directory}.old`, { recursive: true }));
+  await mkdir(directory);
+  await writeFile(`${file}.new`, line(2, 'stdout F two'));
+  await rename(`${file}.new`, file);
+  await following.seen('two\n');
+  // Meanwhile the follower has found the end, and waits.
+  for (let index = 0; index < 50; index++) await stat(file);
+  await appendFile(file, line(3, 'stdout F three'));
+  await following.seen('three\n');
+  following.stop();
+  t.equal(await following.done, 'one\ntwo\nthree\n');
 });
 
 t.test('follow starts at the tail and stops at once when the client leaves', async (t) => {

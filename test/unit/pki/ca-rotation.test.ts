@@ -163,5 +163,28 @@ test('certificates are renewed at once when that is asked for, with the CA as it
     t.not(after[leaf].certificate, before[leaf].certificate, leaf);
   t.same(await openPki({ directory, serverNames: names }), after, 'once');
   writeFileSync(join(directory, 'rotation'), '../../etc/passwd');
-  t.rejects(openPki({ directory, serverNames: names }), /must have leaves, ca or drop-ca; remove it/);
+  t.rejects(openPki({ directory, serverNames: names }), /must have one of leaves, ca, .*; remove it/);
+});
+
+test("the front proxy's CA is replaced as the cluster's is, and neither touches the other", async (t) => {
+  const directory = folder(t);
+  const before = await openPki({ directory, serverNames: names });
+  const proxy = (pki: ClusterPki): ClusterPki => ({ ...pki, bundle: pki.frontProxyBundle });
+  await requestRotation(directory, 'front-proxy-ca');
+  const rotated = await openPki({ directory, serverNames: names, mayReplaceCa: true });
+  t.equal(rotated.caHash, before.caHash);
+  t.equal(rotated.frontProxyBundle, rotated.frontProxyCa.certificate + before.frontProxyCa.certificate);
+  t.match(nameOf(rotated.frontProxyCa.certificate), /^front-proxy-ca-\d+$/);
+  // As aggregated API servers that have read the new bundle, and that have not.
+  t.equal(await handshake(proxy(rotated), before.bundle, rotated.frontProxyClient), 'true');
+  t.equal(await handshake(proxy(before), before.bundle, rotated.frontProxyClient), 'true');
+  t.same(await openPki({ directory, serverNames: names, mayReplaceCa: true }), rotated, 'it is replaced once');
+  await t.rejects(requestRotation(directory, 'front-proxy-ca'), /still trusted.*--drop-front-proxy-ca/);
+  await t.rejects(requestRotation(directory, 'drop-ca'), /no CA besides/);
+
+  await requestRotation(directory, 'drop-front-proxy-ca');
+  const dropped = await openPki({ directory, serverNames: names, mayReplaceCa: true });
+  t.equal(dropped.frontProxyBundle.trim(), rotated.frontProxyCa.certificate.trim());
+  t.equal(await handshake(proxy(dropped), before.bundle, before.frontProxyClient), 'false');
+  t.equal(await handshake(proxy(dropped), before.bundle, dropped.frontProxyClient), 'true');
 });

@@ -17,12 +17,8 @@ import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 import { test, type Test } from 'tap';
-import {
-  openPki,
-  readAuthority,
-  readServiceAccountKey,
-  type ClusterPki,
-} from '../../../control-plane/pki/cluster-pki.ts';
+import { openPki, readAuthority, type ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
+import { readServiceAccountKey } from '../../../control-plane/pki/service-account-keys.ts';
 import { kubeconfig, writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../../../control-plane/pki/pem-files.ts';
 import { serverNames } from '../../../control-plane/pki/server-names.ts';

@@ -2,6 +2,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
+import { SUPPORTED_FEATURES } from '../../../addons/ingress/gateway/features.ts';
 import { kinds } from '../../../api/registry.ts';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
@@ -54,6 +55,24 @@ test('files and functions that the documents name exist', async (t) => {
   }
 });
 
+test('links between the documents lead to a document and a heading of it', async (t) => {
+  const anchorsOf = async (file: string): Promise<string[]> =>
+    [...(await read(file)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  for (const document of DOCUMENTS)
+    for (const [link, file = '', anchor] of (await read(document)).matchAll(
+      /\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)/g,
+    )) {
+      const target = file === '' ? document : path.join(path.dirname(document), file);
+      const anchors = await anchorsOf(target).catch(() => undefined);
+      t.ok(anchors && (anchor === undefined || anchors.includes(anchor)), `${document}: ${link}`);
+    }
+});
+
 test('README lists every stored kind and every supported volume type, and none of them as missing', async (t) => {
   const rows = (await read('README.md')).split('\n').filter((line) => /^\| [a-zA-Z]* \|.*\|.*\|$/.test(line));
   const column = (index: number): string[] =>
@@ -69,6 +88,13 @@ test('README lists every stored kind and every supported volume type, and none o
     t.ok(there.includes(name), `${name} is there`);
     t.notOk(missing.includes(name), `${name} is supported`);
   }
+});
+
+test('docs/gateway-api.md lists each feature that the GatewayClass has, once', async (t) => {
+  const text = await read('docs/gateway-api.md');
+  const table = text.slice(text.indexOf('\n## What is supported'), text.indexOf('\nConditions say what is not'));
+  const listed = [...table.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort();
+  t.same(listed, [...SUPPORTED_FEATURES].sort());
 });
 
 test('systemd restarts every daemon for as long as it takes', async (t) => {

@@ -207,8 +207,8 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^gateway\//, /^(gateway|model)\//],
       // Pure: what the configuration is, and what changes in it.
       [
-        /^haproxy\/(text|slots|backend-section|route-section|routing-lines|sections|configuration|changes)\.ts$/,
-        /^(haproxy\/(text|slots|backend-section|route-section|routing-lines|sections|configuration|changes)\.ts|(model|annotations)\/.*)$/,
+        /^haproxy\/(?!(driver|process|runtime-api|refused)\.ts$)/,
+        /^(haproxy\/(?!(driver|process|runtime-api|refused)\.ts$).*|(model|annotations)\/.*)$/,
       ],
       [/^haproxy\//, /^(haproxy|model)\//],
       [/^cluster\//, /^(cluster|model|gateway)\//],

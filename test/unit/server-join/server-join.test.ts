@@ -9,6 +9,9 @@ import { Log } from '../../support/log.ts';
 const BUNDLE: ServerBundle = { settings: { store: 'etcd' }, files: { inventory: 'x' }, pki: { 'ca.key': 'SECRET' } };
 const SERVER = { name: 'system:bootstrap:abcdef', groups: ['system:bootstrappers', JOINING_SERVERS_GROUP] };
 const HOUR_MS = 3600 * 1000;
+const SECRET = '0123456789abcdef';
+const TOKEN = `abcdef.${SECRET}`;
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 /** One token in the store. */
 class Tokens {
@@ -16,7 +19,7 @@ class Tokens {
 
   constructor(livesMs: number | undefined) {
     const expiration = livesMs === undefined ? '' : new Date(Date.now() + livesMs).toISOString();
-    this.secret = { metadata: { uid: 'u' }, data: { expiration: Buffer.from(expiration).toString('base64') } };
+    this.secret = { metadata: { uid: 'u' }, data: { expiration: base64(expiration), 'token-secret': base64(SECRET) } };
   }
 
   fresh = (): undefined => undefined;
@@ -33,18 +36,21 @@ interface Request {
   readonly path?: string;
   readonly user?: typeof SERVER;
   readonly headers?: Record<string, string>;
+  /** What the request carries, whoever has authenticated the user; '': nothing. */
+  readonly token?: string;
 }
 
 /** What is sent, or the code of the refusal; undefined when the path is another one's. */
 async function answer(
   tokens: Tokens,
-  { method = 'POST', path = SERVER_JOIN_PATH, user = SERVER, headers = {} }: Request = {},
+  { method = 'POST', path = SERVER_JOIN_PATH, user = SERVER, headers = {}, token = TOKEN }: Request = {},
   bundle: (() => Promise<ServerBundle>) | null = () => Promise.resolve(BUNDLE),
 ): Promise<unknown> {
   const handler = serverJoinHandler({ api: tokens, bundle: bundle ?? undefined, logger: new Log() });
   let sent: unknown;
   const exchange = {
-    ...{ info: { path, method }, user, request: {}, header: (name: string) => headers[name] },
+    ...{ info: { path, method }, user, header: (name: string) => headers[name] },
+    request: { headers: token === '' ? {} : { authorization: `Bearer ${token}` } },
     write: (_: number, __: string, text: string) => void (sent = JSON.parse(text)),
   };
   try {
@@ -77,6 +83,9 @@ test('nobody else gets anything, and no token is used up', async (t) => {
       'not who speaks for one',
     );
   }
+  for (const token of ['', `fedcba.${SECRET}`, 'abcdef'])
+    t.equal(await answer(tokens, { token }), 403, 'not a certificate, or a proxy, that names the user of a token');
+  t.equal(await answer(tokens, { token: 'abcdef.ffffffffffffffff' }), 401, 'nor with a token that is another one');
   t.equal(await answer(tokens, { method: 'DELETE' }), 405);
   t.equal(await answer(tokens, { path: '/server-join/x' }), undefined);
   t.equal(await answer(tokens, {}, null), 400, 'nor where there can be one server only');

@@ -40,10 +40,10 @@ test('a setting that this version does not know is named', (t) => {
   t.end();
 });
 
-/** Files that a server writes, that say where another api-server is, or that are for the one server that makes backups. */
+/** Files that a server writes, that say where another api-server is, that are for the one server that makes backups, or for a collector beside it. */
 const NOT_GIVEN = [
   ...['portFile', 'adminKubeconfig', 'auditLogPath', 'kubeconfig'],
-  ...['backupKeyFile', 'backupPassphraseFile', 'backupS3Config'],
+  ...['backupKeyFile', 'backupPassphraseFile', 'backupS3Config', 'tracingConfigFile'],
 ];
 
 test('the contents of every file that a setting names are given to servers that join', (t) => {

@@ -235,13 +235,17 @@ function targetsByPort(slices: readonly SliceFacts[]): ReadonlyMap<string, reado
   return targets;
 }
 
+/** An address may be given to another pod before the one that had it is gone: what serves best counts. */
+const usefulness = ({ ready, serving, terminating }: SliceFacts['endpoints'][number] | Endpoint): number =>
+  ready ? 2 : serving && terminating ? 1 : 0;
+
 function endpointsOf(targets: readonly Target[]): (Endpoint & Preference)[] {
   const endpoints = new Map<string, Endpoint & Preference>();
   for (const { slice, port } of targets) {
     for (const endpoint of slice.endpoints) {
       const key = socketText(endpoint.ip, port);
       const known = endpoints.get(key);
-      if (!known || (!known.ready && endpoint.ready)) endpoints.set(key, { ...endpoint, port });
+      if (!known || usefulness(endpoint) > usefulness(known)) endpoints.set(key, { ...endpoint, port });
     }
   }
   return [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port);

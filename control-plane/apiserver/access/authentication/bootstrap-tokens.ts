@@ -18,8 +18,9 @@ const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
 const text = (secret: Secret, key: string): string => Buffer.from(own(secret.data, key) ?? '', 'base64').toString();
 
-function sameSecret(left: string, right: string): boolean {
-  const [a, b] = [Buffer.from(left), Buffer.from(right)];
+/** Whether this is the secret part of the token that the Secret is of. */
+export function isSecretOf(secret: Secret, given: string): boolean {
+  const [a, b] = [Buffer.from(text(secret, 'token-secret')), Buffer.from(given)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
@@ -56,7 +57,7 @@ export class BootstrapTokenAuthenticator implements TokenAuthenticator {
     const [, id, given] = BOOTSTRAP_TOKEN.exec(token) ?? [];
     if (id === undefined || given === undefined) return undefined;
     const secret = this.#api.get(secrets, BOOTSTRAP_TOKEN_NAMESPACE, bootstrapSecretName(id));
-    if (!secret || !sameSecret(text(secret, 'token-secret'), given)) return undefined;
+    if (!secret || !isSecretOf(secret, given)) return undefined;
     const wrong = fault(secret, id, this.#now());
     if (wrong) throw new InvalidTokenError(`bootstrap token ${id} ${wrong}`);
     const groups = extraGroups(secret);

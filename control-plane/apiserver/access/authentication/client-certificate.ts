@@ -34,9 +34,15 @@ export class ClientCertificateAuthenticator implements Authenticator {
   /** Keyed by the connection's Buffer of the certificate, so that it is parsed once per connection. */
   readonly #identities = new WeakMap<Buffer, Identity>();
   readonly #now: () => number;
+  readonly #used: ((secondsLeft: number) => void) | undefined;
 
-  constructor(now: () => number = Date.now) {
+  /** @param options.used told how long the certificate of each request is still valid */
+  constructor({
+    now = Date.now,
+    used,
+  }: { now?: () => number; used?: ((secondsLeft: number) => void) | undefined } = {}) {
     this.#now = now;
+    this.#used = used;
   }
 
   authenticate({ clientCertificate }: Credentials): User | undefined {
@@ -46,7 +52,9 @@ export class ClientCertificateAuthenticator implements Authenticator {
       identity = readIdentity(clientCertificate.raw);
       this.#identities.set(clientCertificate.raw, identity);
     }
-    if (!identity.user || identity.expiresAt <= this.#now()) throw unauthorized();
+    const leftMs = identity.expiresAt - this.#now();
+    this.#used?.(leftMs / 1000);
+    if (!identity.user || leftMs <= 0) throw unauthorized();
     return identity.user;
   }
 }

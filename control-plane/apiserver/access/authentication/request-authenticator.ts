@@ -10,7 +10,7 @@ const BEARER = /^bearer +([^ ]+)$/i;
 const WEBSOCKET_BEARER = /(?:^|,)\s*base64url\.bearer\.authorization\.k8s\.io\.([A-Za-z0-9_-]+)\s*(?:,|$)/;
 
 /** The bearer token of a request; undefined when there is none. */
-export function bearerToken({ headers }: Credentials): string | undefined {
+export function bearerToken({ headers }: Pick<Credentials, 'headers'>): string | undefined {
   const header = headers.authorization;
   if (header !== undefined) return BEARER.exec(header.trim())?.[1];
   const protocols = headers['sec-websocket-protocol'];

@@ -1,5 +1,6 @@
 /** Users that a proxy in front names: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#authenticating-proxy */
 import { X509Certificate } from 'node:crypto';
+import { msUntil } from '../../../../client/clock.ts';
 import { unauthorized } from '../../../../api/machinery/status-error.ts';
 import { authenticated, type Credentials, type User } from '../../http/user.ts';
 import type { Authenticator } from './authenticator.ts';
@@ -49,7 +50,7 @@ export class RequestHeaderAuthenticator implements Authenticator {
     const name = first(usernameHeaders);
     if (name === undefined) return undefined;
     const { isAllowed, expiresAt } = this.#proxyOf(proxy.certificate.raw);
-    if (!isAllowed || expiresAt <= Date.now()) throw unauthorized();
+    if (!isAllowed || msUntil(expiresAt) <= 0) throw unauthorized();
     const uid = first(uidHeaders);
     const groups = groupHeaders.flatMap((header) => sent.get(header) ?? []);
     const extra = this.#extraOf(sent);

@@ -57,12 +57,17 @@ export class ServiceAccountTokenIssuer {
   readonly #key: KeyObject;
   readonly #keyId: string;
 
-  /** `privateKeyPem` is an ECDSA P-256 key: `serviceAccountKey` of the PKI. */
-  constructor(issuer: string, privateKeyPem: string) {
+  /**
+   * @param privateKeyPem an ECDSA P-256 key: `serviceAccountKey` of the PKI
+   * @param otherKeys PEM of public keys whose tokens are valid, too: `otherServiceAccountKeys`
+   */
+  constructor(issuer: string, privateKeyPem: string, otherKeys: readonly string[] = []) {
     this.issuer = issuer;
     this.#key = createPrivateKey(privateKeyPem);
     this.#keyId = keyId(this.#key);
-    this.publicKeys = new Map([[this.#keyId, createPublicKey(this.#key)]]);
+    this.publicKeys = new Map(
+      [createPublicKey(this.#key), ...otherKeys.map((pem) => createPublicKey(pem))].map((key) => [keyId(key), key]),
+    );
   }
 
   issue({ subject, audiences, lifetimeSeconds, now }: TokenOptions): string {

@@ -33,7 +33,7 @@ export const authenticationHelp: Readonly<Record<keyof AuthenticationSettings, s
   anonymousAuth: 'serve requests without credentials as system:anonymous',
   oidcIssuerUrl: 'issuer of OpenID Connect whose ID tokens are taken, as https://issuer.example.com',
   oidcClientId: 'audience of these tokens',
-  oidcCaFile: "PEM file of the CA of the issuer's certificate; the system's when empty",
+  oidcCaFile: "PEM file of the CA of the issuer's certificate; the CAs that Node.js carries when empty",
   oidcUsernameClaim: "claim with the user's name",
   oidcUsernamePrefix: 'put in front of it; ISSUER# when empty, unless the claim is email; - for nothing',
   oidcGroupsClaim: "claim with the user's groups",

@@ -19,7 +19,7 @@ export class WebhookTokenAuthenticator implements TokenAuthenticator {
   /** @param cacheTtlMs how long an answer is good, one that a token is unknown, too; failures are not kept */
   constructor(webhook: Pick<KubeconfigWebhook, 'post'>, cacheTtlMs: number) {
     this.#webhook = webhook;
-    this.#answers = new RecentAnswers(cacheTtlMs);
+    this.#answers = new RecentAnswers(cacheTtlMs, () => performance.now());
   }
 
   authenticateToken(token: string, audiences: readonly string[]): TokenAnswer | Promise<TokenAnswer> {

@@ -11,6 +11,8 @@ import type {
   ValidatingWebhook,
 } from '../../../../api/types/admissionregistration/v1.gen.ts';
 import type { Logger } from '../../../../client/logger.ts';
+import { spanning, type Span } from '../../../../daemon/tracing/span.ts';
+import { Outage } from '../../../../client/outage.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
 import type { VersionedRequest } from '../mutated-object.ts';
@@ -21,6 +23,10 @@ import { refusal, ReviewedRequest, reviewVersion, verifyReview, type ReviewRespo
 import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
+const CALL_SPANS: Readonly<Record<WebhookType, string>> = {
+  admit: 'Call mutating webhook',
+  validating: 'Call validating webhook',
+};
 
 /** The conditions of a webhook, which has some. */
 export interface ConditionedHook {
@@ -41,7 +47,7 @@ export interface WebhookOptions {
   readonly kinds: ServedKinds;
   readonly client: WebhookClient;
   readonly metrics: WebhookMetrics;
-  readonly logger: Pick<Logger, 'warn'>;
+  readonly logger: Logger;
   readonly matchConditions: MatchConditions;
 }
 
@@ -100,6 +106,8 @@ export class Dispatcher {
   readonly type: WebhookType;
   readonly #options: WebhookOptions;
   readonly #matcher: Matcher;
+  /** By webhook, as its configuration has it: one that is down fails for every request, and its log must not fill the disk. */
+  readonly #outages = new WeakMap<object, Outage>();
 
   constructor(type: WebhookType, options: WebhookOptions) {
     this.type = type;
@@ -137,7 +145,7 @@ export class Dispatcher {
   ): Promise<T | undefined> {
     const { webhook } = hook;
     const { operation, origin } = reviewed.request;
-    const { metrics, logger } = this.#options;
+    const { metrics } = this.#options;
     const startedAt = performance.now();
     const done = (code: number, rejected: boolean, why?: RejectionType): void => {
       const seconds = (performance.now() - startedAt) / 1000;
@@ -147,6 +155,7 @@ export class Dispatcher {
     try {
       const asked = await reviewed.in(kind);
       const response = await this.#review(webhook, reviewed, asked);
+      this.#outages.get(webhook)?.ended({ webhook: webhook.name }, 'webhook answers again');
       if (!response.allowed) throw refusal(webhook.name, response.result);
       const taken = await take(response, asked);
       done(200, false);
@@ -160,12 +169,18 @@ export class Dispatcher {
       }
       const ignored = webhook.failurePolicy === 'Ignore';
       done(error.code || 503, !ignored, ignored ? undefined : 'calling_webhook_error');
-      logger.warn({ err: error, webhook: webhook.name, ignored }, 'failed to call webhook');
+      this.#outage(webhook).failed(error, { webhook: webhook.name, ignored }, 'failed to call webhook');
       if (!ignored) throw internalError(error.message);
       metrics.failedOpen(webhook.name, this.type);
       origin?.annotate(failedOpenKey, webhook.name);
       return undefined;
     }
+  }
+
+  #outage(webhook: object): Outage {
+    let outage = this.#outages.get(webhook);
+    if (!outage) this.#outages.set(webhook, (outage = new Outage(this.#options)));
+    return outage;
   }
 
   async #review(
@@ -174,7 +189,7 @@ export class Dispatcher {
     asked: VersionedRequest,
   ): Promise<ReviewResponse> {
     const { name, sideEffects, clientConfig, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = webhook;
-    const { dryRun, origin, warn, letOthersWrite } = reviewed.request;
+    const { dryRun, operation, origin, warn, letOthersWrite } = reviewed.request;
     if (dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
       throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
     const version = reviewVersion(webhook.admissionReviewVersions);
@@ -187,8 +202,15 @@ export class Dispatcher {
     const review = reviewed.review(uid, version, asked);
     let answer: unknown;
     letOthersWrite?.();
+    const call = (span: Span | undefined): Promise<unknown> => {
+      span?.set('webhook', name).set('operation', operation).set('UID', uid);
+      const { gone: signal } = origin ?? {};
+      const limitMs = timeoutSeconds * 1000;
+      return this.#options.client.call(clientConfig, review, { limitMs, signal, traceparent: span?.traceparent });
+    };
     try {
-      answer = await this.#options.client.call(clientConfig, review, timeoutSeconds * 1000, origin?.gone);
+      const calling = spanning(origin?.span, CALL_SPANS[this.type], call, 'client');
+      answer = await (origin?.awaited.during(calling) ?? calling);
     } catch (error) {
       if (!(error instanceof WebhookCallError)) throw error;
       throw failed(name, `failed to call webhook: ${error.message}`, error);

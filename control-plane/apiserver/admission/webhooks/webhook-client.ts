@@ -44,6 +44,14 @@ interface Target {
   readonly lookup?: LookupFunction | undefined;
 }
 
+export interface WebhookCall {
+  /** For the whole exchange. */
+  readonly limitMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** The header, where the request is traced. */
+  readonly traceparent?: string | undefined;
+}
+
 export class WebhookClient implements Disposable {
   readonly #resolve: ResolveService;
   // Connections are shared by what has the same address, name and CA.
@@ -60,19 +68,18 @@ export class WebhookClient implements Disposable {
 
   /**
    * Posts a review and returns the parsed answer. Throws WebhookCallError, or the signal's reason.
-   * @param review in JSON, in pieces: several webhooks may be sent the same ones @param limitMs for the whole exchange.
+   * @param review in JSON, in pieces: several webhooks may be sent the same ones
    */
   async call(
     config: WebhookClientConfig,
     review: readonly Buffer[],
-    limitMs: number,
-    signal: AbortSignal | undefined,
+    { limitMs, signal, traceparent }: WebhookCall,
   ): Promise<unknown> {
     const target = this.#target(config, limitMs);
     const what = `Post ${JSON.stringify(target.url.href)}`;
     try {
       const limit = { what, limitMs, ...(signal && { signal }) };
-      return parseAnswer(await this.#post(target, config.caBundle, review, limit));
+      return parseAnswer(await this.#post(target, config.caBundle, review, limit, traceparent));
     } catch (error) {
       if (signal?.aborted || error instanceof WebhookCallError) throw error;
       if (error instanceof AnswerTooLongError) throw new WebhookCallError(error.message, 0, { cause: error });
@@ -104,12 +111,17 @@ export class WebhookClient implements Disposable {
     caBundle: string | undefined,
     review: readonly Buffer[],
     limit: Deadline,
+    traceparent: string | undefined,
   ): Promise<PostAnswer> {
     const target: PostTarget = {
       agent: this.#agent,
       connection,
       url,
-      headers: { accept: 'application/json, */*', 'user-agent': 'kube-apiserver-admission' },
+      headers: {
+        accept: 'application/json, */*',
+        'user-agent': 'kube-apiserver-admission',
+        ...(traceparent !== undefined && { traceparent }),
+      },
       tls: {
         // An address is no name for SNI, but the certificate is verified for it nevertheless.
         ...(/[a-z]/i.test(servername) && !servername.includes(':') && { servername }),

@@ -6,10 +6,16 @@ import {
 } from '../../../../api/domain/gateway-api.ts';
 import { customResourceDefinitions } from '../../../../api/kinds/apiextensions/custom-resource-definition.ts';
 import type { CustomResourceDefinition } from '../../../../api/types/apiextensions/v1.gen.ts';
+import { backendTlsPolicySchema } from './backend-tls-policy.ts';
 import { gatewayClassSchema, gatewaySchema } from './gateway.ts';
 import { grpcRouteSchema } from './grpc-route.ts';
 import { httpRouteSchema } from './http-route.ts';
+import { listenerSetSchema } from './listener-set.ts';
 import { atomicList, group, kind, namespace, object, objectName, type Schema } from './schema.ts';
+import { tlsRouteSchema } from './tls-route.ts';
+
+export const CHANNEL = 'gateway.networking.k8s.io/channel';
+export const STANDARD = 'standard';
 
 interface Definition {
   readonly kind: string;
@@ -21,6 +27,8 @@ interface Definition {
   readonly schema: Schema;
   readonly columns: readonly Column[];
   readonly hasStatus: boolean;
+  /** It says something about an object that it names. */
+  readonly isPolicy?: boolean;
 }
 
 interface Column {
@@ -35,15 +43,18 @@ const AGE: Column = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTi
 const HOSTNAMES = column('Hostnames', '.spec.hostnames');
 const conditionColumn = (type: string): Column => column(type, `.status.conditions[?(@.type=="${type}")].status`);
 
-const referenceGrantSchema = object({
-  spec: object(
-    {
-      from: atomicList(object({ group, kind, namespace }, ['group', 'kind', 'namespace']), 16, 1),
-      to: atomicList(object({ group, kind, name: objectName }, ['group', 'kind']), 16, 1),
-    },
-    ['from', 'to'],
-  ),
-});
+const referenceGrantSchema = object(
+  {
+    spec: object(
+      {
+        from: atomicList(object({ group, kind, namespace }, ['group', 'kind', 'namespace']), 16, 1),
+        to: atomicList(object({ group, kind, name: objectName }, ['group', 'kind']), 16, 1),
+      },
+      ['from', 'to'],
+    ),
+  },
+  ['spec'],
+);
 
 const DEFINITIONS: readonly Definition[] = [
   {
@@ -75,7 +86,20 @@ const DEFINITIONS: readonly Definition[] = [
     ...{ schema: grpcRouteSchema, columns: [HOSTNAMES, AGE], hasStatus: true },
   },
   {
-    ...{ kind: 'ReferenceGrant', plural: 'referencegrants', shortNames: ['refgrant'], versions: ['v1beta1'] },
+    ...{ kind: 'TLSRoute', plural: 'tlsroutes', versions: ['v1'] },
+    ...{ schema: tlsRouteSchema, columns: [AGE], hasStatus: true },
+  },
+  {
+    ...{ kind: 'ListenerSet', plural: 'listenersets', shortNames: ['lset'], versions: ['v1'] },
+    ...{ schema: listenerSetSchema, hasStatus: true },
+    columns: [conditionColumn('Accepted'), conditionColumn('Programmed'), AGE],
+  },
+  {
+    ...{ kind: 'BackendTLSPolicy', plural: 'backendtlspolicies', shortNames: ['btlspolicy'], versions: ['v1'] },
+    ...{ schema: backendTlsPolicySchema, columns: [AGE], hasStatus: true, isPolicy: true },
+  },
+  {
+    ...{ kind: 'ReferenceGrant', plural: 'referencegrants', shortNames: ['refgrant'], versions: ['v1beta1', 'v1'] },
     ...{ schema: referenceGrantSchema, columns: [AGE], hasStatus: false },
   },
 ];
@@ -84,18 +108,27 @@ const DEFINITIONS: readonly Definition[] = [
 const IDENTITY = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { type: 'object' } };
 
 function definitionOf(definition: Definition, labels: Readonly<Record<string, string>>): CustomResourceDefinition {
-  const { plural, shortNames = [], isClusterScoped = false, versions, schema, columns, hasStatus } = definition;
+  const {
+    plural,
+    shortNames = [],
+    isClusterScoped = false,
+    versions,
+    schema,
+    columns,
+    hasStatus,
+    isPolicy,
+  } = definition;
   const { properties } = schema as { properties: object };
   const { object: decoded, problems } = customResourceDefinitions.decode({
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: {
       name: `${plural}.${GATEWAY_GROUP}`,
-      labels,
+      labels: { ...labels, ...(isPolicy && { [`${GATEWAY_GROUP}/policy`]: 'Direct' }) },
       annotations: {
-        'api-approved.kubernetes.io': 'https://github.com/kubernetes-sigs/gateway-api/pull/3328',
+        'api-approved.kubernetes.io': 'https://github.com/kubernetes-sigs/gateway-api/pull/4530',
         [BUNDLE_VERSION_ANNOTATION]: GATEWAY_BUNDLE_VERSION,
-        'gateway.networking.k8s.io/channel': 'standard',
+        [CHANNEL]: STANDARD,
       },
     },
     spec: {

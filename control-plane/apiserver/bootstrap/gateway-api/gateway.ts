@@ -1,10 +1,10 @@
+import { allowedListeners, gatewayListeners, listenerStatuses } from './listeners.ts';
 import {
   atomicList,
   conditions,
   controllerName,
   DOMAIN_PATH,
   group,
-  hostname,
   HOSTNAME_PATTERN,
   integer,
   kind,
@@ -17,9 +17,8 @@ import {
   oneOf,
   pending,
   portNumber,
-  routeKind,
   rule,
-  sectionName,
+  secretReference,
   text,
   textMap,
   withDefault,
@@ -66,85 +65,33 @@ const withKeyRules = (schema: Schema, what: string): Schema =>
   );
 const infrastructure = object({
   labels: withKeyRules(textMap(8, text(63, 0, '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')), 'a label'),
-  annotations: withKeyRules(textMap(8, text(4_096, 0)), 'an annotation'),
+  annotations: withKeyRules(textMap(16, text(4_096, 0)), 'an annotation'),
   parametersRef: localReference,
 });
 
-const strings = atomicList({ type: 'string' });
-const selector: Schema = {
-  ...object({
-    matchLabels: { type: 'object', additionalProperties: { type: 'string' } },
-    matchExpressions: atomicList(
-      object({ key: { type: 'string' }, operator: { type: 'string' }, values: strings }, ['key', 'operator']),
-    ),
-  }),
-  'x-kubernetes-map-type': 'atomic',
-};
-const SAME = { from: 'Same' };
-const allowedRoutes = object({
-  kinds: atomicList(routeKind, 8),
-  namespaces: withDefault(object({ from: withDefault(oneOf('All', 'Selector', 'Same'), 'Same'), selector }), SAME),
+const caReference = object({ group, kind, name: objectName, namespace }, ['group', 'kind', 'name']);
+const frontendTls = object({
+  validation: object(
+    {
+      caCertificateRefs: atomicList(caReference, 16, 1),
+      mode: withDefault(oneOf('AllowValidOnly', 'AllowInsecureFallback'), 'AllowValidOnly'),
+    },
+    ['caCertificateRefs'],
+  ),
 });
-const tls = withRules(
-  object({
-    mode: withDefault(oneOf('Terminate', 'Passthrough'), 'Terminate'),
-    certificateRefs: atomicList(
-      object({ group: withDefault(group, ''), kind: withDefault(kind, 'Secret'), name: objectName, namespace }, [
-        'name',
-      ]),
-      64,
-    ),
-    options: textMap(16, text(4_096, 0)),
-  }),
-  rule(
-    "self.mode == 'Terminate' ? size(self.certificateRefs) > 0 || size(self.options) > 0 : true",
-    'mode Terminate needs certificateRefs or options',
+const tls = object({
+  backend: object({ clientCertificateRef: secretReference }),
+  frontend: object(
+    {
+      default: frontendTls,
+      perPort: withRules(
+        listBy('port', object({ port: portNumber, tls: frontendTls }, ['port', 'tls']), 64),
+        rule('self.all(t1, self.exists_one(t2, t1.port == t2.port))', 'each port may be there once'),
+      ),
+    },
+    ['default'],
   ),
-);
-const listener = object(
-  {
-    name: sectionName,
-    hostname,
-    port: portNumber,
-    protocol: text(
-      255,
-      1,
-      '^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\\/[A-Za-z0-9]+$',
-    ),
-    tls,
-    allowedRoutes: withDefault(allowedRoutes, { namespaces: SAME }),
-  },
-  ['name', 'port', 'protocol'],
-);
-const listeners = withRules(
-  { ...listBy('name', listener, 64), minItems: 1 },
-  rule(
-    "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)",
-    'listeners of protocol HTTP, TCP or UDP have no tls',
-  ),
-  rule(
-    "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? (l.tls.mode == '' || l.tls.mode == 'Terminate') : true)",
-    'the tls mode of listeners of protocol HTTPS is Terminate',
-  ),
-  rule(
-    "self.all(l, l.protocol in ['TCP', 'UDP']  ? (!has(l.hostname) || l.hostname == '') : true)",
-    'listeners of protocol TCP or UDP have no hostname',
-  ),
-  rule('self.all(l1, self.exists_one(l2, l1.name == l2.name))', 'each listener needs a name of its own'),
-  rule(
-    'self.all(l1, self.exists_one(l2, l1.port == l2.port && l1.protocol == l2.protocol && (has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : !has(l1.hostname) && !has(l2.hostname))))',
-    'listeners have to differ in port, protocol or hostname',
-  ),
-);
-const listenerStatus = object(
-  {
-    name: sectionName,
-    supportedKinds: atomicList(routeKind, 8),
-    attachedRoutes: integer(),
-    conditions,
-  },
-  ['attachedRoutes', 'conditions', 'name', 'supportedKinds'],
-);
+});
 
 const GATEWAY_PENDING = pending('Accepted', 'Programmed');
 export const gatewaySchema = object(
@@ -152,9 +99,11 @@ export const gatewaySchema = object(
     spec: object(
       {
         gatewayClassName: objectName,
-        listeners,
+        listeners: gatewayListeners,
+        allowedListeners,
         addresses: withRules(atomicList(wantedAddress, 16), areUnique('IPAddress'), areUnique('Hostname')),
         infrastructure,
+        tls,
       },
       ['gatewayClassName', 'listeners'],
     ),
@@ -162,7 +111,8 @@ export const gatewaySchema = object(
       object({
         addresses: atomicList(givenAddress, 16),
         conditions: withDefault(conditions, GATEWAY_PENDING),
-        listeners: listBy('name', listenerStatus, 64),
+        listeners: listenerStatuses,
+        attachedListenerSets: integer(),
       }),
       { conditions: GATEWAY_PENDING },
     ),

@@ -1,6 +1,7 @@
 import {
   atomicList,
   headerName,
+  integer,
   listBy,
   object,
   oneOf,
@@ -8,10 +9,12 @@ import {
   preciseHostname,
   rule,
   sectionName,
+  setOf,
   text,
   withDefault,
   withRules,
   type Fields,
+  type Schema,
 } from './schema.ts';
 import { backendRefs, COMMON_FILTERS, filters, headerMatches, routeSchema, rules } from './route-schema.ts';
 
@@ -33,6 +36,20 @@ const pathModifier = withRules(
   }),
 );
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+const ORIGIN = '(^\\*$)|(^(http(s)?):\\/\\/(((\\*\\.)?([a-zA-Z0-9\\-]+\\.)*[a-zA-Z0-9-]+|\\*)(:([0-9]{1,5}))?)$)';
+const anyAlone = (schema: Schema, field: string): Schema =>
+  withRules(schema, rule("!('*' in self && self.size() > 1)", `* in ${field} stands alone`));
+/** https://fetch.spec.whatwg.org/#http-cors-protocol */
+const cors = object({
+  allowOrigins: anyAlone(setOf(text(253, 1, ORIGIN), 64), 'allowOrigins'),
+  allowCredentials: { type: 'boolean' },
+  allowMethods: anyAlone(setOf(oneOf(...METHODS, '*'), 9), 'allowMethods'),
+  allowHeaders: anyAlone(setOf(headerName, 64), 'allowHeaders'),
+  exposeHeaders: setOf(headerName, 64),
+  maxAge: withDefault(integer(1), 5),
+});
+
 const HTTP_FILTERS: Fields = {
   ...COMMON_FILTERS,
   RequestRedirect: object({
@@ -40,8 +57,9 @@ const HTTP_FILTERS: Fields = {
     hostname: preciseHostname,
     path: pathModifier,
     port: portNumber,
-    statusCode: { type: 'integer', enum: [301, 302], default: 302 },
+    statusCode: { type: 'integer', enum: [301, 302, 303, 307, 308], default: 302 },
   }),
+  CORS: cors,
   URLRewrite: object({ hostname: preciseHostname, path: pathModifier }),
 };
 const httpFilters = filters(HTTP_FILTERS, [
@@ -49,6 +67,7 @@ const httpFilters = filters(HTTP_FILTERS, [
   'ResponseHeaderModifier',
   'RequestRedirect',
   'URLRewrite',
+  'CORS',
 ]);
 
 const PLAIN_TYPES = "(self.type in ['Exact','PathPrefix'])";
@@ -86,7 +105,7 @@ const match = object({
     ),
     16,
   ),
-  method: oneOf('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'),
+  method: oneOf(...METHODS),
 });
 const DEFAULT_MATCHES = [{ path: DEFAULT_PATH }];
 
@@ -134,7 +153,7 @@ const httpRule = withRules(
 
 export const httpRouteSchema = routeSchema(
   withDefault(
-    rules(httpRule, (each) => `${each}.matches.size()`),
+    rules(httpRule, (each) => `${each}.matches.size()`, 1),
     [{ matches: DEFAULT_MATCHES }],
   ),
 );

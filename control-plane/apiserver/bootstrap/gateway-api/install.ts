@@ -17,11 +17,12 @@ import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import { isAlreadyExists, StatusError } from '../../../../api/machinery/status-error.ts';
 import type { CustomResourceDefinition } from '../../../../api/types/apiextensions/v1.gen.ts';
+import type { ClusterRole } from '../../../../api/types/rbac/v1.gen.ts';
 import type { Logger } from '../../../../client/logger.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
 import { makeOnce } from '../made-once.ts';
-import { gatewayDefinitions } from './definitions.ts';
+import { CHANNEL, gatewayDefinitions, STANDARD } from './definitions.ts';
 
 type Api = Pick<LocalApi, 'get' | 'list' | 'create' | 'update' | 'subscribe'>;
 
@@ -69,27 +70,30 @@ async function makeMissing<T extends KubeObject>(api: Api, kind: Kind<T>, object
   }
 }
 
+/** Kinds with a status, which the controller writes. */
+const WRITTEN = [
+  'gatewayclasses',
+  'gateways',
+  'httproutes',
+  'grpcroutes',
+  'tlsroutes',
+  'listenersets',
+  'backendtlspolicies',
+];
+const ROLE: ClusterRole = {
+  metadata: { name: NAME, labels: LABELS },
+  rules: [
+    { apiGroups: [GATEWAY_GROUP], resources: [...WRITTEN, 'referencegrants'], verbs: ['list', 'watch'] },
+    { apiGroups: [GATEWAY_GROUP], resources: WRITTEN.map((plural) => `${plural}/status`), verbs: ['patch'] },
+    // Listeners select the namespaces of their routes by label.
+    { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
+  ],
+};
+
 async function installDefinitions(api: Api): Promise<void> {
-  const metadata = { name: NAME, labels: LABELS };
-  await makeMissing(api, clusterRoles, {
-    metadata,
-    rules: [
-      {
-        apiGroups: [GATEWAY_GROUP],
-        resources: ['gatewayclasses', 'gateways', 'httproutes', 'grpcroutes', 'referencegrants'],
-        verbs: ['list', 'watch'],
-      },
-      {
-        apiGroups: [GATEWAY_GROUP],
-        resources: ['gatewayclasses/status', 'gateways/status', 'httproutes/status', 'grpcroutes/status'],
-        verbs: ['patch'],
-      },
-      // Listeners select the namespaces of their routes by label.
-      { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
-    ],
-  });
+  await makeMissing(api, clusterRoles, ROLE);
   await makeMissing(api, clusterRoleBindings, {
-    metadata,
+    metadata: { name: NAME, labels: LABELS },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: NAME },
     subjects: [{ kind: 'ServiceAccount', name: INGRESS_NAMESPACE, namespace: INGRESS_NAMESPACE }],
   });
@@ -100,16 +104,25 @@ async function installDefinitions(api: Api): Promise<void> {
   for (const definition of gatewayDefinitions(LABELS)) await makeMissing(api, customResourceDefinitions, definition);
 }
 
-/** Definitions that an older server has made become those of this one. */
+/** Definitions that an older server has made become those of this one, with kinds that are new and the rights to them. */
 async function updateDefinitions(api: Api): Promise<void> {
-  for (const wanted of gatewayDefinitions(LABELS)) {
+  let isUpdated = false;
+  const wantedOnes = gatewayDefinitions(LABELS);
+  for (const wanted of wantedOnes) {
     const present = api.get(customResourceDefinitions, '', wanted.metadata?.name ?? '');
     const { labels, annotations } = present?.metadata ?? {};
     if (!present || own(labels, MANAGED_BY) !== 'kedge') continue;
+    // Whoever has put the experimental channel in their place has objects with fields that this one drops.
+    if (own(annotations, CHANNEL) !== STANDARD) continue;
     if (!isOlder(own(annotations, BUNDLE_VERSION_ANNOTATION) ?? '', GATEWAY_BUNDLE_VERSION)) continue;
     const metadata = { ...present.metadata, annotations: { ...annotations, ...wanted.metadata?.annotations } };
     await api.update(customResourceDefinitions, { ...present, metadata, spec: wanted.spec });
+    isUpdated = true;
   }
+  if (!isUpdated) return;
+  for (const wanted of wantedOnes) await makeMissing(api, customResourceDefinitions, wanted);
+  const role = api.get(clusterRoles, '', NAME);
+  if (role) await api.update(clusterRoles, { ...role, rules: ROLE.rules });
 }
 
 /** Of two releases as `v1.4.1`; what is none is not older. */

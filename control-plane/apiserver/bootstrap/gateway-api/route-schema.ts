@@ -25,7 +25,7 @@ import {
   type Schema,
 } from './schema.ts';
 
-const parentRef = object(
+export const parentRef = object(
   {
     group: withDefault(group, GATEWAY_GROUP),
     kind: withDefault(kind, 'Gateway'),
@@ -93,8 +93,12 @@ export const COMMON_FILTERS: Fields = {
   RequestMirror: requestMirror,
   ExtensionRef: localReference,
 };
-const fieldOf = (type: string): string =>
-  type === 'URLRewrite' ? 'urlRewrite' : `${type.charAt(0).toLowerCase()}${type.slice(1)}`;
+/** Others are named as their type, with a small letter first. */
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ['URLRewrite', 'urlRewrite'],
+  ['CORS', 'cors'],
+]);
+const fieldOf = (type: string): string => FIELDS.get(type) ?? `${type.charAt(0).toLowerCase()}${type.slice(1)}`;
 
 /** @param single the types of which a list may have one */
 export function filters(types: Fields, single: readonly string[]): Schema {
@@ -121,6 +125,13 @@ export function filters(types: Fields, single: readonly string[]): Schema {
   );
 }
 
+/** Without filters. */
+export const plainBackendRefs = atomicList(
+  withRules(object({ ...backendReference, weight: withDefault(integer(0, 1_000_000), 1) }, ['name']), NEEDS_PORT),
+  16,
+  1,
+);
+
 export const backendRefs = (ownFilters: Schema): Schema =>
   atomicList(
     withRules(
@@ -142,19 +153,25 @@ export const headerMatches = listBy(
 const MAX_RULES = 16;
 const MAX_MATCHES = 128;
 /** @param matchesOf the number of matches of the rule with an index */
-export const rules = (item: Schema, matchesOf: (rule: string) => string): Schema =>
+export const rules = (item: Schema, matchesOf: (rule: string) => string, minRules?: number): Schema =>
   withRules(
-    atomicList(item, MAX_RULES),
+    atomicList(item, MAX_RULES, minRules),
     rule(
       `${Array.from({ length: MAX_RULES }, (_, at) => `(self.size() > ${at} ? ${matchesOf(`self[${at}]`)} : 0)`).join(' + ')} <= ${MAX_MATCHES}`,
       `all rules together may have ${MAX_MATCHES} matches`,
     ),
   );
 
-export const routeSchema = (routeRules: Schema): Schema =>
+export const routeSchema = (
+  routeRules: Schema,
+  {
+    hostnames = atomicList(hostname, 16),
+    required = [],
+  }: { readonly hostnames?: Schema; readonly required?: readonly string[] } = {},
+): Schema =>
   object(
     {
-      spec: object({ parentRefs, hostnames: atomicList(hostname, 16), rules: routeRules }),
+      spec: object({ parentRefs, hostnames, rules: routeRules }, required),
       status: object(
         {
           parents: atomicList(

@@ -1,6 +1,6 @@
 /**
  * Schemas that the definitions of the Gateway API share, as the API's reference has them:
- * https://gateway-api.sigs.k8s.io/reference/api-spec/1.4/spec/
+ * https://gateway-api.sigs.k8s.io/reference/api-spec/1.6/spec/
  */
 import { GATEWAY_GROUP } from '../../../../api/domain/gateway-api.ts';
 
@@ -50,6 +50,11 @@ export const listBy = (key: string, items: Schema, maxItems: number): Schema => 
   'x-kubernetes-list-type': 'map',
   'x-kubernetes-list-map-keys': [key],
 });
+/** A list in which each value is once. */
+export const setOf = (items: Schema, maxItems: number): Schema => ({
+  ...{ type: 'array', items, maxItems },
+  'x-kubernetes-list-type': 'set',
+});
 export const textMap = (maxProperties: number, values: Schema): Schema => ({
   type: 'object',
   maxProperties,
@@ -77,6 +82,11 @@ export const controllerName = text(MAX_NAME, 1, `^${DOMAIN_PATH}`);
 export const headerName = text(256, 1, "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$");
 
 export const localReference = object({ group, kind, name: objectName }, ['group', 'kind', 'name']);
+/** A reference to a Secret, unless it says otherwise, of this namespace or another. */
+export const secretReference = object(
+  { group: withDefault(group, ''), kind: withDefault(kind, 'Secret'), name: objectName, namespace },
+  ['name'],
+);
 export const routeKind = object({ group: withDefault(group, GATEWAY_GROUP), kind }, ['kind']);
 
 const condition = object(

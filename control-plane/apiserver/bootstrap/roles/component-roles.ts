@@ -1,4 +1,5 @@
 /** The rules of upstream's other default ClusterRoles, by name: components, discovery, certificate approval. */
+import { NODE_PACKAGES_PATH, UPGRADE_LEASE } from '../../../../api/domain/node-upgrade.ts';
 import { SERVER_JOIN_PATH } from '../../../../api/domain/server-join.ts';
 import { ALL, READ, core, recordEvents, rule, urls } from './rule.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
@@ -133,6 +134,16 @@ export const componentRoles = (): Readonly<Record<string, readonly PolicyRule[]>
   ],
   // The files of the web console, which are the same everywhere.
   'kedge:console-files': [urls('get', '/console /console/ /console/*')],
+  // What `kedge upgrade nodes` does. It is bound to nobody: administrators may do it anyway.
+  'kedge:node-upgrader': [
+    core('get list patch', 'nodes'),
+    core('get list', 'pods'),
+    core('create', 'pods/eviction'),
+    core('get', 'endpoints'),
+    rule('create', 'coordination.k8s.io', 'leases'),
+    rule('get update', 'coordination.k8s.io', 'leases', UPGRADE_LEASE.name),
+  ],
+  'kedge:node-packages': [urls('get', `${NODE_PACKAGES_PATH}*`)],
   'kedge:join-servers': [urls('get post', SERVER_JOIN_PATH)],
   'system:public-info-viewer': [urls('get', '/healthz /livez /readyz /version /version/')],
   'system:service-account-issuer-discovery': [

@@ -122,6 +122,8 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     // It enforces policies, which are about pods of all nodes.
     bindCluster(NETWORK_POLICY_READER, NETWORK_POLICY_READER, group(NODES_GROUP)),
     bindCluster('kedge:apiserver-kubelet-client', 'system:kubelet-api-admin', user('kube-apiserver-kubelet-client')),
+    // Packages of the program, for nodes that are asked to upgrade.
+    sameName('kedge:node-packages', group(NODES_GROUP)),
     sameName('kedge:join-servers', group(JOINING_SERVERS_GROUP)),
     bindCluster('kedge:join-nodes', 'system:node-bootstrapper', joiningNodes),
     bindCluster('kedge:approve-node-certificates', NODE_CLIENT_APPROVAL, joiningNodes),

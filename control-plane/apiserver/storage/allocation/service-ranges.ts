@@ -3,6 +3,7 @@
  * controller for ServiceCIDRs: the condition Ready, and a finalizer that keeps a range while addresses in use are in no
  * other range. https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
  */
+import { msUntil } from '../../../../client/clock.ts';
 import { Cidr, CLUSTER_DNS_INDEX, IpAddress, type IpFamily } from '../../../../api/domain/address.ts';
 import { clusterRanges } from '../../../../api/domain/cluster-ranges.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
@@ -154,7 +155,7 @@ async function sync(api: LocalApi, name: string): Promise<number | undefined> {
         'There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR',
     });
   }
-  const graceMs = Date.parse(deletionTimestamp) + DELETION_GRACE_MS - Date.now();
+  const graceMs = msUntil(Date.parse(deletionTimestamp) + DELETION_GRACE_MS);
   if (graceMs > 0) return graceMs;
   const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
   await api.update(serviceCIDRs, withFinalizers(range, others));

@@ -117,7 +117,8 @@ export class ObjectBytes {
     if (served.length - ahead !== stored.length) return false;
     let difference = 0;
     for (let at = this.#metadataStart; at < stored.length; at++) {
-      const [one, other] = [served[at + ahead] ?? 0, stored[at] ?? 0];
+      const one = served[at + ahead] ?? 0;
+      const other = stored[at] ?? 0;
       difference += one * one - other * other;
     }
     return difference === 0;

@@ -17,7 +17,7 @@ const SCALE_UP_FACTOR = 2;
 const SCALE_UP_MINIMUM = 4;
 const SECOND_MS = 1000;
 
-/** Times are in ms since the epoch. */
+/** Times are in ms of the monotonic clock. */
 export interface Recommendation {
   readonly replicas: number;
   readonly atMs: number;

@@ -108,7 +108,7 @@ class HorizontalPodAutoscalerController implements Controller {
     const current = target.scale.spec?.replicas ?? 0;
     const known = this.#histories.get(key);
     const isOwn = known?.uid === autoscaler.metadata?.uid;
-    const history = (isOwn && known?.history) || firstHistory(current, Date.now());
+    const history = (isOwn && known?.history) || firstHistory(current, performance.now());
     this.#remember(autoscaler, key, history);
     const bounds = { spec: autoscaler.spec, current, history };
     const able: ConditionChange = [
@@ -162,17 +162,16 @@ class HorizontalPodAutoscalerController implements Controller {
       return { desired: current, rescaleReason: undefined, conditions, metrics: [], history, error };
     }
     const { selector, pods } = selection;
-    const now = Date.now();
     const scaled = {
       ...{ pods, specReplicas: current, statusReplicas: scale.status?.replicas ?? 0 },
-      ...{ tolerances: tolerancesOf(spec), now },
+      ...{ tolerances: tolerancesOf(spec), now: Date.now() },
     };
     const measuring = { source: this.#source, namespace, selector, scaled, signal };
     const outcomes = await Promise.all((spec.metrics ?? []).map((metric) => measure(metric, measuring)));
     signal.throwIfAborted();
     for (const outcome of outcomes)
       if ('failure' in outcome) this.#warn(autoscaler, outcome.failure.reason, outcome.event);
-    return decideByMetrics(bounds, outcomes, now);
+    return decideByMetrics(bounds, outcomes, performance.now());
   }
 
   /** The pods of the target, unless it is unclear which they are. */
@@ -224,7 +223,7 @@ class HorizontalPodAutoscalerController implements Controller {
       const scale = { current, desired: undefined, metrics, isRescaled: false };
       return this.#write(autoscaler, { changes: [...changes, failed], scale }, signal);
     }
-    const event = { from: current, to: desired, now: Date.now() };
+    const event = { from: current, to: desired, now: performance.now() };
     this.#remember(autoscaler, key, withScaleEvent(decision.history, autoscaler.spec.behavior, event));
     this.#record(autoscaler, 'Normal', 'SuccessfulRescale', `New size: ${desired}; reason: ${rescaleReason}`);
     const said = `the HPA controller was able to update the target scale to ${desired}`;

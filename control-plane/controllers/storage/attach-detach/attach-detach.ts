@@ -96,7 +96,7 @@ function create({ client, informer, recorder, queue, logger }: ControllerContext
     needed: readonly PodVolume[],
     there: readonly Attachment[],
   ): NodePlan {
-    const now = Date.now();
+    const now = performance.now();
     const wanted = [...new Map(needed.map((volume) => [attachmentName(volume, name), volume])).values()];
     const names = new Set(wanted.map((volume) => attachmentName(volume, name)));
     for (const attachment of there) {

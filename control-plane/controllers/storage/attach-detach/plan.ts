@@ -30,8 +30,9 @@ export interface NodeState {
   readonly attachments: readonly Attachment[];
   /** The nodes that a volume is attached to, or about to be or to be detached from. */
   readonly nodesOf: (volume: string) => readonly string[];
-  /** Since when an attachment has been of no use, in ms since the epoch. */
+  /** Since when an attachment has been of no use, in ms of the monotonic clock: a clock that is set must not detach what is in use. */
   readonly unwantedSince: (attachment: string) => number;
+  /** By the same clock. */
   readonly now: number;
 }
 

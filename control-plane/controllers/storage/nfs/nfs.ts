@@ -37,7 +37,7 @@ function create(context: ControllerContext): Controller {
   const classes = informer(storageClassCache);
   const nodes = informer(nodeCache);
   const events = recorder('nfs-provisioner');
-  /** By volume: since when the node in its label is asked, as far as this process has seen. */
+  /** By volume: since when the node in its label is asked, as far as this process has seen, by the monotonic clock. */
   const askedAt = new Map<string, number>();
   /** By the name of a volume: the keys of the claims that wait for its directory to be removed. */
   const waiting = new Map<string, Set<string>>();
@@ -62,7 +62,7 @@ function create(context: ControllerContext): Controller {
     volumeStep(volume, () => ({
       volumes: allVolumes(),
       nodes: [...nodes.values()].map(candidate),
-      isOverdue: Date.now() - (askedAt.get(name) ?? Infinity) > TURN_MS,
+      isOverdue: performance.now() - (askedAt.get(name) ?? Infinity) > TURN_MS,
     }));
 
   function wait(view: ClaimView, before: string): void {
@@ -110,10 +110,10 @@ function create(context: ControllerContext): Controller {
         return undefined;
       case 'ask':
         await unlessNotFound(client.update(persistentVolumes, asking(volume, step.node), { signal }));
-        askedAt.set(name, Date.now());
+        askedAt.set(name, performance.now());
         return LOOK_MS;
       case 'wait':
-        if (!askedAt.has(name)) askedAt.set(name, Date.now());
+        if (!askedAt.has(name)) askedAt.set(name, performance.now());
         return LOOK_MS;
     }
   }

@@ -27,10 +27,10 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
 
   return {
     watches: () => [
-      watch(cronJobs, {
-        ...ownKeys(queue),
-        onDelete: (cronJob: CronJob) => sync.forget(cronJob),
-      }),
+      watch(
+        cronJobs,
+        ownKeys(queue, (cronJob) => sync.forget(cronJob)),
+      ),
       watch(
         jobs,
         dependentHandlers<Job>({

@@ -7,6 +7,12 @@ import type { CronJob } from '../../../../api/types/batch/v1.gen.ts';
 const MARGIN_MS = 100;
 /** More missed starts than this are worth a warning: the clock may be wrong. */
 const MANY_MISSED = 100;
+/**
+ * Clocks of servers differ by less. What was started later than that was started by a clock that has been set back since: it would keep
+ * the CronJob from ever starting again, and only starts of the last moments are made up for.
+ */
+const MAX_AHEAD_MS = 10 * 60_000;
+const RECENT_MS = 60_000;
 
 export interface Due {
   /** The latest start that has not been made, in ms since the epoch. */
@@ -18,7 +24,7 @@ export interface Due {
 export function dueStart(cronJob: CronJob, schedule: CronSchedule, timeZone: string, now: number): Due {
   const { startingDeadlineSeconds } = cronJob.spec;
   const deadline = startingDeadlineSeconds === undefined ? -Infinity : now - startingDeadlineSeconds * 1000;
-  return missedSince(Math.max(lastStart(cronJob), deadline), schedule, timeZone, now);
+  return missedSince(Math.max(lastStart(cronJob, now), deadline), schedule, timeZone, now);
 }
 
 /** In how many ms the next start comes; undefined when there is none. */
@@ -28,14 +34,16 @@ export function nextStartInMs(
   timeZone: string,
   now: number,
 ): number | undefined {
-  const since = lastStart(cronJob);
+  const since = lastStart(cronJob, now);
   const { at = since } = missedSince(since, schedule, timeZone, now);
   const next = nextTime(schedule, at, timeZone);
   return next === undefined ? undefined : next + MARGIN_MS - now;
 }
 
-const lastStart = ({ metadata, status }: CronJob): number =>
-  Date.parse(status?.lastScheduleTime ?? metadata?.creationTimestamp ?? '') || 0;
+function lastStart({ metadata, status }: CronJob, now: number): number {
+  const at = Date.parse(status?.lastScheduleTime ?? metadata?.creationTimestamp ?? '') || 0;
+  return at > now + MAX_AHEAD_MS ? now - RECENT_MS : at;
+}
 
 function missedSince(since: number, schedule: CronSchedule, timeZone: string, now: number): Due {
   const next = (after: number): number => nextTime(schedule, after, timeZone) ?? NaN;

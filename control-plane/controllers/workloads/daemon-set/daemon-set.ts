@@ -16,9 +16,9 @@ import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';
 import { RevisionHistory } from '../history/history.ts';
 import { REVISION_LABEL, revisionsOf, surplusRevisions } from '../history/revision.ts';
+import { FailedPodBackoff, failingSet } from '../failed-pod-backoff.ts';
 import { PodControl, type PodControlFailure } from '../pod-control.ts';
 import { StatusThrottle } from '../status-throttle.ts';
-import { FailedPodBackoff, type FailingSet } from './failed-pod-backoff.ts';
 import { placementOf, podsOn } from './placement.ts';
 import { planDaemonSet, targetOf, type DaemonSetPlan } from './plan.ts';
 import type { ControllerRevision, DaemonSet, DaemonSetStatus } from '../../../../api/types/apps/v1.gen.ts';
@@ -56,7 +56,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     // Its history may be gone before its pods: what is left says nothing.
     if (set.metadata?.deletionTimestamp) return undefined;
     // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
-    const isCurrent = expectations.isSatisfied(set.metadata?.uid ?? '', Date.now());
+    const isCurrent = expectations.isSatisfied(set.metadata?.uid ?? '', performance.now());
     const controlled = await claimPods(set, signal);
     if (!isCurrent) return EXPECTATIONS_TIMEOUT_MS;
     const kept = await history.claim(set, signal);
@@ -64,7 +64,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     const now = Date.now();
     const plan = planDaemonSet({
       ...{ set, nodes: nodes.values(), pods: controlled, hashes: hashesOf(set, [...kept, current]), now },
-      backoffMs: (node) => backoff.remainingMs(failingSet(set), node, now),
+      backoffMs: (node) => backoff.remainingMs(failingSet(set), node, performance.now()),
     });
     const failure = await carryOut(set, plan, hashOf(current), signal);
     const waitMs = await throttle.write(key, isOnTheWay(set, plan.status), () =>
@@ -102,7 +102,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   function recordEnded(set: DaemonSet, pod: PodView): void {
     const [node, name] = [targetOf(pod), `${pod.namespace}/${pod.name}`];
     if (pod.phase === 'Failed') {
-      backoff.failed(failingSet(set), node, Date.now());
+      backoff.failed(failingSet(set), node, performance.now());
       const message = `Found failed daemon pod ${name} on node ${node}, will try to kill it`;
       record(set, 'Warning', 'FailedDaemonPod', message);
     } else {
@@ -128,14 +128,13 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
 
   return {
     watches: () => [
-      watch(sets, {
-        ...ownKeys(queue),
-        onDelete: ({ metadata }: DaemonSet, key) => {
+      watch(
+        sets,
+        ownKeys(queue, ({ metadata }) => {
           expectations.forget(metadata?.uid ?? '');
           backoff.forget(metadata?.uid ?? '');
-          queue.add(key);
-        },
-      }),
+        }),
+      ),
       watch(
         pods,
         dependentHandlers<PodView>({
@@ -159,11 +158,6 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     reconcile,
   };
 }
-
-const failingSet = ({ metadata }: DaemonSet): FailingSet => ({
-  uid: metadata?.uid ?? '',
-  generation: metadata?.generation ?? 0,
-});
 
 const hashOf = ({ metadata }: ControllerRevision): string => metadata?.labels?.[REVISION_LABEL] ?? '';
 

@@ -121,28 +121,32 @@ class Round {
 
   #prune(place: Place): void {
     const running: PodView[] = [];
+    let waits = false;
     for (const pod of place.pods) {
       if (pod.deleting) continue;
-      if (isTerminated(pod)) this.#end(pod, place.name);
-      else running.push(pod);
+      if (!isTerminated(pod)) running.push(pod);
+      else if (!this.#end(pod, place.name)) waits = true;
     }
     if (this.#limit('maxSurge', 1) === 0) {
       // One that works goes when that which stays works, too: the first, unless it still waits for its node, which may have no room for it.
       const [first] = running;
       const kept = first?.nodeName ? first : (running.find(({ ready }) => ready) ?? first);
       for (const pod of running) if (pod !== kept && (kept?.ready || !pod.ready)) this.#remove.push(pod);
-    } else if (running.length === 0 && place.shouldRun) this.#create.push(place.name);
-    else this.#pruneSurge(running);
+    } else if (running.length > 0) this.#pruneSurge(running);
+    // A pod beside one that is backed off from would fail at once as well, and so on.
+    else if (place.shouldRun && !waits) this.#create.push(place.name);
   }
 
-  #end(pod: PodView, nodeName: string): void {
+  /** Returns false for a pod that is left alone for now. */
+  #end(pod: PodView, nodeName: string): boolean {
     const waitMs = pod.phase === 'Failed' ? this.#state.backoffMs(nodeName) : 0;
     if (waitMs > 0) {
       this.#againInMs = Math.min(this.#againInMs, waitMs);
-      return;
+      return false;
     }
     this.#ended.push(pod);
     this.#remove.push(pod);
+    return true;
   }
 
   /** An old pod stays beside a new one only while it is ready and the new one is not available yet. */

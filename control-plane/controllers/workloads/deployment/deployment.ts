@@ -133,7 +133,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     { status, againInMs }: DeploymentPlan,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const now = Date.now();
+    const now = performance.now();
     const isOnTheWay =
       !isComplete(deployment, status) && status.observedGeneration === deployment.status?.observedGeneration;
     const waitMs = isOnTheWay ? throttle.waitMs(key, now) : 0;

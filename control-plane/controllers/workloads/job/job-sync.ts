@@ -64,7 +64,7 @@ export class JobSync {
     const { uid = '' } = job.metadata ?? {};
     if (this.#written.isBehind(job)) return undefined;
     // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
-    const isCurrent = this.#options.expectations.isSatisfied(uid, Date.now());
+    const isCurrent = this.#options.expectations.isSatisfied(uid, performance.now());
     const claimed = await this.#claimPods(job, signal);
     const pods = await this.#confirm(job, claimed, signal);
     const failures = this.#failures.get(uid) ?? NO_FAILURES;

@@ -1,4 +1,5 @@
 /** Deletes finished Jobs when `ttlSecondsAfterFinished` have passed. Upstream: pkg/controller/ttlafterfinished. */
+import { msUntil } from '../../../../client/clock.ts';
 import { isFinished } from '../../../../api/kinds/batch/job-conditions.ts';
 import { splitKey } from '../../../../client/informer.ts';
 import { jobs as jobResource } from '../../../../client/resources.gen.ts';
@@ -53,5 +54,5 @@ function create({ client, informer, queue }: ControllerContext): Controller {
 /** Undefined when it does not expire. */
 function leftMs(job: Job): number | undefined {
   const expiry = expiryOf(job);
-  return expiry === Infinity ? undefined : Math.max(0, expiry - Date.now());
+  return expiry === Infinity ? undefined : Math.max(0, msUntil(expiry));
 }

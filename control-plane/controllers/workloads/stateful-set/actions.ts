@@ -4,6 +4,7 @@ import type { ApiClient } from '../../../../client/api-client.ts';
 import { referenceTo, type EventRecorder } from '../../../../client/event-recorder.ts';
 import { objectKey } from '../../../../client/informer.ts';
 import { persistentVolumeClaims, pods, statefulSets } from '../../../../client/resources.gen.ts';
+import type { PodView } from '../../caches/pod-view.ts';
 import type { Expectations } from '../../framework/expectations.ts';
 import { unlessGone } from '../../framework/outcomes.ts';
 import { apiVersionOf } from '../../framework/owner-references.ts';
@@ -87,17 +88,27 @@ export class StatefulSetActions {
         await this.#options.client.patch(pods, namespace, name, patch, { type: 'strategic', signal });
       });
     },
-    deletePod: async (set, { pod: { namespace, name, uid } }, signal) => {
-      await this.#recorded(set, 'Delete', name, async () => {
-        this.#begin(set);
-        const gone = await unlessGone(this.#options.client.delete(pods, namespace, name, { uid, signal }));
-        if (gone) this.#options.expectations.expectDeletion(set.metadata?.uid ?? '', objectKey(namespace, name));
-      });
+    deletePod: (set, { pod }, signal) => this.#deletePod(set, pod, signal),
+    recreatePod: (set, { pod }, signal) => {
+      const { namespace, name, phase } = pod;
+      const isFailed = phase === 'Failed';
+      const message = `StatefulSet ${namespace}/${set.metadata?.name} is recreating ${isFailed ? 'failed' : 'terminated'} Pod ${name}`;
+      if (isFailed) this.#record(set, 'Warning', 'RecreatingFailedPod', message);
+      else this.#record(set, 'Normal', 'RecreatingTerminatedPod', message);
+      return this.#deletePod(set, pod, signal);
     },
   };
 
+  async #deletePod(set: StatefulSet, { namespace, name, uid }: PodView, signal: AbortSignal): Promise<void> {
+    await this.#recorded(set, 'Delete', name, async () => {
+      this.#begin(set);
+      const gone = await unlessGone(this.#options.client.delete(pods, namespace, name, { uid, signal }));
+      if (gone) this.#options.expectations.expectDeletion(set.metadata?.uid ?? '', objectKey(namespace, name));
+    });
+  }
+
   #begin({ metadata }: StatefulSet): void {
-    this.#options.expectations.begin(metadata?.uid ?? '', Date.now());
+    this.#options.expectations.begin(metadata?.uid ?? '', performance.now());
   }
 
   async #createClaims(

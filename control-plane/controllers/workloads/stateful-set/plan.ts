@@ -22,6 +22,8 @@ export interface StatefulSetState {
   /** The claim of that name, in the set's namespace. */
   claim(name: string): ClaimView | undefined;
   readonly revisions: Revisions;
+  /** For how many ms yet a failed pod of this name is left alone, so that one that always fails is not made anew all the time. */
+  backoffMs(podName: string): number;
   readonly now: number;
 }
 
@@ -38,7 +40,9 @@ export type StatefulSetAction =
       readonly labels: Record<string, string>;
       readonly volumes: readonly Volume[];
     }
-  | { readonly type: 'deletePod'; readonly pod: PodView };
+  | { readonly type: 'deletePod'; readonly pod: PodView }
+  /** A pod that has ended goes, and the next round makes it anew. */
+  | { readonly type: 'recreatePod'; readonly pod: PodView };
 
 export interface StatefulSetPlan {
   /** One after the other, each only when all actions of the one before have succeeded. */
@@ -46,6 +50,8 @@ export interface StatefulSetPlan {
   /** The actions of a stage are one after the other, too. */
   readonly isOrdered: boolean;
   readonly status: StatefulSetStatus;
+  /** When to decide again though nothing has changed; Infinity for never. */
+  readonly againInMs: number;
 }
 
 export const planStatefulSet = (state: StatefulSetState): StatefulSetPlan => new Round(state).plan();
@@ -63,6 +69,7 @@ class Round {
   readonly #replicas = new Map<number, PodView>();
   /** Surplus pods, highest ordinals first. */
   readonly #condemned: { readonly ordinal: number; readonly pod: PodView }[] = [];
+  #againInMs = Infinity;
 
   constructor(state: StatefulSetState) {
     this.#state = state;
@@ -79,7 +86,7 @@ class Round {
 
   plan(): StatefulSetPlan {
     const stages = this.#set.metadata?.deletionTimestamp ? [] : this.#stages();
-    return { stages, isOrdered: this.#isOrdered, status: this.#status(stages) };
+    return { stages, isOrdered: this.#isOrdered, status: this.#status(stages), againInMs: this.#againInMs };
   }
 
   #stages(): (readonly StatefulSetAction[])[] {
@@ -135,8 +142,7 @@ class Round {
   }
 
   #keep(ordinal: number, pod: PodView): Step {
-    // Whatever its exit code: a pod that was evicted, or whose node was shut down, may have succeeded.
-    if (isTerminated(pod)) return { actions: pod.deleting ? [] : [{ type: 'deletePod', pod }], blocks: true };
+    if (isTerminated(pod)) return { actions: this.#end(pod), blocks: true };
     const actions: StatefulSetAction[] = [];
     const missing = pod.phase === 'Pending' ? this.#missingClaims(ordinal) : [];
     if (missing.length > 0) actions.push({ type: 'createClaims', podName: pod.name, claims: missing });
@@ -148,6 +154,15 @@ class Round {
       actions.push({ type: 'updatePod', pod, labels, volumes });
     }
     return { actions, blocks };
+  }
+
+  /** Whatever its exit code: a pod that was evicted, or whose node was shut down, may have succeeded. */
+  #end(pod: PodView): readonly StatefulSetAction[] {
+    if (pod.deleting) return [];
+    const waitMs = pod.phase === 'Failed' ? this.#state.backoffMs(pod.name) : 0;
+    if (waitMs === 0) return [{ type: 'recreatePod', pod }];
+    this.#againInMs = Math.min(this.#againInMs, waitMs);
+    return [];
   }
 
   #missingClaims(ordinal: number): PersistentVolumeClaim[] {

@@ -13,6 +13,7 @@ import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';
 import { RevisionHistory } from '../history/history.ts';
 import { surplusRevisions } from '../history/revision.ts';
+import { FailedPodBackoff, failingSet } from '../failed-pod-backoff.ts';
 import { StatusThrottle } from '../status-throttle.ts';
 import { StatefulSetActions } from './actions.ts';
 import { ordinalOf, ordinalOfClaim, replicasOf } from './identity.ts';
@@ -33,6 +34,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   });
   const expectations = new Expectations();
   const throttle = new StatusThrottle();
+  const backoff = new FailedPodBackoff();
   const actions = new StatefulSetActions({ client, expectations, recorder: recorder('statefulset-controller') });
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
@@ -42,7 +44,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
       return undefined;
     }
     // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
-    const isCurrent = expectations.isSatisfied(set.metadata?.uid ?? '', Date.now());
+    const isCurrent = expectations.isSatisfied(set.metadata?.uid ?? '', performance.now());
     const controlled = await claimPods(set, signal);
     if (!isCurrent) return EXPECTATIONS_TIMEOUT_MS;
     const now = Date.now();
@@ -53,14 +55,17 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     const kept = await history.claim(set, signal);
     const revisions = await revisionsOf(set, kept, signal);
     const claimOf = (name: string): ClaimView | undefined => claims.get(set.metadata?.namespace ?? '', name);
-    const plan = planStatefulSet({ set, pods: controlled, claim: claimOf, revisions, now });
+    const plan = planStatefulSet({
+      ...{ set, pods: controlled, claim: claimOf, revisions, now },
+      backoffMs: (podName) => backoff.remainingMs(failingSet(set), podName, performance.now()),
+    });
     const [outcome] = await Promise.allSettled([carryOut(set, plan, signal)]);
     const waitMs = await throttle.write(key, isOnTheWay(set, plan.status), () =>
       writeStatus(resource, set, plan.status, { client, signal }),
     );
     if (outcome.status === 'rejected') throw outcome.reason;
     await history.delete(unused(set, kept, revisions, controlled), signal);
-    const againInMs = Math.min(waitMs, availabilityInMs(set, controlled, now));
+    const againInMs = Math.min(waitMs, plan.againInMs, availabilityInMs(set, controlled, now));
     return againInMs === Infinity ? undefined : againInMs;
   }
 
@@ -91,18 +96,23 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     { stages, isOrdered }: StatefulSetPlan,
     signal: AbortSignal,
   ): Promise<void> {
-    for (const stage of stages) await actions.carryOut(set, stage, { isOrdered, signal });
+    for (const stage of stages) {
+      for (const action of stage)
+        if (action.type === 'recreatePod' && action.pod.phase === 'Failed')
+          backoff.failed(failingSet(set), action.pod.name, performance.now());
+      await actions.carryOut(set, stage, { isOrdered, signal });
+    }
   }
 
   return {
     watches: () => [
-      watch(sets, {
-        ...ownKeys(queue),
-        onDelete: ({ metadata }: StatefulSet, key) => {
+      watch(
+        sets,
+        ownKeys(queue, ({ metadata }) => {
           expectations.forget(metadata?.uid ?? '');
-          queue.add(key);
-        },
-      }),
+          backoff.forget(metadata?.uid ?? '');
+        }),
+      ),
       watch(
         pods,
         dependentHandlers<PodView>({

@@ -3,6 +3,7 @@ import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { fromJSON, type MethodDefinition } from '@grpc/proto-loader';
 import { own } from '../../../../api/machinery/own.ts';
 import { DeadlineError, withDeadline } from '../../../../client/deadline.ts';
+import { unaryCall } from '../../../../client/unary-call.ts';
 import descriptor from '../../../../proto/kms-v2.json' with { type: 'json' };
 
 const SERVICE = 'v2.KeyManagementService';
@@ -89,26 +90,15 @@ export class KmsPlugin implements Disposable {
     let code = 'OK';
     try {
       const what = `KMS plugin ${name}`;
-      return (await withDeadline({ what, limitMs }, (signal) => this.#unary(methodOf(name), request, signal))) as T;
+      return (await withDeadline({ what, limitMs }, (signal) =>
+        unaryCall(this.#client, methodOf(name), request, { signal, limitMs }),
+      )) as T;
     } catch (error) {
       code = codeOf(error);
       throw error;
     } finally {
       called(name, code, (performance.now() - startedAt) / 1000);
     }
-  }
-
-  #unary(method: Method, request: object, signal: AbortSignal): Promise<object | undefined> {
-    return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest<object, object>(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        (error, response) => (error ? reject(error) : resolve(response)),
-      );
-      signal.addEventListener('abort', () => call.cancel(), { once: true });
-    });
   }
 
   [Symbol.dispose](): void {

@@ -25,6 +25,21 @@ const ROWS: readonly (readonly [name: string, shape: Shape, reasons: readonly (s
     [undefined],
   ],
   [
+    'the address of one that has ended belongs to one that terminates',
+    {
+      endpoints: [
+        having(HERE, { ready: false, serving: false, terminating: true }),
+        having(HERE, { ready: false, serving: true, terminating: true }),
+      ],
+    },
+    [undefined],
+  ],
+  [
+    'the address of one that terminates belongs to one that is ready',
+    { endpoints: [having(HERE, { ready: false, serving: false, terminating: true }), HERE] },
+    [undefined],
+  ],
+  [
     'policies are Local',
     { endpoints: [HERE, THERE], spec: LOCAL },
     [undefined, 'it is on another node, and the policies are Local'],

@@ -7,7 +7,7 @@ import { withDeadline } from '../../../../../client/deadline.ts';
 const MAX_BYTES = 1024 * 1024;
 const LIMIT_MS = 30_000;
 
-/** @param ca PEM; the system's when undefined. Redirects are not followed. */
+/** @param ca PEM; the CAs that Node.js carries when undefined. Redirects are not followed. */
 export function fetchJson(url: string, ca: string | undefined, signal: AbortSignal): Promise<Record<string, unknown>> {
   return withDeadline({ what: `Get ${JSON.stringify(url)}`, limitMs: LIMIT_MS, signal }, async (callee) => {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {

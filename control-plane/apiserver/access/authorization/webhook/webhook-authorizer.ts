@@ -60,7 +60,7 @@ export class WebhookAuthorizer implements Authorizer, RuleResolver {
   constructor(options: WebhookAuthorizerOptions) {
     this.#options = options;
     this.#outage = new Outage({ logger: options.logger, level: 'error' });
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#answers = new RecentAnswers(Infinity, this.#now);
   }
 
