@@ -26,6 +26,10 @@ export interface ListedAddress {
   /** Of IPv6: for privacy, and replaced before long. */
   readonly temporary?: boolean;
   readonly deprecated?: boolean;
+  /** Of IPv6: the kernel does not answer for it until it has found out that no other host does. */
+  readonly tentative?: boolean;
+  /** Another host has it, so that it stays tentative. */
+  readonly dadfailed?: boolean;
 }
 
 /** By link; of all links unless one is named. Throws ProgramError. */

@@ -3,6 +3,7 @@
  * answers for them, and tells the neighbours. Which node that is, the server says (`control-plane/controllers/network/load-balancer/`);
  * an address that another host answers for is left to it until it does so no more.
  */
+import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { IpAddress } from '../../../api/domain/address.ts';
 import { backoffMs } from '../../../client/backoff.ts';
@@ -24,6 +25,8 @@ import type { CachedService } from '../service-cache.ts';
 /** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
 const AGAIN_MS = 500;
 const CHECK_MS = 30_000;
+/** With addresses of IPv6, which the kernel removes from a link that goes down. */
+const CHECK_IPV6_MS = 5_000;
 /** How often neighbours are told where an address is that has just come here: some of it may be lost. */
 const ANNOUNCEMENTS = 3;
 /**
@@ -94,16 +97,17 @@ export class AddressAnnouncer {
     const isNeeded = wanted.size > 0;
     const present = await listAnnounced(signal);
     const failures: unknown[] = [];
-    for (const [address, link] of present)
-      if (!wanted.has(address))
+    const isKept = (address: string): boolean => wanted.has(address) && present.get(address)?.isAnswered === true;
+    for (const [address, { link }] of present)
+      if (!isKept(address))
         await unbindAnnounced(address, link, signal).catch((error: unknown) => void failures.push(error));
     signal.throwIfAborted();
-    const kept = [...wanted].filter((address) => present.has(address));
+    const kept = [...wanted].filter(isKept);
     report(kept, isNeeded);
     for (const address of this.#toldAtMs.keys()) if (!wanted.has(address)) this.#forget(address);
     // An agent before this one may have been killed before it told them.
-    for (const address of kept) this.#tell(address, present.get(address)!, signal);
-    const missing = [...wanted].filter((address) => !present.has(address));
+    for (const address of kept) this.#tell(address, present.get(address)!.link, signal);
+    const missing = [...wanted].filter((address) => !isKept(address));
     const taken = await Promise.all(
       missing.map((address) => this.#turns.run(signal, () => this.#tryToTake(address, signal))),
     );
@@ -112,7 +116,8 @@ export class AddressAnnouncer {
     // One that stays on its link keeps no other from being announced, and is tried again.
     if (failures.length > 0) throw failures[0];
     if (taken.includes(false)) return AGAIN_MS;
-    return isNeeded ? CHECK_MS : undefined;
+    if (!isNeeded) return undefined;
+    return [...wanted].some(isIPv6) ? CHECK_IPV6_MS : CHECK_MS;
   }
 
   /** An address that cannot be taken keeps no other from it. */
@@ -129,7 +134,10 @@ export class AddressAnnouncer {
   async #take(address: string, signal: AbortSignal): Promise<boolean> {
     const parsed = IpAddress.parse(address);
     const link = parsed && (await linkInNetworkOf(parsed, signal));
-    if (link === undefined) return this.#decline(address, 'this host is not on its network');
+    if (link === undefined)
+      return parsed?.family === 'IPv6'
+        ? this.#leaveToRouters(address)
+        : this.#decline(address, 'this host is not on its network');
     const other = await whoAnswers(address, link, signal);
     if (other !== undefined) return this.#decline(address, `${other} on ${link} answers for it`);
     await bindAnnounced(address, link, signal);
@@ -173,6 +181,15 @@ export class AddressAnnouncer {
     return false;
   }
 
+  /** Networks of IPv6 route whole prefixes to hosts: nobody asks neighbours for such an address, and any node may be sent to. */
+  #leaveToRouters(address: string): true {
+    const problem = 'no link of this host is in its network: routers have to know the way';
+    if (this.#problems.get(address) !== problem)
+      this.#options.logger.info({ address, problem }, 'leaving address of load balancer to the routers of the network');
+    this.#problems.set(address, problem);
+    return true;
+  }
+
   async #pause(waitMs: number | undefined, signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const ended = AbortSignal.any([signal, over.signal]);
@@ -184,5 +201,5 @@ export class AddressAnnouncer {
 
 /** Removes them all from the host, as `kedge reset` does. */
 export async function removeAnnounced(signal: AbortSignal): Promise<void> {
-  for (const [address, link] of await listAnnounced(signal)) await unbindAnnounced(address, link, signal);
+  for (const [address, { link }] of await listAnnounced(signal)) await unbindAnnounced(address, link, signal);
 }

@@ -24,8 +24,8 @@ import { ingressAddresses, keyOf, mayBalance } from './addresses-plan.ts';
 import { planAnnouncers, type Announcers } from './announcers-plan.ts';
 import { nodesWithEndpoints, whenMoved } from './local-endpoints.ts';
 
-/** How long a node has to begin announcing, and for how long one that does not is passed over. */
-const BEGIN_MS = 4_000;
+/** How long a node has to begin announcing, of which an address of IPv6 takes three seconds, and for how long one that does not is passed over. */
+const BEGIN_MS = 6_000;
 const DECLINED_MS = 60_000;
 /** A server that needs longer for a request may have kept renewals waiting as well. */
 const PROMPT_MS = 500;
