@@ -83,7 +83,8 @@ function validateWebhook(webhook: Webhook, path: string, areConditionsChecked: b
   };
   oneOf('failurePolicy', failurePolicy, FAILURE_POLICIES);
   oneOf('matchPolicy', matchPolicy, MATCH_POLICIES);
-  if (!sideEffects) errors.push(required(`${path}.sideEffects`, `must specify one of ${SIDE_EFFECTS.join(', ')}`));
+  if (typeof sideEffects !== 'string')
+    errors.push(required(`${path}.sideEffects`, `must specify one of ${SIDE_EFFECTS.join(', ')}`));
   else oneOf('sideEffects', sideEffects, SIDE_EFFECTS);
   if (timeoutSeconds !== undefined && (timeoutSeconds > MAX_TIMEOUT_SECONDS || timeoutSeconds < 1))
     errors.push(

@@ -19,8 +19,12 @@ export const horizontalPodAutoscalers = defineKind<HorizontalPodAutoscaler>({
   storedAs: storedAs(stored, { toStored: toV2, fromStored: fromV2, fields: {} }),
   subresources: [statusSubresource<HorizontalPodAutoscaler>({ prepare: keepSpecAnnotations })],
   columns: autoscalerColumns(toV2),
-  applyDefaults: ({ spec }) => {
-    if (spec) spec.minReplicas ??= 1;
+  applyDefaults: (autoscaler) => {
+    const { spec } = autoscaler;
+    if (!spec) return;
+    spec.minReplicas ??= 1;
+    // What scales by nothing that it states scales by CPU; other metrics are in an annotation.
+    spec.targetCPUUtilizationPercentage ??= fromV2(toV2(autoscaler)).spec?.targetCPUUtilizationPercentage;
   },
   prepareForCreate: (autoscaler) => {
     autoscaler.status = { currentReplicas: 0, desiredReplicas: 0 };

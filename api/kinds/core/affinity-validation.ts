@@ -249,12 +249,6 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
       case 'Exists':
         if (value) errors.push(invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'"));
         break;
-      case 'Gt':
-      case 'Lt':
-        if (!/^(0|-?[1-9]\d*)$/.test(value)) {
-          errors.push(invalid(`${at}.value`, value, 'value must be a valid integer for numeric operators'));
-        }
-        break;
     }
   }
 }

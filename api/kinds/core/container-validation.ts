@@ -28,6 +28,8 @@ import type {
 /** What containers may refer to. */
 interface Surroundings {
   readonly spec: PodSpec;
+  /** Of a template otherwise, which may say what none of its pods could be made with. */
+  readonly isPod: boolean;
   /** The valid ones, which can be mounted. */
   readonly volumes: ReadonlyMap<string, Volume>;
   /** Of several of one name, the last. Asked for by variables that come from files. */
@@ -38,12 +40,14 @@ interface Surroundings {
 /** @param volumes the valid ones of the pod */
 export function validateContainers(
   spec: PodSpec,
+  isPod: boolean,
   volumes: ReadonlyMap<string, Volume>,
   path: string,
   errors: FieldError[],
 ): void {
   const around: Surroundings = {
     spec,
+    isPod,
     volumes,
     claims: claimNames(spec),
     allVolumes: lazy(() => new Map(spec.volumes?.map((volume) => [volume.name, volume]))),
@@ -153,7 +157,7 @@ function validateContainer(
   errors: FieldError[],
 ): void {
   const { image = '' } = container;
-  if (image !== image.trim()) {
+  if (around.isPod && image !== image.trim()) {
     errors.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
   }
   if (container.ports) validatePorts(container.ports, `${path}.ports`, errors);

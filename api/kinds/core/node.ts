@@ -35,7 +35,7 @@ const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 function validateTaints(taints: readonly Taint[]): FieldError[] {
   const errors: FieldError[] = [];
   const seen = new Set<string>();
-  for (const [index, { key, value = '', effect }] of taints.entries()) {
+  for (const [index, { key, value = '', effect, timeAdded = null }] of taints.entries()) {
     const at = `metadata.taints[${index}]`;
     for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
     const problems = validateLabelValue(value);
@@ -44,7 +44,7 @@ function validateTaints(taints: readonly Taint[]): FieldError[] {
     else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
     const pair = `${key}:${effect}`;
     if (seen.has(pair)) {
-      const shown = { Key: key, Value: value, Effect: effect, TimeAdded: null };
+      const shown = { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded };
       errors.push(duplicate(at, shown, 'taints must be unique by key and effect pair'));
     }
     seen.add(pair);

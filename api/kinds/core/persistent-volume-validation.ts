@@ -143,11 +143,14 @@ const SOURCES = sourceTable(VALIDATORS);
 export const sourceOf = (spec: PersistentVolumeSpec): PersistentVolumeSource =>
   Object.fromEntries(Object.entries(spec).filter(([field]) => SOURCES.has(field)));
 
-function validateCapacity(capacity: Readonly<Record<string, string>> = {}, at: string, errors: FieldError[]): void {
-  const names = Object.keys(capacity);
-  if (names.length === 0) errors.push(required(at));
-  if (own(capacity, 'storage') === undefined || names.length > 1) errors.push(notSupported(at, capacity, ['storage']));
-  for (const [name, amount] of Object.entries(capacity)) {
+type Capacity = Readonly<Record<string, string>>;
+
+function validateCapacity(capacity: Capacity | undefined, at: string, errors: FieldError[]): void {
+  const amounts = Object.entries(capacity ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (amounts.length === 0) errors.push(required(at));
+  if (own(capacity, 'storage') === undefined || amounts.length > 1)
+    errors.push(notSupported(at, capacity ? Object.fromEntries(amounts) : null, ['storage']));
+  for (const [name, amount] of amounts) {
     const here = `${at}[${name}]`;
     if (isNegativeQuantity(amount))
       errors.push(invalid(here, quantityValue(amount), 'must be a valid resource quantity'));

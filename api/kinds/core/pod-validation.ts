@@ -126,8 +126,9 @@ function validatePodSpec(
 ): void {
   const volumes = validateVolumes(spec.volumes ?? [], name ?? '', `${path}.volumes`, errors);
   if (spec.resourceClaims) validateResourceClaims(spec.resourceClaims, `${path}.resourceClaims`, errors);
-  validateContainers(spec, volumes, path, errors);
-  validateHostNetworkPorts(spec, name !== undefined, path, errors);
+  const isPod = name !== undefined;
+  validateContainers(spec, isPod, volumes, path, errors);
+  validateHostNetworkPorts(spec, isPod, path, errors);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
   validatePodSecurityContext(spec, path, errors);

@@ -8,12 +8,14 @@ import { Secret } from '../../types/core/v1.gen.ts';
 import { tlsPairProblem } from './tls-pair.ts';
 
 const TLS_TYPE = 'kubernetes.io/tls';
+/** Its key may not be empty, what other types need may. */
+const SSH_TYPE = 'kubernetes.io/ssh-auth';
 
 /** The required keys of each type of Secret. */
 const NEEDED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['kubernetes.io/dockercfg', ['.dockercfg']],
   ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],
-  ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
+  [SSH_TYPE, ['ssh-privatekey']],
   [TLS_TYPE, ['tls.crt', 'tls.key']],
 ]);
 
@@ -39,7 +41,8 @@ function isJsonMap(base64: string | undefined): boolean {
 function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
   const errors = [...validateConfigKeys(data, 'data'), ...validateTotalSize('data', {}, data)];
   for (const key of NEEDED_KEYS.get(type) ?? []) {
-    if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
+    if (!Object.hasOwn(data, key) || (type === SSH_TYPE && own(data, key) === ''))
+      errors.push(required(`data[${key}]`));
     else if (key.startsWith('.docker') && !isJsonMap(own(data, key))) {
       errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'must be a JSON object'));
     }

@@ -60,9 +60,13 @@ function validateType(spec: ServiceSpec, errors: FieldError[]): void {
   if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', alien));
   if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', alien));
   if (spec.ipFamilyPolicy !== undefined) errors.push(forbidden('spec.ipFamilyPolicy', alien));
-  const name = (spec.externalName ?? '').replace(/\.$/, '');
+  if (!spec.externalName) {
+    errors.push(required('spec.externalName'));
+    return;
+  }
+  const name = spec.externalName.replace(/\.$/, '');
   for (const problem of validateSubdomainName(name)) {
-    errors.push(invalid('spec.externalName', spec.externalName ?? '', problem));
+    errors.push(invalid('spec.externalName', spec.externalName, problem));
   }
 }
 
@@ -78,10 +82,8 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpe
         ),
       );
     }
-  } else if (sessionAffinityConfig) {
-    errors.push(
-      forbidden('spec.sessionAffinityConfig', `must not be set when session affinity is ${String(sessionAffinity)}`),
-    );
+  } else if (sessionAffinity === 'None' && sessionAffinityConfig) {
+    errors.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'));
   }
 }
 

@@ -48,7 +48,7 @@ const hostProblems = (host: string): readonly string[] =>
 
 function validateReference({ apiGroup, kind, name }: TypedLocalObjectReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  if (apiGroup) listed(errors, `${path}.apiGroup`, apiGroup, validateSubdomainName(apiGroup));
+  if (typeof apiGroup === 'string') listed(errors, `${path}.apiGroup`, apiGroup, validateSubdomainName(apiGroup));
   for (const [field, value] of Object.entries({ kind, name })) {
     if (value === '') errors.push(required(`${path}.${field}`));
     else listed(errors, `${path}.${field}`, value, validatePathSegmentName(value));
@@ -120,7 +120,7 @@ function validate({ metadata, spec = {} }: Ingress, old?: Ingress): FieldError[]
   const errors: FieldError[] = [];
   const { defaultBackend, rules = [], tls = [], ingressClassName } = spec;
   if (rules.length === 0 && !defaultBackend)
-    errors.push(invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified'));
+    errors.push(invalid('spec', null, 'either `defaultBackend` or `rules` must be specified'));
   if (defaultBackend) addErrors(errors, validateBackend(defaultBackend, 'spec.defaultBackend'));
   for (const [index, rule] of rules.entries()) addErrors(errors, validateRule(rule, `spec.rules[${index}]`));
   for (const [index, one] of tls.entries()) addErrors(errors, validateTls(one, `spec.tls[${index}]`));

@@ -101,7 +101,7 @@ export const storageClasses = defineKind<StorageClass>({
     const errors = validateProvisioner(provisioner, 'provisioner');
     addErrors(errors, validateParameters(parameters, 'parameters'));
     const words = { reclaimPolicy: ['Delete', 'Retain'], volumeBindingMode: ['Immediate', 'WaitForFirstConsumer'] };
-    if (reclaimPolicy !== undefined && !words.reclaimPolicy.includes(reclaimPolicy))
+    if (reclaimPolicy && !words.reclaimPolicy.includes(reclaimPolicy))
       errors.push(notSupported('reclaimPolicy', reclaimPolicy, words.reclaimPolicy));
     if (volumeBindingMode !== undefined && !words.volumeBindingMode.includes(volumeBindingMode))
       errors.push(notSupported('volumeBindingMode', volumeBindingMode, words.volumeBindingMode));

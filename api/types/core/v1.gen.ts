@@ -2577,7 +2577,7 @@ export const ServiceSpec = struct('io.k8s.api.core.v1.ServiceSpec', () => ({
   selector: optional(2, mapOf(string), { mapType: 'atomic' }),
   sessionAffinity: optional(7, oneOf('ClientIP', 'None'), { nonEmpty: true, supported: ['ClientIP', 'None'], goType: 'v1.ServiceAffinity' }),
   sessionAffinityConfig: optional(14, SessionAffinityConfig),
-  trafficDistribution: optional(23, string, { pointer: true, supported: ['PreferClose', 'PreferSameNode', 'PreferSameZone'] }),
+  trafficDistribution: optional(23, string, { pointer: true, supported: ['PreferClose', 'PreferSameZone', 'PreferSameNode'] }),
   type: optional(4, oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'), { nonEmpty: true, supported: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], goType: 'v1.ServiceType' }),
 }));
 export type ServiceSpec = {
@@ -2690,7 +2690,7 @@ export type Taint = {
 export const Toleration = struct('io.k8s.api.core.v1.Toleration', () => ({
   effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'], goType: 'v1.TaintEffect' }),
   key: optional(1, labelKey),
-  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt'), { supported: ['Equal', 'Exists', 'Gt', 'Lt'], goType: 'v1.TolerationOperator' }),
+  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt'), { supported: ['Equal', 'Exists'], goType: 'v1.TolerationOperator' }),
   tolerationSeconds: optional(5, int64, { pointer: true }),
   value: optional(3, string),
 }));

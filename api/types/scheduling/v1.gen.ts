@@ -8,7 +8,7 @@ export const PriorityClass = struct('io.k8s.api.scheduling.v1.PriorityClass', ()
   globalDefault: optional(3, boolean),
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
-  preemptionPolicy: optional(5, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, nonEmpty: true, supported: ['Never', 'PreemptLowerPriority'], immutable: true }),
+  preemptionPolicy: optional(5, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, nonEmpty: true, supported: ['PreemptLowerPriority', 'Never'], immutable: true }),
   value: optional(2, int32, { always: true }),
 }));
 export type PriorityClass = {

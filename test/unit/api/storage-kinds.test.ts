@@ -176,7 +176,7 @@ t.test('ingresses', async (t) => {
   for (const [ingress, errors] of [
     [path({}), []],
     [{ spec: { defaultBackend: backend } }, []],
-    [{ spec: {} }, ['spec: Invalid value: []: either `defaultBackend` or `rules` must be specified']],
+    [{ spec: {} }, ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified']],
     [path({ path: 'a' }), [`${at}.path: Invalid value: "a": must be an absolute path`]],
     [path({ path: '/a//b' }), [`${at}.path: Invalid value: "/a//b": must not contain '//'`]],
     [path({ path: '/a/..' }), [`${at}.path: Invalid value: "/a/..": cannot end with '/..'`]],

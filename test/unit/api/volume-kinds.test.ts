@@ -172,11 +172,11 @@ t.test('volumes', async (t) => {
   for (const [manifest, errors] of [
     [volume({}), []],
     [
-      volume({ capacity: {}, accessModes: [] }),
+      volume({ capacity: undefined, accessModes: [] }),
       [
         'spec.accessModes: Required value',
         'spec.capacity: Required value',
-        'spec.capacity: Unsupported value: {}: supported values: "storage"',
+        'spec.capacity: Unsupported value: null: supported values: "storage"',
       ],
     ],
     [

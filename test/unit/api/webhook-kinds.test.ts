@@ -101,7 +101,7 @@ for (const [what, more, wanted] of [
   [
     'unknown side effects',
     { sideEffects: '' },
-    [`${at}.sideEffects: Required value: must specify one of None, NoneOnDryRun`],
+    [`${at}.sideEffects: Unsupported value: "": supported values: "None", "NoneOnDryRun"`],
   ],
   [
     'a failure policy',
