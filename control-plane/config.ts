@@ -1,6 +1,7 @@
 /** Settings of `kedge server`. */
 import { type Cidr, IpAddress, type IpFamily } from '../api/domain/address.ts';
 import { AddressRange } from '../api/domain/address-range.ts';
+import { CONTROL_PLANE_LABEL } from '../api/domain/control-plane-node.ts';
 import { parseClusterRanges, rangeOf } from '../api/domain/cluster-ranges.ts';
 import { isAnnounceable } from '../api/domain/load-balancer.ts';
 import { MAX_PORT } from '../api/domain/port-number.ts';
@@ -151,8 +152,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   enforceOwnerReferences:
     'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   clusterDns: 'make the Service kube-dns, whose address the agents serve DNS at, once, in a new cluster (docs/dns.md)',
-  taintControlPlane:
-    'keep pods away from the hosts of servers: the Node of this one is given the taint node-role.kubernetes.io/control-plane:NoSchedule (docs/high-availability.md)',
+  taintControlPlane: `keep pods away from the hosts of servers: the Node of this one is given the taint ${CONTROL_PLANE_LABEL}:NoSchedule (docs/high-availability.md)`,
   disable:
     'what to go without: ingress (docs/ingress.md) and gateway-api (docs/gateway-api.md; not there without ingress), which a new cluster starts with (in one that has them, their objects are to be deleted), console (docs/console.md)',
   localPathClass: 'make the storage class local-path, once, in a new cluster (docs/storage.md)',

@@ -1,3 +1,4 @@
+import { CONTROL_PLANE_LABEL } from '../../../api/domain/control-plane-node.ts';
 import {
   INGRESS_CLASS,
   INGRESS_CONTROLLER,
@@ -148,7 +149,7 @@ const daemonSet = (metadata: DaemonSet['metadata']): DaemonSet => ({
         dnsPolicy: 'ClusterFirstWithHostNet',
         priorityClassName: CLUSTER_CRITICAL.name,
         nodeSelector: { 'kubernetes.io/os': 'linux' },
-        tolerations: [{ key: 'node-role.kubernetes.io/control-plane', operator: 'Exists', effect: 'NoSchedule' }],
+        tolerations: [{ key: CONTROL_PLANE_LABEL, operator: 'Exists', effect: 'NoSchedule' }],
         terminationGracePeriodSeconds: 30,
         securityContext: {
           ...{ runAsNonRoot: true, runAsUser: INGRESS_UID, runAsGroup: INGRESS_UID, fsGroup: INGRESS_UID },

@@ -5,6 +5,7 @@
  */
 import { own } from '../../../api/machinery/own.ts';
 import { compareText } from '../../../api/machinery/compare-text.ts';
+import { CONTROL_PLANE_LABEL } from '../../../api/domain/control-plane-node.ts';
 import { ZONE_LABEL } from '../../../api/domain/topology-labels.ts';
 import type { Service } from '../../../api/types/core/v1.gen.ts';
 import { readyStatus, type NodeView } from '../caches/node-view.ts';
@@ -14,7 +15,7 @@ const MODE = 'service.kubernetes.io/topology-mode';
 const OLD_MODE = 'service.kubernetes.io/topology-aware-hints';
 /** So much more than its share an endpoint may get. */
 const OVERLOAD = 0.2;
-const CONTROL_PLANE_LABELS = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master'];
+const CONTROL_PLANE_LABELS = [CONTROL_PLANE_LABEL, 'node-role.kubernetes.io/master'];
 
 export function wantsTopologyHints({ metadata }: Pick<Service, 'metadata'>): boolean {
   const mode = own(metadata?.annotations, OLD_MODE) ?? own(metadata?.annotations, MODE);
