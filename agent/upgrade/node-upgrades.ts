@@ -134,14 +134,14 @@ export class NodeUpgrades {
 
   /** Begins anew when a server goes away meanwhile. */
   async #fetch(request: UpgradeRequest, file: string, signal: AbortSignal): Promise<void> {
-    const deadline = this.#now() + (this.#options.times?.fetchLimitMs ?? FETCH_LIMIT_MS);
+    const deadline = performance.now() + (this.#options.times?.fetchLimitMs ?? FETCH_LIMIT_MS);
     for (let failures = 1; ; failures++) {
       try {
         return await this.#fetchFromAny(request, file, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof ConnectionError) && !(error instanceof StatusError)) throw error;
-        if (this.#now() > deadline)
+        if (performance.now() > deadline)
           throw new HostError(`no api-server has handed out the package: ${error.message}`, { cause: error });
         this.#options.logger.info({ err: error }, 'failed to fetch a package, trying again');
         await delay(backoffMs(RETRY, failures), undefined, { signal });
@@ -170,7 +170,7 @@ export class NodeUpgrades {
   async #awaitEnd(request: UpgradeRequest, signal: AbortSignal): Promise<void> {
     const { versions, times } = this.#options;
     this.#tell(request, 'installing');
-    const deadline = this.#now() + 2 * request.healthySeconds * 1000 + BACK_MS;
+    const deadline = performance.now() + 2 * request.healthySeconds * 1000 + BACK_MS;
     for (;;) {
       if (!(await versions.record())) {
         const outcome = await versions.outcome();
@@ -179,7 +179,7 @@ export class NodeUpgrades {
         if (!outcome) return this.#tell(request, 'done');
         throw new HostError('another upgrade has taken the place of this one');
       }
-      if (this.#now() > deadline)
+      if (performance.now() > deadline)
         throw new HostError(`the upgrade has not come to an end: journalctl -u ${UPGRADE_UNIT} says why`);
       await delay(times?.lookMs ?? LOOK_MS, undefined, { signal });
     }

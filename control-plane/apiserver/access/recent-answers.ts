@@ -15,7 +15,7 @@ export class RecentAnswers<T> {
   readonly #answers = new Map<string, Answer<T>>();
   readonly #pending = new Map<string, Promise<T>>();
 
-  constructor(ttlMs: number, now: () => number = Date.now) {
+  constructor(ttlMs: number, now: () => number) {
     this.#ttlMs = ttlMs;
     this.#now = now;
   }
