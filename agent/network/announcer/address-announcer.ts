@@ -20,6 +20,7 @@ import {
   unbindAnnounced,
   whoAnswers,
 } from '../../host/announced-addresses.ts';
+import { hostAddresses } from '../../host/link-addresses.ts';
 import type { CachedService } from '../service-cache.ts';
 
 /** How soon is looked again for an address that another host has, and whether somebody has taken ours from the link. */
@@ -134,10 +135,10 @@ export class AddressAnnouncer {
   async #take(address: string, signal: AbortSignal): Promise<boolean> {
     const parsed = IpAddress.parse(address);
     const link = parsed && (await linkInNetworkOf(parsed, signal));
-    if (link === undefined)
-      return parsed?.family === 'IPv6'
-        ? this.#leaveToRouters(address)
-        : this.#decline(address, 'this host is not on its network');
+    if (link === undefined) {
+      const isRouted = parsed?.family === 'IPv6' && (await hostAddresses('IPv6', signal)).length > 0;
+      return isRouted ? this.#leaveToRouters(address) : this.#decline(address, 'this host is not on its network');
+    }
     const other = await whoAnswers(address, link, signal);
     if (other !== undefined) return this.#decline(address, `${other} on ${link} answers for it`);
     await bindAnnounced(address, link, signal);
