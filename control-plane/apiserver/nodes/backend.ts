@@ -2,6 +2,7 @@
 import type { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { certificateProblem } from '../http/certificate-problem.ts';
 
 /** A host:port with the scheme and, for https, what the connection presents and trusts. */
 export interface Backend {
@@ -38,9 +39,7 @@ const KERNEL_WORDS: ReadonlyMap<string, string> = new Map([
 /** `dial tcp 10.0.0.7:10250: connect: connection refused` */
 export function dialFailure({ host, port }: Backend, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const message = error instanceof Error ? error.message : String(error);
   const words = KERNEL_WORDS.get(code);
   if (words !== undefined) return `dial tcp ${hostInUrl(host)}:${port}: ${words}`;
-  if (/CERT|ISSUER|SIGNATURE|ALTNAME/.test(code)) return `tls: failed to verify certificate: ${message}`;
-  return message;
+  return certificateProblem(error) ?? (error instanceof Error ? error.message : String(error));
 }

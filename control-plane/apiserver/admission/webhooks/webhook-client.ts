@@ -3,6 +3,7 @@ import { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Extent } from '../../../../api/machinery/extent.ts';
 import { DeadlineError, type Deadline } from '../../../../client/deadline.ts';
+import { certificateProblem } from '../../http/certificate-problem.ts';
 import { AnswerTooLongError, hostOf, postJson, type PostAnswer, type PostTarget } from '../../http/json-post.ts';
 import type { WebhookClientConfig } from '../../../../api/types/admissionregistration/v1.gen.ts';
 
@@ -169,9 +170,5 @@ function failureOf(code: number, text: string): string {
   return `the server responded with the status code ${code} but did not return more information`;
 }
 
-const messageOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error ? String(error.code) : '';
-  if (/CERT|ISSUER|SIGNATURE|ALTNAME/.test(code)) return `tls: failed to verify certificate: x509: ${error.message}`;
-  return error.message;
-};
+const messageOf = (error: unknown): string =>
+  certificateProblem(error) ?? (error instanceof Error ? error.message : String(error));
