@@ -103,6 +103,12 @@ export class Etcd implements AsyncDisposable {
     });
   }
 
+  /** Whether the member knows of a leader. */
+  async hasLeader(): Promise<boolean> {
+    const metrics = await fetch(`${this.#health}/metrics`, { signal: AbortSignal.timeout(5_000) });
+    return /^etcd_server_has_leader 1$/m.test(await metrics.text());
+  }
+
   /** From when it returns, nothing is answered until `thaw`. */
   freeze(): void {
     const pid = this.#child?.pid;

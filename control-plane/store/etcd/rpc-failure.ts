@@ -36,6 +36,9 @@ export function failureKind(code: status, details: string): FailureKind {
   }
 }
 
+/** Whether the member responds, and has no leader: an election is under way, or most members are away. */
+export const hasNoLeader = (details: string): boolean => details.includes('etcdserver: no leader');
+
 /** Whether the lease that a put names has expired. */
 export const isLeaseGone = (details: string): boolean => details.includes('requested lease not found');
 

@@ -15,6 +15,7 @@ import {
 } from '../../../control-plane/store/store.ts';
 import { Etcd, openTestEtcd, type EtcdOptions } from '../../support/etcd.ts';
 import { EtcdTls } from '../../support/etcd-tls.ts';
+import { Log } from '../../support/log.ts';
 import { collect } from '../../support/store-events.ts';
 import { eventually } from '../../support/wait.ts';
 
@@ -253,6 +254,26 @@ t.test('an etcd that has been emptied, and one of another cluster, are not taken
     store.watch('/', 1, () => undefined),
     { name: 'StoreUnavailableError' },
   );
+});
+
+t.test('a store that is opened while the members have no leader waits for one', async (t) => {
+  const members = await cluster(t, 3);
+  const [first, second, third] = members;
+  if (!first || !second || !third) return;
+  await Promise.all([second.kill(), third.kill()]);
+  await eventually('the leader to be gone', async () => !(await first.hasLeader()));
+  const logger = new Log();
+  const opened = openTestEtcd(
+    members.map(({ url }) => url),
+    { logger, signal: AbortSignal.timeout(60_000) },
+  );
+  await eventually('it to wait', () =>
+    logger.shown.includes('info: waiting for the members of etcd to elect a leader'),
+  );
+  await second.run();
+  const store = await opened;
+  t.teardown(() => store.close());
+  t.ok((await store.put('/registry/k', Buffer.from('x'))) > 0);
 });
 
 t.test('over TLS, members and clients show certificates to each other, and what is wrong is said', async (t) => {
