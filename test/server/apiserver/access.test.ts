@@ -71,8 +71,7 @@ t.test('several impersonated groups have one header each, over HTTP/1.1 and HTTP
   });
   const headers = { 'impersonate-user': 'jane', 'impersonate-group': ['one', ',,,two, three'] };
   await server.call('GET', PODS, { headers });
-  const session = http2.connect(server.url(''), { ca: server.ca });
-  t.teardown(() => session.destroy());
+  const session = server.http2();
   const stream = session.request({ ':path': PODS, authorization: 'Bearer admin/system:masters', ...headers });
   await once(stream, 'response');
   const groups = ['one', ',,,two, three', 'system:authenticated'];
@@ -112,8 +111,7 @@ t.test('the timeout parameter of a request', async (t) => {
 
 t.test('HTTP/2 serves many requests over one connection', async (t) => {
   await using server = await TestServer.start();
-  const session = http2.connect(server.url(''), { ca: server.ca });
-  t.teardown(() => session.destroy());
+  const session = server.http2();
   const call = async (method: string, path: string, body?: object): Promise<[number, string]> => {
     const headers = { ':method': method, ':path': path, authorization: 'Bearer admin/system:masters' };
     const stream = session.request(body ? { ...headers, 'content-type': 'application/json' } : headers);

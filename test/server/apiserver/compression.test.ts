@@ -100,14 +100,13 @@ t.test('a watch is not compressed', async (t) => {
 t.test('over HTTP/2', async (t) => {
   await using server = await startedServer();
   const plain = await server.call('GET', CONFIG_MAPS);
-  const session = http2.connect(server.url('/'), { ca: server.ca });
+  const session = server.http2();
   const stream = session.request({ ':path': CONFIG_MAPS, [KEY]: ADMIN, ...GZIP });
   const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
   t.equal(headers['content-encoding'], 'gzip');
   const chunks: Buffer[] = [];
   for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
   t.ok(gunzipSync(Buffer.concat(chunks)).equals(plain.bytes));
-  session.close();
 });
 
 t.test('clients that go away leave room for others', async (t) => {

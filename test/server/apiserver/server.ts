@@ -2,6 +2,7 @@
 import type { ServiceNetwork } from '../../../control-plane/apiserver/storage/allocation/service-allocation.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
@@ -107,6 +108,7 @@ export class TestServer implements AsyncDisposable {
   readonly store: Store;
   readonly #etcd: Etcd | undefined;
   readonly #agent: https.Agent;
+  readonly #sessions = new Set<http2.ClientHttp2Session>();
   readonly #stopping: AbortController;
 
   private constructor(
@@ -218,9 +220,18 @@ export class TestServer implements AsyncDisposable {
     return `https://127.0.0.1:${this.server.port}${target}`;
   }
 
+  /** A connection of HTTP/2, which ends before the server does: one that the server ends may be reset. */
+  http2(): http2.ClientHttp2Session {
+    const session = http2.connect(this.url(''), { ca: this.ca });
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+    return session;
+  }
+
   /** Stops the server and keeps its data. */
   async stop(): Promise<void> {
     this.#agent.destroy();
+    for (const session of this.#sessions) session.destroy();
     await this.server.close();
     this.#stopping.abort();
     await this.store.close();

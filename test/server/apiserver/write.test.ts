@@ -42,7 +42,8 @@ t.test(
     t.equal(created.status, 201);
     const changed = await server.call('PUT', `${CONFIG_MAPS}/a`, { body: { ...created.body, data: { k: 'w' } } });
     t.equal(changed.status, 200);
-    t.match(changed.body.metadata, { uid: created.body.metadata?.uid, resourceVersion: '2' });
+    const next = String(Number(created.body.metadata?.resourceVersion) + 1);
+    t.match(changed.body.metadata, { uid: created.body.metadata?.uid, resourceVersion: next });
     const stale = await server.call('PUT', `${CONFIG_MAPS}/a`, { body: { ...created.body, data: { k: 'x' } } });
     t.match(stale.body, {
       code: 409,
@@ -52,7 +53,7 @@ t.test(
     });
     const reordered = { data: { k: 'w' }, metadata: { labels: { y: '2', x: '1' }, name: 'a' } };
     const unchanged = await server.call('PUT', `${CONFIG_MAPS}/a`, { body: reordered });
-    t.equal(unchanged.body.metadata?.resourceVersion, '2');
+    t.equal(unchanged.body.metadata?.resourceVersion, next);
     const otherUid = { ...configMap('a'), metadata: { name: 'a', uid: '00000000-0000-0000-0000-000000000000' } };
     t.equal((await server.call('PUT', `${CONFIG_MAPS}/a`, { body: otherUid })).status, 409);
     t.equal((await server.call('PUT', `${CONFIG_MAPS}/b`, { body: configMap('a') })).status, 404);
