@@ -197,7 +197,9 @@ t.test('an etcd whose quota is used up refuses writes in its own words, and serv
   });
   t.type(refusal, StoreRefusedError);
   t.equal(refusal.message, 'etcdserver: mvcc: database space exceeded');
-  t.equal((await store.list('/k/')).items.length, writes);
+  // The write that uses it up may have been carried out all the same, as etcd has it.
+  const { length } = (await store.list('/k/')).items;
+  t.ok(length === writes || length === writes + 1, `${length} objects of ${writes} writes`);
   t.type(await store.delete('/k/0'), 'number');
 });
 
