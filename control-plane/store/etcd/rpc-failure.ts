@@ -6,7 +6,7 @@ import { status } from '@grpc/grpc-js';
  * - `lost`: whether it has been executed is unknown.
  * - `busy`: etcd has too many requests and has not executed this one.
  * - `compacted`: it asks for a revision whose history is gone.
- * - `refused`: etcd has executed nothing, and will not.
+ * - `refused`: etcd has executed nothing, and will not; but for the write that uses up its quota, which it may carry out and refuse.
  */
 export type FailureKind = 'unsent' | 'lost' | 'busy' | 'compacted' | 'refused';
 
