@@ -1,7 +1,7 @@
 /** The memory of this host's NUMA nodes, and how far these are from each other, from sysfs (Documentation/ABI/stable/sysfs-devices-node of the kernel). */
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, readTextIfThere } from './files.ts';
+import { namesIn, readTextIfThere } from './files.ts';
 import { readHugePages, readMemory } from './meters.ts';
 
 export interface NumaNode {
@@ -36,13 +36,4 @@ export async function readNumaNodes(root = '/sys/devices/system/node'): Promise<
         return { node, memoryBytes, hugePages, distances };
       }),
   );
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

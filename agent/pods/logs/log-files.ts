@@ -1,7 +1,7 @@
 /** The log files of pods, which are outside of the pods' directories. */
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { hasCode } from '../../host/files.ts';
+import { namesIn } from '../../host/files.ts';
 import { containerLogPath, podLogDirectory } from './log-paths.ts';
 import type { ObservedContainer } from '../sync/observed.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
@@ -26,15 +26,6 @@ export async function removeOrphanedLogs(
     } catch (error) {
       failed(uid, error as Error);
     }
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
   }
 }
 
